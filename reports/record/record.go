@@ -1,0 +1,126 @@
+// Package record is the schema of everything that cellwall writes down: one JSON object a
+// line, the schema's name in its first field, raw samples and never means.
+//
+// It knows no container and no terminal. Text that came out of a container stays as it came,
+// only length-limited; whoever shows it escapes it.
+package record
+
+import "time"
+
+// Schema is written into every record. A reader accepts it and every older one it knows.
+const Schema = "cellwall/1"
+
+// Kind says which record a line holds.
+type Kind string
+
+const (
+	KindRun     Kind = "run"
+	KindVerdict Kind = "verdict"
+)
+
+// Outcome is what one verdict says.
+type Outcome string
+
+const (
+	Held         Outcome = "held"         // the witness saw no breach, and the control proved that it would have
+	Breached     Outcome = "breached"     // the witness saw the breach
+	Unsupported  Outcome = "unsupported"  // kernel or runtime lacks it; the reason is named
+	Inconclusive Outcome = "inconclusive" // we could not tell
+	Unproven     Outcome = "unproven"     // its control may only run in a throw-away guest, and this is none
+)
+
+// Outcomes lists every outcome in the order in which tables show them.
+func Outcomes() []Outcome {
+	return []Outcome{Held, Breached, Unsupported, Inconclusive, Unproven}
+}
+
+// Header is the start of every record.
+type Header struct {
+	Schema string `json:"schema"`
+	Kind   Kind   `json:"kind"`
+}
+
+// Run describes the host and what was asked of it. It precedes the verdicts of its run.
+type Run struct {
+	Header
+	ID           string    `json:"id"`
+	Time         time.Time `json:"time"`
+	Version      string    `json:"version"` // of cellwall
+	Commit       string    `json:"commit,omitempty"`
+	Kernel       string    `json:"kernel"`
+	Machine      string    `json:"machine"` // uname -m
+	CPUs         int       `json:"cpus"`
+	MemoryBytes  uint64    `json:"memory_bytes"`
+	BootID       string    `json:"boot_id"`
+	CgroupMode   string    `json:"cgroup_mode"` // v1, v2 or hybrid
+	Controllers  []string  `json:"controllers"`
+	Lockdown     string    `json:"lockdown,omitempty"`
+	Runtimes     []Runtime `json:"runtimes"`
+	Selection    []string  `json:"selection,omitempty"` // the globs of --only
+	CatalogueLen int       `json:"catalogue"`           // rows in the catalogue of this version
+}
+
+// Runtime is one runtime of a run.
+type Runtime struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Path    string `json:"path,omitempty"`
+}
+
+// Trial is one run of an attack: the control, the same attack with the barrier alone, or the
+// attack on the real spec.
+type Trial struct {
+	Edit     string  `json:"edit,omitempty"` // what was removed, in a control
+	On       string  `json:"on"`             // the runtime that ran it
+	Rung     string  `json:"rung"`
+	Outcome  Outcome `json:"outcome"`
+	DeniedBy string  `json:"denied_by,omitempty"`
+	Errno    string  `json:"errno,omitempty"` // symbolic: "ESRCH"
+	Evidence string  `json:"evidence,omitempty"`
+	Reason   string  `json:"reason,omitempty"`
+	Tries    []Try   `json:"tries,omitempty"`
+}
+
+// Try is one attempt as the attacker reports it. A verdict never rests on it alone.
+type Try struct {
+	Call  string `json:"call"`
+	Errno string `json:"errno,omitempty"` // empty: the call succeeded
+}
+
+// Verdict is the answer for one guarantee on one runtime at one rung.
+type Verdict struct {
+	Header
+	Run            string        `json:"run"`
+	Guarantee      string        `json:"guarantee"`
+	Group          string        `json:"group"`
+	Claim          string        `json:"claim"`
+	Runtime        string        `json:"runtime"`
+	RuntimeVersion string        `json:"runtime_version"`
+	Rung           string        `json:"rung"`
+	Claimed        bool          `json:"claimed"`
+	Outcome        Outcome       `json:"outcome"`
+	DeniedBy       string        `json:"denied_by,omitempty"`
+	Errno          string        `json:"errno,omitempty"`
+	Evidence       string        `json:"evidence,omitempty"`
+	Reason         string        `json:"reason,omitempty"`
+	Tries          []Try         `json:"tries,omitempty"`
+	Control        *Trial        `json:"control,omitempty"`  // the first control that did not breach, else the first
+	Controls       []Trial       `json:"controls,omitempty"` // all, where there is more than one
+	Alone          *Trial        `json:"alone,omitempty"`    // the barrier alone: one edit away from the control
+	Leaks          []string      `json:"leaks,omitempty"`
+	Again          string        `json:"again,omitempty"` // the command that shows it again
+	Duration       time.Duration `json:"duration_ns"`
+}
+
+// Proven reports whether every control of the verdict breached and the barrier held alone.
+func (v *Verdict) Proven() bool {
+	if v.Control == nil || v.Control.Outcome != Breached {
+		return false
+	}
+	for i := range v.Controls {
+		if v.Controls[i].Outcome != Breached {
+			return false
+		}
+	}
+	return v.Alone != nil && v.Alone.Outcome == Held
+}

@@ -1,0 +1,147 @@
+package spec
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Edit is one named change of a spec. Its name completes "with ...": "the host's pid namespace".
+type Edit struct {
+	Name string
+	// Apply changes the spec in place. Nil for an edit that no spec can express.
+	Apply func(*specs.Spec)
+	// Omit names the steps of the core's plan (Step.ID) that are left out: the edit of a
+	// guarantee that rests on the runtime's own behaviour. No other runtime can express it.
+	Omit []string
+}
+
+// Edits is a list of edits in the order in which they apply.
+type Edits []Edit
+
+// Apply changes a deep copy of s and returns it with all omitted steps.
+func (e Edits) Apply(s *specs.Spec) (*specs.Spec, []string) {
+	out := Clone(s)
+	var omit []string
+	for _, edit := range e {
+		if edit.Apply != nil {
+			edit.Apply(out)
+		}
+		omit = append(omit, edit.Omit...)
+	}
+	return out, omit
+}
+
+// Clone returns a deep copy.
+func Clone(s *specs.Spec) *specs.Spec {
+	// The spec is JSON by definition, so this loses nothing; it cannot fail for a value of
+	// its own type, so an error is a defect of this program.
+	raw, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("clone spec: %v", err))
+	}
+	var out specs.Spec
+	if err := json.Unmarshal(raw, &out); err != nil {
+		panic(fmt.Sprintf("clone spec: %v", err))
+	}
+	return &out
+}
+
+// WithoutNamespace leaves the container in the host's namespace of one type.
+func WithoutNamespace(t specs.LinuxNamespaceType) Edit {
+	return Edit{
+		Name: "the host's " + string(t) + " namespace",
+		Apply: func(s *specs.Spec) {
+			s.Linux.Namespaces = slices.DeleteFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+				return n.Type == t
+			})
+			if t == specs.UserNamespace {
+				s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil
+			}
+			if t == specs.TimeNamespace {
+				s.Linux.TimeOffsets = nil
+			}
+		},
+	}
+}
+
+// JoinNamespace puts the container into the namespace behind path instead of the host's or a
+// new one: a control that must not touch the host itself runs in a sacrificial one.
+func JoinNamespace(t specs.LinuxNamespaceType, path string) Edit {
+	return Edit{
+		Name: "the " + string(t) + " namespace at " + path,
+		Apply: func(s *specs.Spec) {
+			for i := range s.Linux.Namespaces {
+				if s.Linux.Namespaces[i].Type == t {
+					s.Linux.Namespaces[i].Path = path
+					return
+				}
+			}
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: t, Path: path})
+		},
+	}
+}
+
+// HasNamespace reports whether the container gets, or joins, a namespace of its own.
+func HasNamespace(s *specs.Spec, t specs.LinuxNamespaceType) bool {
+	return s.Linux != nil && slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == t
+	})
+}
+
+// WithCapability adds one capability to the bounding, permitted and effective sets.
+func WithCapability(name string) Edit {
+	return Edit{
+		Name: name,
+		Apply: func(s *specs.Spec) {
+			if s.Process.Capabilities == nil {
+				return // none listed: the process keeps all
+			}
+			c := s.Process.Capabilities
+			for _, set := range []*[]string{&c.Bounding, &c.Permitted, &c.Effective} {
+				if !slices.Contains(*set, name) {
+					*set = append(*set, name)
+				}
+			}
+		},
+	}
+}
+
+// WithMount adds a mount, or replaces the one at the same destination.
+func WithMount(m specs.Mount) Edit {
+	return Edit{
+		Name: "a mount at " + m.Destination,
+		Apply: func(s *specs.Spec) {
+			s.Mounts = slices.DeleteFunc(s.Mounts, func(o specs.Mount) bool { return o.Destination == m.Destination })
+			s.Mounts = append(s.Mounts, m)
+		},
+	}
+}
+
+// WithoutMount removes the mount at a destination.
+func WithoutMount(destination string) Edit {
+	return Edit{
+		Name: "no mount at " + destination,
+		Apply: func(s *specs.Spec) {
+			s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == destination })
+		},
+	}
+}
+
+// Bind returns a bind mount of a host path. Options such as "ro" or "nosuid" are appended.
+func Bind(source, destination string, options ...string) specs.Mount {
+	return specs.Mount{
+		Destination: destination,
+		Type:        "bind",
+		Source:      source,
+		Options:     append([]string{"rbind"}, options...),
+	}
+}
+
+// Change is an edit made in place by whoever needs it only once.
+func Change(name string, apply func(*specs.Spec)) Edit { return Edit{Name: name, Apply: apply} }
+
+// Omitting leaves steps of the core's plan out.
+func Omitting(name string, steps ...string) Edit { return Edit{Name: name, Omit: steps} }
