@@ -1,0 +1,105 @@
+package seccomp
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// leaf decides the calls of one number: the first rule that matches, else the fallback.
+type leaf struct {
+	rules    []rule
+	fallback uint32
+}
+
+// span is a run of numbers, up to the next span's start, with one leaf.
+type span struct {
+	start uint32
+	leaf  leaf
+}
+
+// spans returns the leaves of an ABI in order of numbers. The first starts at a.bit.
+func (p profile) spans(a abi) []span {
+	calls := map[uint32][]rule{}
+	last := a.bit
+	for _, r := range p.rules {
+		for _, name := range r.names {
+			nr, ok := a.number(name)
+			if !ok {
+				continue
+			}
+			calls[nr] = append(calls[nr], r)
+			// arm's own calls (__ARM_NR_*) lie far above the table that grows.
+			if nr&^a.bit < armBase {
+				last = max(last, nr)
+			}
+		}
+	}
+	above := leaf{fallback: p.fallback}
+	if p.stub && len(calls) > 0 {
+		above.fallback = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
+	}
+	out := []span{{start: a.bit, leaf: leaf{fallback: p.fallback}}}
+	end := a.bit // the first number that out does not decide by a call
+	for _, nr := range slices.Sorted(maps.Keys(calls)) {
+		if gap := p.fallback; end < nr || end == a.bit {
+			if end > last {
+				gap = above.fallback
+			}
+			out = append(out, span{start: end, leaf: leaf{fallback: gap}})
+		}
+		out = append(out, span{start: nr, leaf: p.leaf(calls[nr])})
+		end = nr + 1
+	}
+	if len(calls) > 0 {
+		out = append(out, span{start: end, leaf: above})
+	}
+	return merge(out)
+}
+
+// armBase is __ARM_NR_BASE of asm/unistd.h.
+const armBase = 0xf0000
+
+// merge drops spans that are empty or decide like the one before.
+func merge(in []span) []span {
+	var out []span
+	for i, s := range in {
+		if i+1 < len(in) && in[i+1].start == s.start {
+			continue
+		}
+		if len(out) > 0 && out[len(out)-1].leaf.key() == s.leaf.key() {
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// leaf applies the package's law for several rules of one call.
+func (p profile) leaf(rules []rule) leaf {
+	for _, r := range rules {
+		if len(r.args) == 0 {
+			return leaf{fallback: r.ret}
+		}
+	}
+	rules = slices.Clone(rules)
+	slices.SortStableFunc(rules, func(a, b rule) int { return cmp.Compare(strictness(a.ret), strictness(b.ret)) })
+	for len(rules) > 0 && rules[len(rules)-1].ret == p.fallback {
+		rules = rules[:len(rules)-1]
+	}
+	return leaf{rules: rules, fallback: p.fallback}
+}
+
+// strictness orders return values as the kernel does: signed, the lowest is the strictest.
+func strictness(ret uint32) int32 { return int32(ret & unix.SECCOMP_RET_ACTION_FULL) }
+
+func (l leaf) key() string {
+	s := fmt.Sprint(l.fallback)
+	for _, r := range l.rules {
+		s += fmt.Sprint("|", r.ret, r.args)
+	}
+	return s
+}
