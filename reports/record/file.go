@@ -2,25 +2,25 @@ package record
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 )
 
-// MaxLine is the longest record that a reader accepts, in bytes.
-const MaxLine = 4 << 20
+// MaxLine is the longest record, in bytes with its newline. It leaves room for a verdict whose
+// texts are all at their limits and made of bytes that JSON writes as six.
+const MaxLine = 16 << 20
 
-// Writer appends records to a stream, one JSON object a line.
-type Writer struct{ enc *json.Encoder }
+// Writer appends records to a stream, one JSON object a line, each by a single Write, so that
+// a killed harness leaves whole lines but for the last.
+type Writer struct{ w io.Writer }
 
-// NewWriter returns a Writer on w.
-func NewWriter(w io.Writer) *Writer {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return &Writer{enc: enc}
-}
+// NewWriter returns a Writer on w. It is not safe for concurrent use.
+func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
 
 // Run writes a run record.
 func (w *Writer) Run(r Run) error {
@@ -28,14 +28,24 @@ func (w *Writer) Run(r Run) error {
 	return w.write(r)
 }
 
-// Verdict writes a verdict record.
+// Verdict writes a verdict record. It limits the length of every text that a container can
+// have a hand in (see Clean); v itself stays as it is.
 func (w *Writer) Verdict(v Verdict) error {
 	v.Header = Header{Schema: Schema, Kind: KindVerdict}
-	return w.write(v)
+	return w.write(v.cleaned())
 }
 
 func (w *Writer) write(r any) error {
-	if err := w.enc.Encode(r); err != nil {
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r); err != nil {
+		return fmt.Errorf("write record: %w", err)
+	}
+	if line.Len() > MaxLine {
+		return fmt.Errorf("write record: %d bytes are more than a reader accepts (%d)", line.Len(), MaxLine)
+	}
+	if _, err := w.w.Write(line.Bytes()); err != nil {
 		return fmt.Errorf("write record: %w", err)
 	}
 	return nil
@@ -48,8 +58,9 @@ type Set struct {
 }
 
 // Read reads a stream of records. name stands for the stream in errors, which also give the
-// line: "records.jsonl:12: ...". A kind that this version does not know is an error, since a
-// report that silently leaves records out is wrong.
+// line: "records.jsonl:12: ...". A kind or an outcome that this version does not know is an
+// error, since a report that silently leaves records out is wrong; a field that it does not
+// know is none, so that a later version may add some.
 func Read(name string, r io.Reader) (Set, error) {
 	var set Set
 	lines := bufio.NewScanner(r)
@@ -90,12 +101,44 @@ func (s *Set) add(line []byte) error {
 		if err := json.Unmarshal(line, &v); err != nil {
 			return fmt.Errorf("parse verdict: %w", err)
 		}
-		if v.Guarantee == "" || v.Outcome == "" {
-			return errors.New("verdict without guarantee or outcome")
+		if err := v.check(); err != nil {
+			return err
 		}
 		s.Verdicts = append(s.Verdicts, v)
 	default:
 		return fmt.Errorf("kind %.40q is unknown", h.Kind)
 	}
 	return nil
+}
+
+func (v *Verdict) check() error {
+	if v.Guarantee == "" {
+		return errors.New("verdict without guarantee")
+	}
+	if !v.Outcome.Known() {
+		return fmt.Errorf("verdict on %.40q: outcome %.40q is unknown", v.Guarantee, v.Outcome)
+	}
+	for name, t := range v.trials() {
+		if !t.Outcome.Known() {
+			return fmt.Errorf("%s of verdict on %.40q: outcome %.40q is unknown", name, v.Guarantee, t.Outcome)
+		}
+	}
+	return nil
+}
+
+// trials ranges over the verdict's own trials and says what each is.
+func (v *Verdict) trials() iter.Seq2[string, *Trial] {
+	return func(yield func(string, *Trial) bool) {
+		if v.Control != nil && !yield("control", v.Control) {
+			return
+		}
+		for i := range v.Controls {
+			if !yield("control", &v.Controls[i]) {
+				return
+			}
+		}
+		if v.Alone != nil {
+			yield("alone run", v.Alone)
+		}
+	}
 }

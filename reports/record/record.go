@@ -5,7 +5,10 @@
 // only length-limited; whoever shows it escapes it.
 package record
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Schema is written into every record. A reader accepts it and every older one it knows.
 const Schema = "cellwall/1"
@@ -32,6 +35,14 @@ const (
 // Outcomes lists every outcome in the order in which tables show them.
 func Outcomes() []Outcome {
 	return []Outcome{Held, Breached, Unsupported, Inconclusive, Unproven}
+}
+
+// Known reports whether o is one of Outcomes.
+func (o Outcome) Known() bool { return slices.Contains(Outcomes(), o) }
+
+// Rungs lists the rungs of the ladder from the bottom up. The last is not made by the core.
+func Rungs() []string {
+	return []string{"bare", "chroot", "namespaces", "limits", "hardened", "sandbox"}
 }
 
 // Header is the start of every record.
@@ -79,6 +90,7 @@ type Trial struct {
 	Evidence string  `json:"evidence,omitempty"`
 	Reason   string  `json:"reason,omitempty"`
 	Tries    []Try   `json:"tries,omitempty"`
+	Dropped  int     `json:"tries_dropped,omitempty"` // tries beyond MaxTries, which Writer left out
 }
 
 // Try is one attempt as the attacker reports it. A verdict never rests on it alone.
@@ -104,9 +116,10 @@ type Verdict struct {
 	Evidence       string        `json:"evidence,omitempty"`
 	Reason         string        `json:"reason,omitempty"`
 	Tries          []Try         `json:"tries,omitempty"`
-	Control        *Trial        `json:"control,omitempty"`  // the first control that did not breach, else the first
-	Controls       []Trial       `json:"controls,omitempty"` // all, where there is more than one
-	Alone          *Trial        `json:"alone,omitempty"`    // the barrier alone: one edit away from the control
+	Dropped        int           `json:"tries_dropped,omitempty"` // tries beyond MaxTries, which Writer left out
+	Control        *Trial        `json:"control,omitempty"`       // the first control that did not breach, else the first
+	Controls       []Trial       `json:"controls,omitempty"`      // all, where there is more than one
+	Alone          *Trial        `json:"alone,omitempty"`         // the barrier alone: one edit away from the control
 	Leaks          []string      `json:"leaks,omitempty"`
 	Again          string        `json:"again,omitempty"` // the command that shows it again
 	Duration       time.Duration `json:"duration_ns"`

@@ -1,0 +1,76 @@
+package record
+
+import "slices"
+
+// Tally counts verdicts. Every verdict is in exactly one of the fields but Proven, Leaked and
+// Total, which overlap them.
+type Tally struct {
+	Held         int
+	Breached     int // and claimed
+	Unsupported  int
+	Inconclusive int
+	Unproven     int // its control may not run here
+	NotClaimed   int // breached, where the runtime claims nothing at this rung
+	Proven       int // held, all controls breached, and the barrier held alone
+	Leaked       int // left something on the host
+	Total        int
+}
+
+// Count counts verdicts.
+func Count(verdicts []Verdict) Tally {
+	var t Tally
+	for i := range verdicts {
+		t.Add(&verdicts[i])
+	}
+	return t
+}
+
+// Add counts one more verdict. An outcome that is not known counts as inconclusive: whatever
+// it means, it is not an answer.
+func (t *Tally) Add(v *Verdict) {
+	t.Total++
+	if len(v.Leaks) > 0 {
+		t.Leaked++
+	}
+	switch v.Outcome {
+	case Held:
+		t.Held++
+		if v.Proven() {
+			t.Proven++
+		}
+	case Breached:
+		if v.Claimed {
+			t.Breached++
+		} else {
+			t.NotClaimed++
+		}
+	case Unsupported:
+		t.Unsupported++
+	case Unproven:
+		t.Unproven++
+	default:
+		t.Inconclusive++
+	}
+}
+
+// Part is the verdicts that share a name: a group's, a runtime's.
+type Part struct {
+	Name     string
+	Verdicts []Verdict
+}
+
+// Split parts verdicts by the name that key gives them. Parts and verdicts keep the order in
+// which they come.
+func Split(verdicts []Verdict, key func(*Verdict) string) []Part {
+	var parts []Part
+	for i := range verdicts {
+		name := key(&verdicts[i])
+		at := slices.IndexFunc(parts, func(p Part) bool { return p.Name == name })
+		if at < 0 {
+			at = len(parts)
+			parts = append(parts, Part{Name: name})
+		}
+		parts[at].Verdicts = append(parts[at].Verdicts, verdicts[i])
+	}
+	return parts
+}
