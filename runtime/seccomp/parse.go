@@ -27,12 +27,6 @@ type rule struct {
 // maxErrno is MAX_ERRNO of linux/err.h: the kernel silently lowers higher ones to it.
 const maxErrno = 4095
 
-var filterFlags = map[specs.LinuxSeccompFlag]uint{
-	"SECCOMP_FILTER_FLAG_TSYNC":     unix.SECCOMP_FILTER_FLAG_TSYNC,
-	specs.LinuxSeccompFlagLog:       unix.SECCOMP_FILTER_FLAG_LOG,
-	specs.LinuxSeccompFlagSpecAllow: unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW,
-}
-
 func parse(s *specs.LinuxSeccomp) (profile, error) {
 	if s == nil {
 		return profile{}, errors.New("compile seccomp profile: no profile")
@@ -42,15 +36,19 @@ func parse(s *specs.LinuxSeccomp) (profile, error) {
 	}
 	var p profile
 	for _, f := range s.Flags {
-		bit, ok := filterFlags[f]
-		if f == specs.LinuxSeccompFlagWaitKillableRecv {
+		switch f {
+		case "SECCOMP_FILTER_FLAG_TSYNC": // runc and crun take it, specs-go has no name for it
+			p.flags |= unix.SECCOMP_FILTER_FLAG_TSYNC
+		case specs.LinuxSeccompFlagLog:
+			p.flags |= unix.SECCOMP_FILTER_FLAG_LOG
+		case specs.LinuxSeccompFlagSpecAllow:
+			p.flags |= unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW
+		case specs.LinuxSeccompFlagWaitKillableRecv:
 			// Without a listener the kernel answers EINVAL.
 			return profile{}, fmt.Errorf("compile seccomp profile: flag %s: %w", f, ErrNotSupported)
-		}
-		if !ok {
+		default:
 			return profile{}, fmt.Errorf("compile seccomp profile: unknown flag %q", f)
 		}
-		p.flags |= bit
 	}
 	var err error
 	if p.fallback, err = retOf(s.DefaultAction, s.DefaultErrnoRet); err != nil {
@@ -93,43 +91,40 @@ func parseRule(call specs.LinuxSyscall) (rule, error) {
 
 // retOf returns what a filter returns for an action. errno is nil for EPERM.
 func retOf(action specs.LinuxSeccompAction, errno *uint) (uint32, error) {
-	data := uint32(unix.EPERM)
-	limit := uint(maxErrno)
 	var ret uint32
+	var limit uint // 0: the action has no data
 	switch action {
+	case specs.ActAllow:
+		ret = unix.SECCOMP_RET_ALLOW
+	case specs.ActLog:
+		ret = unix.SECCOMP_RET_LOG
+	case specs.ActTrap:
+		ret = unix.SECCOMP_RET_TRAP
+	case specs.ActKill, specs.ActKillThread: // libseccomp: the same
+		ret = unix.SECCOMP_RET_KILL_THREAD
+	case specs.ActKillProcess:
+		ret = unix.SECCOMP_RET_KILL_PROCESS
 	case specs.ActErrno:
-		ret = unix.SECCOMP_RET_ERRNO
+		ret, limit = unix.SECCOMP_RET_ERRNO, maxErrno
 	case specs.ActTrace:
 		ret, limit = unix.SECCOMP_RET_TRACE, unix.SECCOMP_RET_DATA
 	case specs.ActNotify:
 		return 0, fmt.Errorf("action %s: %w", action, ErrNotSupported)
 	default:
-		r, ok := plainActions[action]
-		if !ok {
-			return 0, fmt.Errorf("unknown action %q", action)
-		}
-		if errno != nil {
-			return 0, fmt.Errorf("action %s has no errno, but errnoRet is %d", action, *errno)
-		}
-		return r, nil
+		return 0, fmt.Errorf("unknown action %q", action)
 	}
-	if errno != nil {
-		if *errno > limit {
-			return 0, fmt.Errorf("action %s: errnoRet %d is above %d", action, *errno, limit)
-		}
-		data = uint32(*errno)
+	switch {
+	case errno == nil && limit == 0:
+		return ret, nil
+	case errno == nil:
+		return ret | uint32(unix.EPERM), nil
+	case limit == 0:
+		// config-linux.md: "the runtime MUST print an error".
+		return 0, fmt.Errorf("action %s has no errno, but errnoRet is %d", action, *errno)
+	case *errno > limit:
+		return 0, fmt.Errorf("action %s: errnoRet %d is above %d", action, *errno, limit)
 	}
-	return ret | data, nil
-}
-
-// plainActions return no data. SCMP_ACT_KILL is libseccomp's old name of KILL_THREAD.
-var plainActions = map[specs.LinuxSeccompAction]uint32{
-	specs.ActAllow:       unix.SECCOMP_RET_ALLOW,
-	specs.ActLog:         unix.SECCOMP_RET_LOG,
-	specs.ActTrap:        unix.SECCOMP_RET_TRAP,
-	specs.ActKill:        unix.SECCOMP_RET_KILL_THREAD,
-	specs.ActKillThread:  unix.SECCOMP_RET_KILL_THREAD,
-	specs.ActKillProcess: unix.SECCOMP_RET_KILL_PROCESS,
+	return ret | uint32(*errno), nil
 }
 
 // unknown returns the names that none of the ABIs knows.
