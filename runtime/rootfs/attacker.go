@@ -38,6 +38,10 @@ var accounts = []struct{ name, text string }{
 // Attacker makes a root directory below dir that holds the static program binary at
 // AttackerPath, the standard empty directories, and a minimal /etc/passwd and /etc/group.
 //
+// It makes twelve inodes. Put dir on a tmpfs where that must be fast: ext4 first looks for an
+// inode that was not freed within the last five seconds (recently_deleted in fs/ext4/ialloc.c),
+// which costs ten times as much when containers come and go.
+//
 // The program is a hard link, never a copy. Where it cannot be one (another file system, a file
 // of another user, link(2)), it is an empty file, and Mounts returns the read-only bind mount
 // to put over it. A hard link shares the file: a container whose root is the host's root can

@@ -31,6 +31,9 @@ func (t tree) open(name string, flags uint64, mode uint64) (int, error) {
 // must not let the kernel follow. With mkdir, missing directories are made.
 func (t tree) at(name string, mkdir bool, f func(dir int, base string) error) error {
 	parent, base := split(name)
+	if parent == "" {
+		return f(t.fd, base)
+	}
 	fd, err := t.open(parent, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if errors.Is(err, unix.ENOENT) && mkdir {
 		if err := t.mkdirAll(parent); err != nil {
