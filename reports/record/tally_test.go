@@ -104,7 +104,7 @@ func TestLadder(t *testing.T) {
 func TestClimbRefuses(t *testing.T) {
 	v := record.Verdict{Guarantee: "g", Runtime: "core", Rung: "bare"}
 	other := v
-	other.Runtime = "runc"
+	other.Runtime, other.Rung = "runc", "chroot"
 	for name, verdicts := range map[string][]record.Verdict{"nothing": nil, "two runtimes": {v, other}, "the same twice": {v, v}} {
 		if _, err := record.Climb(verdicts); err == nil {
 			t.Errorf("%s: no error", name)

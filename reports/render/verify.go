@@ -1,0 +1,139 @@
+package render
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/clipperhouse/displaywidth"
+
+	"cellwall/reports/record"
+)
+
+// VerifyText writes the verdicts as a table by group, then again all that did not hold, with
+// what is known of it, and last a line for each runtime:
+//
+//	core on 6.18.44 (cgroup hybrid): 61 held, 61 proven, 0 breached, 3 unsupported, 0 inconclusive, 2.1 s
+//
+// It is an error to have no verdict.
+func VerifyText(w io.Writer, r Report, t Text) error {
+	if len(r.Verdicts) == 0 {
+		return errEmpty
+	}
+	p := &page{Text: t}
+	c := columnsOf(r.Verdicts)
+	for _, part := range r.parts() {
+		p.hang(0, bold, r.heading(&part.Verdicts[0]))
+		for _, group := range byGroup(part.Verdicts) {
+			p.line("")
+			t := record.Count(group.Verdicts)
+			head := EscapeTerminal(or(group.Name, "no group"))
+			p.line(p.paint(bold, head) + "  " + p.paint(dim, strconv.Itoa(t.Held)+" of "+strconv.Itoa(t.Total)+" held"))
+			for i := range group.Verdicts {
+				v := &group.Verdicts[i]
+				p.row(c, v)
+				if p.Verbose {
+					p.details(v)
+				}
+			}
+		}
+		p.line("")
+		p.notHeld(c, part.Verdicts)
+	}
+	for _, line := range r.summaries() {
+		p.line(EscapeTerminal(line))
+	}
+	return flush(w, &p.Buffer)
+}
+
+// columns are the widths of the table's columns before the claim.
+type columns struct{ id, denied int }
+
+func columnsOf(verdicts []record.Verdict) columns {
+	const widestDenied = 24 // a hostile one must not push the claims off the screen
+	c := columns{denied: len(lookUnproven.word())}
+	for i := range verdicts {
+		v := &verdicts[i]
+		c.id = max(c.id, displaywidth.String(EscapeTerminal(v.Guarantee)))
+		c.denied = max(c.denied, min(displaywidth.String(EscapeTerminal(v.DeniedBy)), widestDenied))
+	}
+	return c
+}
+
+const (
+	detailIndent = 6
+	narrowest    = 24 // columns for a claim; with less it gets a line of its own
+)
+
+// row writes mark, id, what denied it (or the outcome, where nothing did), claim.
+func (p *page) row(c columns, v *record.Verdict) {
+	l := lookOf(v)
+	second, id, claim := l.word(), "", ""
+	switch l {
+	case lookHeld:
+		second = EscapeTerminal(v.DeniedBy)
+	case lookBreached, lookInconclusive:
+		id, claim = l.sgr(), bold
+	case lookNotClaimed:
+		id, claim = dim, dim
+	}
+	p.WriteString("  " + p.paint(l.sgr(), l.mark()) + " " + p.paint(id, pad(EscapeTerminal(v.Guarantee), c.id)) + "  ")
+	at := 4 + c.id + 2 + c.denied + 2
+	if p.Width > 0 && p.Width-at < narrowest {
+		p.line(p.paint(l.sgr(), strings.TrimRight(pad(second, c.denied), " ")))
+		p.WriteString(strings.Repeat(" ", detailIndent))
+		at = detailIndent
+	} else {
+		p.WriteString(p.paint(l.sgr(), pad(second, c.denied)) + "  ")
+	}
+	p.hang(at, claim, v.Claim)
+}
+
+func (p *page) details(v *record.Verdict) {
+	for _, d := range details(v, p.Verbose) {
+		p.WriteString(strings.Repeat(" ", detailIndent))
+		if d.copy {
+			p.line(d.label + ": " + p.paint(bold, EscapeTerminal(d.text)))
+			continue
+		}
+		p.hang(detailIndent+2, "", d.String())
+	}
+}
+
+// worst is the order in which notHeld repeats what did not hold.
+func worst() []look {
+	return []look{lookBreached, lookInconclusive, lookNotProven, lookHeld, lookUnproven, lookUnsupported}
+}
+
+// notHeld repeats every verdict that is not plainly held. What is not claimed is listed by name
+// only: on a low rung that is most of the catalogue.
+func (p *page) notHeld(c columns, verdicts []record.Verdict) {
+	rows := &page{Text: p.Text}
+	for _, l := range worst() {
+		for i := range verdicts {
+			v := &verdicts[i]
+			if lookOf(v) != l || l == lookHeld && len(v.Leaks) == 0 {
+				continue
+			}
+			rows.row(c, v)
+			rows.details(v)
+		}
+	}
+	if rows.Len() > 0 {
+		p.line(p.paint(bold, "Not held, or not plainly"))
+		p.Write(rows.Bytes())
+		p.line("")
+	}
+	var open []string
+	for i := range verdicts {
+		if lookOf(&verdicts[i]) == lookNotClaimed {
+			open = append(open, verdicts[i].Guarantee)
+		}
+	}
+	if len(open) > 0 {
+		p.line(p.paint(bold, "Breached, and not claimed at "+EscapeTerminal(verdicts[0].Rung)))
+		p.WriteString("  ")
+		p.hang(2, dim, strings.Join(open, ", "))
+		p.line("")
+	}
+}
