@@ -1,0 +1,315 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/cleanup"
+)
+
+// Options is what Create makes a container of. Spec alone is needed.
+type Options struct {
+	// Spec is used as it is and not changed. Host paths in it are absolute.
+	Spec *specs.Spec
+	// Bundle is the bundle's directory for State; it may be empty.
+	Bundle string
+	// Omit names steps of the plan that are left out: a deliberately weakened container.
+	Omit []string
+	// From is a mount namespace file that takes the place of the launcher's own.
+	From string
+	// Parent is the cgroup below which the container gets one of its own, named by its id.
+	// Without it the container stays in the launcher's cgroup, and limits are an error.
+	Parent *cgroup.Group
+	// Stdin, Stdout and Stderr are the container's; nil is /dev/null. They stay the caller's.
+	Stdin, Stdout, Stderr *os.File
+}
+
+// Container is a container from Create to Delete. Its methods may be called concurrently.
+type Container struct {
+	// Console is the terminal's master where process.terminal asks for one. It is closed by
+	// Delete.
+	Console *os.File
+
+	id       string
+	launcher *Launcher
+	options  Options
+	group    *cgroup.Group
+	child    *child
+	reaper   *reaper
+	undo     cleanup.Stack
+
+	mu      sync.Mutex
+	state   specs.ContainerState
+	deleted bool
+}
+
+// Create makes a container up to the point where only its program is missing. After an error
+// the host is as if it had never been tried.
+func (l *Launcher) Create(id string, o Options) (_ *Container, err error) {
+	if err := ValidID(id); err != nil {
+		return nil, err
+	}
+	c := &Container{id: id, launcher: l, options: o, state: specs.StateCreating}
+	defer c.undo.OnError(&err)
+	host := l.host
+	join, err := c.makeGroup(&host)
+	if err != nil {
+		return nil, err
+	}
+	host.Files = fileSources(o.Spec)
+	plan, err := Compile(Request{Spec: o.Spec, Host: host, Omit: o.Omit, From: o.From})
+	if err != nil {
+		return nil, err
+	}
+	handles, err := c.handles(join, o.Stdin, o.Stdout, o.Stderr, host.Tasks)
+	if err != nil {
+		return nil, err
+	}
+	pidNamespace := -1
+	if plan.PIDNamespace != "" {
+		file, err := os.Open(plan.PIDNamespace)
+		if err != nil {
+			return nil, fmt.Errorf("join pid namespace: %w", err)
+		}
+		defer file.Close() //nolint:errcheck // read-only
+		pidNamespace = int(file.Fd())
+	}
+	child, master, err := l.launch(plan, handles, join.Into, pidNamespace)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.adopt(child, master)
+}
+
+// adopt takes over a child that is ready.
+func (c *Container) adopt(child *child, master int) error {
+	if err := c.hooks(c.options.Spec, createHooks, child.pid); err != nil {
+		return errors.Join(err, child.undo.Close())
+	}
+	if c.options.Spec.Process.Terminal {
+		fd, err := unix.PidfdGetfd(child.pidfd, master, 0)
+		if err != nil {
+			return errors.Join(fmt.Errorf("fetch the terminal: %w", err), child.undo.Close())
+		}
+		c.Console = os.NewFile(uintptr(fd), "console")
+		c.undo.Push("close the terminal", c.Console.Close)
+	}
+	r, err := reap(child.pidfd)
+	if err != nil {
+		return errors.Join(err, child.undo.Close())
+	}
+	c.child, c.reaper, c.state = child, r, specs.StateCreated
+	return nil
+}
+
+// makeGroup makes the container's cgroup with the limits of its spec.
+func (c *Container) makeGroup(host *Host) (cgroup.Join, error) {
+	nowhere := cgroup.Join{Into: -1}
+	if c.options.Spec == nil || c.options.Spec.Linux == nil {
+		return nowhere, nil // Validate says so
+	}
+	limits, err := cgroup.LimitsFromSpec(c.options.Spec.Linux.Resources)
+	if err != nil {
+		return nowhere, fmt.Errorf("linux.resources: %w", err)
+	}
+	if c.options.Parent == nil {
+		if !limits.IsZero() {
+			return nowhere, errors.New("linux.resources need a cgroup: none was given to create one in")
+		}
+		return nowhere, nil
+	}
+	c.group, err = c.options.Parent.Create(c.id, limits)
+	if err != nil {
+		return nowhere, err
+	}
+	c.undo.Push("remove the cgroup", c.group.Close)
+	join, err := c.group.Join()
+	if err != nil {
+		return nowhere, err
+	}
+	for _, h := range c.group.Hierarchies() {
+		if !h.V2 {
+			host.Tasks = append(host.Tasks, h.Name) // in the order of join.Tasks
+		}
+	}
+	host.Cgroups = cgroupMounts(c.group)
+	return join, nil
+}
+
+// cgroupMounts says how a mount of type cgroup shows the group's hierarchies.
+func cgroupMounts(g *cgroup.Group) []CgroupMount {
+	var mounts []CgroupMount
+	for _, h := range g.Hierarchies() {
+		m := CgroupMount{Type: "cgroup", Name: h.Name, Data: h.Name, Path: h.Path}
+		if h.V2 {
+			m.Type, m.Data = "cgroup2", ""
+		}
+		mounts = append(mounts, m)
+	}
+	if len(mounts) == 1 && mounts[0].Type == "cgroup2" {
+		mounts[0].Name = ""
+	}
+	return mounts
+}
+
+// handles gives the descriptors that the plan names. A missing standard one is /dev/null.
+func (c *Container) handles(join cgroup.Join, in, out, errs *os.File, tasks []string) (map[Handle]int, error) {
+	handles := map[Handle]int{}
+	for i, name := range tasks {
+		handles[TasksHandle(name)] = join.Tasks[i]
+	}
+	for h, f := range map[Handle]*os.File{Stdin: in, Stdout: out, Stderr: errs} {
+		if f == nil {
+			null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+			if err != nil {
+				return nil, fmt.Errorf("open %s: %w", h, err)
+			}
+			c.undo.Push("close "+string(h), null.Close)
+			f = null
+		}
+		// Fd would make the file blocking for its owner, which another one may still poll.
+		conn, err := f.SyscallConn()
+		if err != nil {
+			return nil, fmt.Errorf("use %s: %w", h, err)
+		}
+		if err := conn.Control(func(fd uintptr) { handles[h] = int(fd) }); err != nil {
+			return nil, fmt.Errorf("use %s: %w", h, err)
+		}
+	}
+	return handles, nil
+}
+
+// fileSources lists the bind sources that are no directories. One that cannot be looked at is
+// left to the plan, whose step then names the reason.
+func fileSources(s *specs.Spec) []string {
+	var files []string
+	if s == nil {
+		return nil
+	}
+	for _, m := range s.Mounts {
+		if !isBind(m) {
+			continue
+		}
+		if info, err := os.Stat(m.Source); err == nil && !info.IsDir() {
+			files = append(files, m.Source)
+		}
+	}
+	return files
+}
+
+// ID returns the container's name.
+func (c *Container) ID() string { return c.id }
+
+// Pid returns the pid of the container's init, as the launcher sees it.
+func (c *Container) Pid() int { return c.child.pid }
+
+// Group returns the container's cgroup, nil if it has none of its own.
+func (c *Container) Group() *cgroup.Group { return c.group }
+
+// Start lets the container's program run. An error names the step that failed; the container
+// is then stopped.
+func (c *Container) Start() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != specs.StateCreated {
+		return fmt.Errorf("start container %s: it is %s, not created", c.id, c.state)
+	}
+	if err := c.child.start(); err != nil {
+		c.state = specs.StateStopped
+		return err
+	}
+	c.state = specs.StateRunning
+	return c.hooks(c.options.Spec, startedHooks, c.child.pid)
+}
+
+// Wait waits until the container's init has ended.
+func (c *Container) Wait(ctx context.Context) (Status, error) {
+	select {
+	case <-c.reaper.done:
+		return c.reaper.status, c.reaper.err
+	case <-ctx.Done():
+		return Status{}, ctx.Err()
+	}
+}
+
+// Kill sends a signal to the container's init. An ended one gives os.ErrProcessDone.
+func (c *Container) Kill(sig unix.Signal) error { return c.reaper.signal(sig) }
+
+// State returns the container's state in the words of the OCI runtime-spec.
+func (c *Container) State() specs.State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := specs.State{
+		Version: specs.Version, ID: c.id, Status: c.state, Bundle: c.options.Bundle,
+		Annotations: c.options.Spec.Annotations,
+	}
+	select {
+	case <-c.reaper.done:
+		s.Status = specs.StateStopped
+	default:
+		s.Pid = c.child.pid
+	}
+	return s
+}
+
+// killTimeout bounds how long Delete waits for killed processes. A process in an
+// uninterruptible call outlives it, and then Delete says so.
+const killTimeout = 10 * time.Second
+
+// Delete ends what is left of the container and removes what was made for it. A second call
+// does nothing.
+func (c *Container) Delete() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.deleted {
+		return nil
+	}
+	c.deleted = true
+	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
+	defer cancel()
+	var errs []error
+	if err := c.Kill(unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		errs = append(errs, err)
+	}
+	if _, err := c.Wait(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("wait for init %d of %s: %w", c.child.pid, c.id, err))
+	}
+	if c.group != nil {
+		// Without a pid namespace of its own the container's other processes outlive init.
+		if err := c.group.Kill(ctx); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	c.state = specs.StateStopped
+	errs = append(errs,
+		c.reaper.file.Close(), c.child.line.Close(), c.child.image.Close(), c.undo.Close(),
+		c.hooks(c.options.Spec, stoppedHooks, 0))
+	return errors.Join(errs...)
+}
+
+// maxID keeps an id together with a suffix below NAME_MAX.
+const maxID = 128
+
+// ValidID checks a container's id: it becomes the name of a directory and of a cgroup.
+func ValidID(id string) error {
+	if id == "" || len(id) > maxID || id == "." || id == ".." {
+		return fmt.Errorf("container id %s: want 1 to %d letters, digits or _+-. characters", strconv.Quote(id[:min(len(id), 40)]), maxID)
+	}
+	for _, r := range id {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '_', r == '+', r == '-', r == '.':
+		default:
+			return fmt.Errorf("container id %.60q: %q is not allowed in it", id, r)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package core_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/core"
+	"cellwall/runtime/kernel"
+	"cellwall/runtime/rootfs"
+	"cellwall/runtime/spec"
+)
+
+// TestMain is also the program of the containers: the test binary runs itself inside them.
+func TestMain(m *testing.M) {
+	if os.Args[0] == program {
+		os.Exit(inside(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+const program = "/cellwall-attacker"
+
+func inside(args []string) int {
+	switch args[0] {
+	case "exit":
+		return 7
+	case "cat":
+		for _, f := range args[1:] {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				fmt.Println(err)
+			}
+			fmt.Printf("%s", b)
+		}
+	case "fds":
+		entries, _ := os.ReadDir("/proc/self/fd")
+		for _, e := range entries {
+			target, err := os.Readlink("/proc/self/fd/" + e.Name())
+			if err == nil && !strings.HasPrefix(target, "/proc/") && !strings.HasPrefix(target, "anon_inode:[event") {
+				fmt.Println(e.Name(), target)
+			}
+		}
+	case "id":
+		fmt.Println(os.Getpid(), os.Getuid(), os.Getgid())
+	case "wait":
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	}
+	return 0
+}
+
+type fixture struct {
+	launcher *core.Launcher
+	options  spec.Options
+	parent   *cgroup.Group
+}
+
+func newFixture(t testing.TB) *fixture {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes namespaces and cgroups")
+	}
+	l, err := core.NewLauncher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, l.Close()) })
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	// The mapped root must reach its root directory.
+	for d := dir; d != "/" && d != os.TempDir(); d = d[:strings.LastIndexByte(d, '/')] {
+		check(t, os.Chmod(d, 0o755))
+	}
+	root, err := rootfs.Attacker(dir, self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, root.Close()) })
+	held, err := kernel.HeldCapabilities()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := cgroup.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, tree.Close()) })
+	parent, err := tree.Create(fmt.Sprintf("cellwall-core-test-%d", os.Getpid()), cgroup.Limits{PidsMax: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, parent.Close()) })
+	return &fixture{launcher: l, parent: parent, options: spec.Options{
+		Rootfs: root.Path(), Capabilities: held, HostID: 1 << 20, IDCount: 1 << 16,
+	}}
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// run runs the program at a rung and returns what it printed.
+func (f *fixture) run(t testing.TB, r spec.Rung, edits spec.Edits, args ...string) (string, core.Status) {
+	t.Helper()
+	o := f.options
+	o.Args = append([]string{program}, args...)
+	s, omit := edits.Apply(spec.New(r, o))
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close() //nolint:errcheck // read-only
+	c, err := f.launcher.Create("cellwall-t", core.Options{Spec: s, Omit: omit, Parent: f.parent, Stdout: write, Stderr: write})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { check(t, c.Delete()) }()
+	check(t, write.Close())
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if _, err := io.Copy(&out, read); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	status, err := c.Wait(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String(), status
+}
+
+func TestProgramRunsAtEveryRung(t *testing.T) {
+	f := newFixture(t)
+	for _, r := range spec.Ladder() {
+		t.Run(string(r), func(t *testing.T) {
+			if r == spec.Bare {
+				t.Skip("the program's path is its name, which differs on the host")
+			}
+			if out, s := f.run(t, r, nil, "exit"); s.Code != 7 {
+				t.Errorf("status %v, output %q, want exit status 7", s, out)
+			}
+		})
+	}
+}
+
+func TestFailedStepIsNamed(t *testing.T) {
+	f := newFixture(t)
+	o := f.options
+	o.Args = []string{"/nonesuch"}
+	c, err := f.launcher.Create("cellwall-t", core.Options{Spec: spec.New(spec.Namespaces, o), Parent: f.parent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { check(t, c.Delete()) }()
+	err = c.Start()
+	if !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "execute /nonesuch") {
+		t.Errorf("start: %v, want the execve step and ENOENT", err)
+	}
+}

@@ -1,0 +1,75 @@
+package core
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// moment is when hooks of the OCI runtime-spec run on the host.
+type moment int
+
+const (
+	createHooks  moment = iota // prestart and createRuntime: made, but not started
+	startedHooks               // poststart
+	stoppedHooks               // poststop
+)
+
+func hooksAt(h *specs.Hooks, m moment) []specs.Hook {
+	if h == nil {
+		return nil
+	}
+	switch m {
+	case createHooks:
+		return append(append([]specs.Hook{}, h.Prestart...), h.CreateRuntime...) //nolint:staticcheck // deprecated, but still in bundles
+	case startedHooks:
+		return h.Poststart
+	case stoppedHooks:
+		return h.Poststop
+	}
+	return nil
+}
+
+// hooks runs the hooks of a moment with the container's state on their standard input. Their
+// environment is only what the spec gives them: neither the launcher's nor the container's
+// (CVE-2019-14271, CVE-2025-23266).
+func (c *Container) hooks(s *specs.Spec, m moment, pid int) error {
+	for _, h := range hooksAt(s.Hooks, m) {
+		state, err := json.Marshal(specs.State{
+			Version: specs.Version, ID: c.id, Status: c.state, Pid: pid,
+			Bundle: c.options.Bundle, Annotations: s.Annotations,
+		})
+		if err != nil {
+			return fmt.Errorf("hook %s: %w", h.Path, err)
+		}
+		if err := runHook(h, state); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func runHook(h specs.Hook, state []byte) error {
+	ctx := context.Background()
+	if h.Timeout != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(*h.Timeout)*time.Second)
+		defer cancel()
+	}
+	var output bytes.Buffer
+	cmd := exec.CommandContext(ctx, h.Path)
+	if len(h.Args) > 0 {
+		cmd.Args = h.Args
+	}
+	cmd.Env = append([]string{}, h.Env...) // never nil, which would mean ours
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(state), &output, &output
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("hook %s: %w: %.200q", h.Path, err, bytes.TrimSpace(output.Bytes()))
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/kernel"
+)
+
+// Launcher makes containers. It keeps what it has learnt of the host and the threads from
+// which children are cloned. It is safe for concurrent use.
+type Launcher struct {
+	host Host
+
+	mu     sync.Mutex
+	idle   []*thread
+	closed bool
+}
+
+// NewLauncher looks at the host. It changes nothing.
+func NewLauncher() (*Launcher, error) {
+	last, err := kernel.LastCapability()
+	if err != nil {
+		return nil, err
+	}
+	l := &Launcher{host: Host{
+		LastCapability: last,
+		Rootless:       os.Geteuid() != 0,
+	}}
+	for _, f := range []struct {
+		feature *kernel.Feature
+		has     *bool
+	}{
+		{kernel.MountSetattr, &l.host.MountSetattr},
+		{kernel.TimeAtExecUnshare, &l.host.TimeAtExec},
+	} {
+		err := f.feature.Check()
+		if err != nil && !errors.Is(err, kernel.ErrNotSupported) {
+			return nil, err
+		}
+		*f.has = err == nil
+	}
+	return l, nil
+}
+
+// Host returns what plans are made for. The caller fills in what depends on the container.
+func (l *Launcher) Host() Host { return l.host }
+
+// Close ends the threads. Containers that were told to die with their launcher die with the
+// thread that made them, so no container may be left.
+func (l *Launcher) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, t := range l.idle {
+		close(t.jobs)
+	}
+	l.idle = nil
+	return nil
+}
+
+// thread is an operating system thread that makes children. A child's parent-death signal comes
+// when the thread that made it ends, not the process (prctl(2), PR_SET_PDEATHSIG), so these
+// threads live as long as the launcher, and no other goroutine ever runs on them.
+type thread struct{ jobs chan func() }
+
+// run calls f on an idle thread and waits for it.
+func (l *Launcher) run(f func()) error {
+	t, err := l.take()
+	if err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	t.jobs <- func() { f(); close(done) }
+	<-done
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		close(t.jobs)
+		return nil
+	}
+	l.idle = append(l.idle, t)
+	return nil
+}
+
+func (l *Launcher) take() (*thread, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, errors.New("launcher is closed")
+	}
+	if n := len(l.idle); n > 0 {
+		t := l.idle[n-1]
+		l.idle = l.idle[:n-1]
+		return t, nil
+	}
+	t := &thread{jobs: make(chan func())}
+	go func() {
+		runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
+		for f := range t.jobs {
+			f()
+		}
+	}()
+	return t, nil
+}
+
+// cloneFrom calls clone3 on a thread of the launcher, or on one of its own where the thread
+// must first enter another pid namespace: it could not leave it again.
+func (l *Launcher) cloneFrom(pidNamespace int, clone func() error) error {
+	var err error
+	if pidNamespace < 0 {
+		if runErr := l.run(func() { err = clone() }); runErr != nil {
+			return runErr
+		}
+		return err
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		if err := unix.Setns(pidNamespace, unix.CLONE_NEWPID); err != nil {
+			done <- fmt.Errorf("enter pid namespace: %w", err)
+			return
+		}
+		done <- clone()
+	}()
+	return <-done
+}

@@ -1,0 +1,231 @@
+package core
+
+import (
+	"encoding/binary"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/seccomp"
+)
+
+// closeDescriptors closes all but the standard descriptors and the line, as soon as the
+// launcher's have served: what the launcher holds must not be there when a path such as
+// /proc/self/fd/7 is resolved (CVE-2024-21626).
+func (p *planner) closeDescriptors() error {
+	p.add(
+		Step{
+			ID: "close-descriptors", Barrier: "close-on-exec of launcher descriptors",
+			Text:   "close the descriptors below the line",
+			number: unix.SYS_CLOSE_RANGE, args: calls(num(firstFree), beside(Line, -1), num(0)),
+		},
+		Step{
+			ID: "close-descriptors", Barrier: "close-on-exec of launcher descriptors",
+			Text:   "close the descriptors above the line",
+			number: unix.SYS_CLOSE_RANGE, args: calls(beside(Line, 1), num(^uint32(0)), num(0)),
+		},
+	)
+	return nil
+}
+
+// workingDirectory changes into process.cwd without following the magic links of procfs, which
+// lead out of any root.
+func (p *planner) workingDirectory() error {
+	dir := p.Spec.Process.Cwd
+	resolve := uint64(unix.RESOLVE_NO_MAGICLINKS)
+	if p.omits("cwd-magic-links") {
+		resolve = 0
+	}
+	file := p.slot()
+	p.add(
+		Step{
+			ID: "open-cwd", Barrier: "cwd without magic links",
+			Text:   "open the working directory " + dir,
+			number: unix.SYS_OPENAT2,
+			args:   calls(cwd(), str(dir), mem(openHow(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, resolve)), num(unix.SizeofOpenHow)),
+			out:    file,
+		},
+		Step{Text: "change into " + dir, number: unix.SYS_FCHDIR, args: calls(from(file))},
+	)
+	return nil
+}
+
+// session leaves the launcher's session and, where asked, takes a terminal of the container's
+// own devpts. The slave is opened through the master (TIOCGPTPEER), never by a path that the
+// image could have exchanged (CVE-2025-52565).
+func (p *planner) session() error {
+	p.add(Step{
+		ID: "new-session", Barrier: "new session (setsid)",
+		Text:   "start a new session",
+		number: unix.SYS_SETSID,
+	})
+	if !p.Spec.Process.Terminal {
+		return nil
+	}
+	unlock, slave := make([]byte, 4), p.slot()
+	p.master = p.slot()
+	p.add(
+		Step{
+			Text:   "open a terminal",
+			number: unix.SYS_OPENAT, args: calls(cwd(), str("/dev/ptmx"), num(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)), out: p.master,
+		},
+		Step{Text: "unlock the terminal", number: unix.SYS_IOCTL, args: calls(from(p.master), num(unix.TIOCSPTLCK), mem(unlock))},
+		Step{
+			Text:   "open the terminal's other end",
+			number: unix.SYS_IOCTL, args: calls(from(p.master), num(tiocgptpeer), num(unix.O_RDWR|unix.O_NOCTTY)), out: slave,
+		},
+	)
+	if size := p.Spec.Process.ConsoleSize; size != nil {
+		winsize := make([]byte, 8)
+		binary.NativeEndian.PutUint16(winsize, uint16(size.Height))
+		binary.NativeEndian.PutUint16(winsize[2:], uint16(size.Width))
+		p.add(Step{Text: "set the terminal's size", number: unix.SYS_IOCTL, args: calls(from(slave), num(unix.TIOCSWINSZ), mem(winsize))})
+	}
+	for _, to := range []int{0, 1, 2} {
+		p.add(Step{
+			Text:   fmt.Sprintf("make the terminal descriptor %d", to),
+			number: unix.SYS_DUP3, args: calls(from(slave), num(to), num(0)),
+		})
+	}
+	p.add(Step{Text: "make it the controlling terminal", number: unix.SYS_IOCTL, args: calls(from(slave), num(unix.TIOCSCTTY), num(0))})
+	return nil
+}
+
+// tiocgptpeer is _IO('T', 0x41) of asm-generic/ioctls.h.
+const tiocgptpeer = 0x5441
+
+// program holds until the launcher says go, and becomes the program.
+func (p *planner) program() error {
+	if p.plan.PIDNamespace == "" {
+		// Whoever joins a pid namespace was made by a thread that is already gone.
+		p.add(Step{
+			ID: "die-with-launcher", Barrier: "PDEATHSIG",
+			Text:   "die with the launcher",
+			number: unix.SYS_PRCTL, args: calls(num(unix.PR_SET_PDEATHSIG), num(unix.SIGKILL)),
+		})
+	}
+	p.add(
+		Step{
+			Text:   "report ready",
+			number: unix.SYS_WRITE, args: calls(fd(Line), slotAddress(p.master), num(readySize)), min: readySize,
+		},
+		Step{
+			Text:   "wait for start",
+			number: unix.SYS_READ, args: calls(fd(Line), mem(make([]byte, 1)), num(1)), min: 1,
+		},
+		Step{
+			ID: "close-descriptors", Barrier: "close-on-exec of launcher descriptors",
+			Text:   "mark the descriptors above 2 close-on-exec",
+			number: unix.SYS_CLOSE_RANGE, args: calls(num(firstFree), num(^uint32(0)), num(unix.CLOSE_RANGE_CLOEXEC)),
+		},
+		// CLONE_CLEAR_SIGHAND has reset all handlers, so a signal that comes from now on ends
+		// the child and never runs the launcher's code.
+		Step{
+			Text:   "unblock all signals",
+			number: unix.SYS_RT_SIGPROCMASK, args: calls(num(unix.SIG_SETMASK), mem(make([]byte, 8)), null(), num(8)),
+		},
+	)
+	if p.Spec.Process.NoNewPrivileges {
+		// As late as can be, so that the filter need not allow what the steps above call.
+		if err := p.seccomp(); err != nil {
+			return err
+		}
+	}
+	p.exec()
+	return nil
+}
+
+// readySize is the length of the report that the child is ready: a slot, as a word.
+const readySize = 8
+
+func (p *planner) seccomp() error {
+	if p.Spec.Linux.Seccomp == nil {
+		return nil
+	}
+	program, err := seccomp.Compile(p.Spec.Linux.Seccomp)
+	if err != nil {
+		return fmt.Errorf("compile linux.seccomp: %w", err)
+	}
+	code := make([]byte, 0, 8*len(program.Filters))
+	for _, f := range program.Filters {
+		code = binary.NativeEndian.AppendUint16(code, f.Code)
+		code = append(code, f.Jt, f.Jf)
+		code = binary.NativeEndian.AppendUint32(code, f.K)
+	}
+	p.add(Step{
+		ID: "seccomp", Barrier: "seccomp",
+		Text:   fmt.Sprintf("load a seccomp filter of %d instructions", len(program.Filters)),
+		number: unix.SYS_SECCOMP, args: calls(num(unix.SECCOMP_SET_MODE_FILTER), num(program.Flags), prog(code)),
+	})
+	return nil
+}
+
+// exec tries the program in every directory of the container's PATH, as execvp(3) does.
+func (p *planner) exec() {
+	name := p.Spec.Process.Args[0]
+	candidates := []string{name}
+	if !strings.Contains(name, "/") {
+		candidates = nil
+		for _, dir := range strings.Split(searchPath(p.Spec.Process.Env), ":") {
+			candidates = append(candidates, path.Join("/", dir, name))
+		}
+	}
+	for i, c := range candidates {
+		s := Step{
+			ID: "exec", Text: "execute " + c,
+			number: unix.SYS_EXECVE, args: calls(str(c), vec(p.Spec.Process.Args), vec(p.Spec.Process.Env)),
+		}
+		if i < len(candidates)-1 {
+			s.tolerate = []unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.EACCES}
+		} else if len(candidates) > 1 {
+			s.Text = fmt.Sprintf("find %q in PATH", name)
+		}
+		p.add(s)
+	}
+}
+
+func searchPath(env []string) string {
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, "PATH="); ok {
+			return v
+		}
+	}
+	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+}
+
+// rlimitNumbers are the kernel's, of asm-generic/resource.h, which x/sys names only in part.
+var rlimitNumbers = map[string]int{
+	"RLIMIT_CPU": 0, "RLIMIT_FSIZE": 1, "RLIMIT_DATA": 2, "RLIMIT_STACK": 3,
+	"RLIMIT_CORE": 4, "RLIMIT_RSS": 5, "RLIMIT_NPROC": 6, "RLIMIT_NOFILE": 7,
+	"RLIMIT_MEMLOCK": 8, "RLIMIT_AS": 9, "RLIMIT_LOCKS": 10, "RLIMIT_SIGPENDING": 11,
+	"RLIMIT_MSGQUEUE": 12, "RLIMIT_NICE": 13, "RLIMIT_RTPRIO": 14, "RLIMIT_RTTIME": 15,
+}
+
+func (p *planner) rlimits() {
+	for _, l := range p.Spec.Process.Rlimits {
+		b := make([]byte, 16)
+		binary.NativeEndian.PutUint64(b, l.Soft)
+		binary.NativeEndian.PutUint64(b[8:], l.Hard)
+		p.add(Step{
+			ID: "rlimits", Barrier: l.Type,
+			Text:   fmt.Sprintf("set %s to %s", l.Type, limitText(l)),
+			number: unix.SYS_PRLIMIT64, args: calls(num(0), num(rlimitNumbers[l.Type]), mem(b), null()),
+		})
+	}
+}
+
+func limitText(l specs.POSIXRlimit) string {
+	show := func(v uint64) string {
+		if v == ^uint64(0) {
+			return "unlimited"
+		}
+		return fmt.Sprint(v)
+	}
+	if l.Soft == l.Hard {
+		return show(l.Soft)
+	}
+	return show(l.Soft) + ", at most " + show(l.Hard)
+}

@@ -1,0 +1,230 @@
+package core
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/cleanup"
+)
+
+// lineFloor is the lowest number of the child's end of the line: below it lies at least one
+// descriptor that is closed, so that no range of close_range(2) is ever empty.
+const lineFloor = 10
+
+// child is a process between clone3 and execve.
+type child struct {
+	pid   int
+	pidfd int
+	line  *os.File // the launcher's end
+	image *image
+	plan  *Plan
+	undo  cleanup.Stack
+}
+
+// launch makes a child and brings it to the point where it waits for start. master is the
+// number of the terminal's master in the child, 0 without a terminal.
+func (l *Launcher) launch(plan *Plan, handles map[Handle]int, into, pidNamespace int) (_ *child, master int, err error) {
+	c := &child{plan: plan}
+	defer c.undo.OnError(&err)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, 0, fmt.Errorf("make the line to the child: %w", err)
+	}
+	// Nonblocking, so that waiting for the child parks a goroutine and no thread.
+	if err := unix.SetNonblock(pair[0], true); err != nil {
+		return nil, 0, errors.Join(err, unix.Close(pair[0]), unix.Close(pair[1]))
+	}
+	c.line = os.NewFile(uintptr(pair[0]), "line")
+	c.undo.Push("close the line", c.line.Close)
+	theirs, err := unix.FcntlInt(uintptr(pair[1]), unix.F_DUPFD_CLOEXEC, lineFloor)
+	if err := errors.Join(err, unix.Close(pair[1])); err != nil {
+		return nil, 0, fmt.Errorf("move the child's end of the line: %w", err)
+	}
+	handles[Line] = theirs
+	err = c.clone(l, handles, into, pidNamespace)
+	// From now on only the child holds its end, so that its end is seen here.
+	if err := errors.Join(err, unix.Close(theirs)); err != nil {
+		return nil, 0, err
+	}
+	if len(plan.UIDMappings) > 0 {
+		if err := c.mapUsers(l.host.Rootless); err != nil {
+			return nil, 0, err
+		}
+	}
+	master, err = c.ready()
+	return c, master, err
+}
+
+func (c *child) clone(l *Launcher, handles map[Handle]int, into, pidNamespace int) error {
+	image, err := load(c.plan.Steps, c.plan.slots, handles)
+	if err != nil {
+		return err
+	}
+	c.image = image
+	c.undo.Push("unmap the plan", image.Close)
+	var pidfd int32
+	args := cloneArgs{
+		flags:      c.plan.Flags | unix.CLONE_PIDFD,
+		pidfd:      uint64(uintptr(unsafe.Pointer(&pidfd))),
+		exitSignal: uint64(unix.SIGCHLD),
+	}
+	if into >= 0 {
+		args.flags |= unix.CLONE_INTO_CGROUP
+		args.cgroup = uint64(into)
+	}
+	var pid uintptr
+	err = l.cloneFrom(pidNamespace, func() error {
+		var all, old unix.Sigset_t
+		for i := range all.Val {
+			all.Val[i] = ^all.Val[i]
+		}
+		// A handler of the Go runtime must not run in a child that has no stack.
+		if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &old); err != nil {
+			return fmt.Errorf("block signals: %w", err)
+		}
+		var errno uintptr
+		pid, errno = spawn(&args, unsafe.Sizeof(args), image.first(), image.end(), uintptr(handles[Line]))
+		if err := unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil); err != nil {
+			return fmt.Errorf("unblock signals: %w", err)
+		}
+		if errno != 0 {
+			return fmt.Errorf("clone3 (%s): %w", cloneText(c.plan.Flags), unix.Errno(errno))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	c.pid, c.pidfd = int(pid), int(pidfd)
+	// Pushed last, so run first: the child must have left the plan before that is unmapped.
+	c.undo.Push("end the child", c.end)
+	return nil
+}
+
+// end kills and reaps a child that has not become a container.
+func (c *child) end() error {
+	err := unix.PidfdSendSignal(c.pidfd, unix.SIGKILL, nil, 0)
+	if errors.Is(err, unix.ESRCH) {
+		err = nil
+	}
+	_, waitErr := waitPidfd(c.pidfd, 0)
+	return errors.Join(err, waitErr, unix.Close(c.pidfd))
+}
+
+func (c *child) mapUsers(rootless bool) error {
+	dir := "/proc/" + strconv.Itoa(c.pid)
+	files := []struct{ path, text string }{
+		{dir + "/uid_map", mappingText(c.plan.UIDMappings)},
+		{dir + "/gid_map", mappingText(c.plan.GIDMappings)},
+	}
+	if rootless {
+		// user_namespaces(7): without CAP_SETGID a gid map needs setgroups denied first.
+		files = append(files[:1], struct{ path, text string }{dir + "/setgroups", "deny"}, files[1])
+	}
+	for _, f := range files {
+		if err := os.WriteFile(f.path, []byte(f.text), 0); err != nil {
+			return fmt.Errorf("map users %s: %w", strings.ReplaceAll(f.text, "\n", ", "), err)
+		}
+	}
+	return c.goOn()
+}
+
+func mappingText(m []specs.LinuxIDMapping) string {
+	lines := make([]string, len(m))
+	for i := range m {
+		lines[i] = fmt.Sprintf("%d %d %d", m[i].ContainerID, m[i].HostID, m[i].Size)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// goOn lets the child leave a step in which it waits.
+func (c *child) goOn() error {
+	if _, err := c.line.Write([]byte{1}); err != nil {
+		return fmt.Errorf("tell the child to go on: %w", err)
+	}
+	return nil
+}
+
+// ready waits until the child waits for start.
+func (c *child) ready() (master int, err error) {
+	word, err := c.listen()
+	if err == nil && len(word) != readySize {
+		err = errors.New("the child ended before its program could start")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return int(binary.NativeEndian.Uint64(word)), nil
+}
+
+// start lets the child become its program.
+func (c *child) start() error {
+	if err := c.goOn(); err != nil {
+		return err
+	}
+	word, err := c.listen()
+	if err == nil && len(word) != 0 {
+		err = errors.New("the child reports more than it should")
+	}
+	return err
+}
+
+// listen reads one report: nothing if the child's end was closed, which execve does.
+func (c *child) listen() ([]byte, error) {
+	buf := make([]byte, 16)
+	n, err := c.line.Read(buf)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("listen to the child: %w", err)
+	}
+	if n < len(buf) {
+		return buf[:n], nil
+	}
+	at := uintptr(binary.NativeEndian.Uint64(buf))
+	res := int64(binary.NativeEndian.Uint64(buf[8:]))
+	i, ok := c.image.step(at)
+	if !ok {
+		return nil, fmt.Errorf("the child reports step at %#x, which is none", at)
+	}
+	return nil, &StepError{Step: c.plan.Steps[i], Index: i, Count: len(c.plan.Steps), Result: res}
+}
+
+// StepError says which step of a plan did not succeed.
+type StepError struct {
+	Step         Step
+	Index, Count int
+	Result       int64 // what the kernel returned: a negative errno, or a count that is too small
+}
+
+func (e *StepError) Error() string {
+	return fmt.Sprintf("%s: %v (step %d of %d)", e.Step.Text, e.Unwrap(), e.Index+1, e.Count)
+}
+
+// Unwrap returns the errno, or io.ErrUnexpectedEOF for a short result.
+func (e *StepError) Unwrap() error {
+	if e.Result < 0 {
+		return unix.Errno(-e.Result)
+	}
+	return io.ErrUnexpectedEOF
+}
+
+func cloneText(flags uint64) string {
+	var names []string
+	for _, t := range namespaceTypes {
+		if flags&t.flag != 0 {
+			names = append(names, string(t.name))
+		}
+	}
+	if len(names) == 0 {
+		return "no namespaces"
+	}
+	return "new " + strings.Join(names, ", ")
+}

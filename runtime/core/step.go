@@ -1,0 +1,88 @@
+package core
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// Step is one system call of a plan.
+type Step struct {
+	// ID is the stable name by which an edit leaves the step out. Several steps share one if
+	// they make sense only together.
+	ID string
+	// Text says what the step does, as it stands in an error: "mount proc on /proc (nosuid)".
+	Text string
+	// Barrier is the wall that the step builds; empty for plumbing.
+	Barrier string
+
+	number uintptr
+	args   [6]arg
+	// min is the smallest result that is a success: 0 for most, 1 for a read or write of one
+	// byte, where a short result means that the other side is gone.
+	min int
+	// out is the slot that keeps the result, or noSlot.
+	out slot
+	// tolerate lists errors that are none; after one of them the next skip steps are skipped.
+	tolerate []unix.Errno
+	skip     int
+	// then is how many steps are skipped after a success.
+	then int
+}
+
+// slot is a place for the result of a step, used as an argument of later ones.
+type slot int
+
+const noSlot slot = 0
+
+// arg is an argument in symbolic form: load gives it its value.
+type arg struct {
+	kind  argKind
+	value uintptr  // of a number, or what is added to a handle
+	text  string   // of a text
+	list  []string // of a vector
+	data  []byte   // of memory and of a filter
+	slot  slot     // of a result
+	fd    Handle   // of a handle
+}
+
+type argKind uint8
+
+const (
+	argNumber  argKind = iota
+	argText            // a NUL-terminated string
+	argVector          // a NULL-terminated list of strings
+	argMemory          // a structure
+	argFilter          // a struct sock_fprog over data
+	argResult          // the value in a slot
+	argAddress         // the address of a slot
+	argHandle          // a descriptor of the launcher
+)
+
+// Handle names a descriptor that the launcher holds while the plan runs.
+type Handle string
+
+// The handles of every plan. The v1 task files of the container's cgroup follow as TasksHandle.
+const (
+	Stdin  Handle = "stdin"
+	Stdout Handle = "stdout"
+	Stderr Handle = "stderr"
+	// Line is the child's end of a socket pair: reports go out, and a byte comes in when the
+	// child may go on.
+	Line Handle = "line"
+	// Target is the pidfd of the container that an exec joins.
+	Target Handle = "target"
+)
+
+func num[T ~int | ~uint | ~uint32 | ~uint64 | ~uintptr | ~int32](v T) arg {
+	return arg{kind: argNumber, value: uintptr(v)}
+}
+func str(s string) arg           { return arg{kind: argText, text: s} }
+func vec(list []string) arg      { return arg{kind: argVector, list: list} }
+func mem(b []byte) arg           { return arg{kind: argMemory, data: b} }
+func prog(b []byte) arg          { return arg{kind: argFilter, data: b} }
+func from(s slot) arg            { return arg{kind: argResult, slot: s} }
+func fd(h Handle) arg            { return arg{kind: argHandle, fd: h} }
+func beside(h Handle, n int) arg { return arg{kind: argHandle, fd: h, value: uintptr(n)} }
+func slotAddress(s slot) arg     { return arg{kind: argAddress, slot: s} }
+func null() arg                  { return arg{} }
+func cwd() arg                   { return num(int(unix.AT_FDCWD)) }
+func calls(args ...arg) [6]arg   { var a [6]arg; copy(a[:], args); return a }

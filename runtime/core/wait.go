@@ -1,0 +1,122 @@
+package core
+
+import (
+	"fmt"
+	"os"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Status is how a process ended.
+type Status struct {
+	Code   int         // exit status, where it exited
+	Signal unix.Signal // what killed it, or 0
+	CPU    time.Duration
+}
+
+// Shell returns the status as a shell gives it: the code, or 128 and the signal.
+func (s Status) Shell() int {
+	if s.Signal != 0 {
+		return 128 + int(s.Signal)
+	}
+	return s.Code
+}
+
+func (s Status) String() string {
+	if s.Signal != 0 {
+		return "killed by " + unix.SignalName(s.Signal)
+	}
+	return fmt.Sprintf("exit status %d", s.Code)
+}
+
+// waitPidfd reaps a child. With WNOHANG it returns nil if the child is still there.
+func waitPidfd(pidfd, options int) (*Status, error) {
+	// siginfo_t of a SIGCHLD, as waitid(2) fills it: the fields behind three ints and padding.
+	var info struct {
+		signo, errno, code int32
+		_                  int32
+		pid                int32
+		uid                uint32
+		status             int32
+		_                  [100]byte
+	}
+	var usage unix.Rusage
+	for {
+		err := unix.Waitid(unix.P_PIDFD, pidfd, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|options, &usage)
+		if err == unix.EINTR { //nolint:errorlint // straight from the system call
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("wait: %w", err)
+		}
+		break
+	}
+	if info.pid == 0 {
+		return nil, nil //nolint:nilnil // documented: still there
+	}
+	s := &Status{CPU: time.Duration(usage.Utime.Nano() + usage.Stime.Nano())}
+	const exited = 1 // CLD_EXITED
+	if info.code == exited {
+		s.Code = int(info.status)
+	} else {
+		s.Signal = unix.Signal(info.status)
+	}
+	return s, nil
+}
+
+// reaper waits for a process on its pidfd without holding a thread.
+type reaper struct {
+	file   *os.File
+	done   chan struct{}
+	status Status
+	err    error
+}
+
+// reap takes over the pidfd.
+func reap(pidfd int) (*reaper, error) {
+	// A pidfd that is not nonblocking would not be given to the poller: pidfd_open(2).
+	if err := unix.SetNonblock(pidfd, true); err != nil {
+		return nil, fmt.Errorf("make pidfd nonblocking: %w", err)
+	}
+	r := &reaper{file: os.NewFile(uintptr(pidfd), "pidfd"), done: make(chan struct{})}
+	conn, err := r.file.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("poll pidfd: %w", err)
+	}
+	go func() {
+		defer close(r.done)
+		err := conn.Read(func(fd uintptr) bool {
+			s, err := waitPidfd(int(fd), unix.WNOHANG)
+			if s != nil {
+				r.status = *s
+			}
+			r.err = err
+			return s != nil || err != nil
+		})
+		if err != nil {
+			r.err = fmt.Errorf("poll pidfd: %w", err)
+		}
+	}()
+	return r, nil
+}
+
+// signal sends a signal to the process, which may have ended: then it is os.ErrProcessDone.
+func (r *reaper) signal(sig unix.Signal) error {
+	conn, err := r.file.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("signal: %w", err)
+	}
+	var sent error
+	if err := conn.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), sig, nil, 0) }); err != nil {
+		return fmt.Errorf("signal: %w", err)
+	}
+	if sent == unix.ESRCH { //nolint:errorlint // straight from the system call
+		return os.ErrProcessDone
+	}
+	if sent != nil {
+		return fmt.Errorf("send %s: %w", unix.SignalName(sig), sent)
+	}
+	return nil
+}
