@@ -44,7 +44,8 @@ type Events struct {
 	Lacks []string
 }
 
-// MemoryEvents is memory.events. v1 has Max (memory.failcnt) and OOMKill only.
+// MemoryEvents is memory.events. v1 has Max (memory.failcnt and memory.memsw.failcnt) and
+// OOMKill only.
 type MemoryEvents struct {
 	Low, High, Max, OOM, OOMKill, OOMGroupKill uint64
 }

@@ -1,0 +1,430 @@
+package cgroup
+
+import (
+	"errors"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/kernel"
+)
+
+// require skips, with the gate's own words, what this host cannot show.
+func require(t testing.TB, tree *Tree, controllers ...string) {
+	t.Helper()
+	if err := tree.Require(controllers...); errors.Is(err, kernel.ErrNotSupported) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func TestLimitsAreReadBack(t *testing.T) {
+	tree := newTree(t)
+	require(t, tree, "memory", "cpu", "cpuset", "pids")
+	want := Limits{
+		MemoryMax: 64 << 20, SwapMax: ptr(uint64(0)), PidsMax: 20, CPUs: "0", Mems: "0", CPUWeight: 37,
+		CPUMax: CPUMax{Quota: 20 * time.Millisecond, Period: 50 * time.Millisecond, Burst: 5 * time.Millisecond},
+	}
+	g := newGroup(t, tree, want)
+	for _, step := range []struct {
+		name   string
+		change func(*Limits)
+	}{
+		{"as made", func(*Limits) {}},
+		{"memory grows above the old sum", func(l *Limits) { l.MemoryMax = 128 << 20 }},
+		{"memory shrinks", func(l *Limits) { l.MemoryMax = 32 << 20 }},
+		{"swap grows", func(l *Limits) { l.SwapMax = ptr(uint64(8 << 20)) }},
+		{"quota below the old burst", func(l *Limits) { l.CPUMax = CPUMax{Quota: 2 * time.Millisecond, Period: 50 * time.Millisecond} }},
+		{"no limits", func(l *Limits) { *l = Limits{} }},
+	} {
+		step.change(&want)
+		if err := g.Set(want); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		got, err := g.Limits()
+		if err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if step.name == "no limits" {
+			want = Limits{CPUWeight: 100}
+			if tree.Mode() != V2 { // v1 lists are never empty
+				own := tree.dir("cpuset")
+				want.CPUs, _ = own.read("cpuset.cpus")
+				want.Mems, _ = own.read("cpuset.mems")
+			}
+		}
+		if !sameLimits(got, want) {
+			t.Errorf("%s:\ngot  %+v\nwant %+v", step.name, got, want)
+		}
+	}
+}
+
+// sameLimits compares the limits of TestLimitsAreReadBack.
+func sameLimits(a, b Limits) bool {
+	return a.MemoryMax == b.MemoryMax && (a.SwapMax == nil) == (b.SwapMax == nil) && orZero(a.SwapMax) == orZero(b.SwapMax) &&
+		a.PidsMax == b.PidsMax && a.CPUs == b.CPUs && a.Mems == b.Mems && a.CPUWeight == b.CPUWeight && a.CPUMax == b.CPUMax
+}
+
+func TestMemoryLimitKills(t *testing.T) {
+	tree := newTree(t)
+	require(t, tree, "memory")
+	for _, tt := range []struct {
+		limit uint64
+		dies  bool
+	}{{limit: 32 << 20, dies: true}, {limit: 128 << 20}} {
+		g, err := tree.Create(testName(t, ""), Limits{MemoryMax: tt.limit, SwapMax: ptr(uint64(0)), PidsMax: 50})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := start(t, g, "touch", "67108864")
+		out, _ := c.out.ReadString('\n')
+		err = c.cmd.Wait()
+		e, err2 := g.Events()
+		s, err3 := g.Stat()
+		if err2 != nil || err3 != nil {
+			t.Fatal(err2, err3)
+		}
+		if dead := err != nil && strings.Contains(err.Error(), "killed"); dead != tt.dies || (out == "touched\n") == tt.dies {
+			t.Errorf("limit %d: touching 64 MiB: %v, printed %q", tt.limit, err, out)
+		}
+		if (e.Memory.OOMKill > 0) != tt.dies || tt.dies && e.Memory.Max == 0 {
+			t.Errorf("limit %d: events %+v", tt.limit, e.Memory)
+		}
+		if s.Memory.Peak > tt.limit || s.Memory.Peak < tt.limit/4 {
+			t.Errorf("limit %d: peak %d", tt.limit, s.Memory.Peak)
+		}
+		closeGroup(t, g)
+	}
+}
+
+func TestPidsLimitRefuses(t *testing.T) {
+	tree := newTree(t)
+	require(t, tree, "pids")
+	g := newGroup(t, tree, Limits{PidsMax: 30})
+	c := start(t, g, "fork")
+	if got := c.line(t); !strings.HasPrefix(got, "refused ") || !strings.HasSuffix(got, " true") {
+		t.Errorf("fork until EAGAIN: %q", got)
+	}
+	e, err := g.Events()
+	if err != nil || e.PidsMax == 0 || !e.Populated {
+		t.Errorf("events %+v, %v", e, err)
+	}
+	s, err := g.Stat()
+	if err != nil || s.Pids.Current > 30 || s.Pids.Current < 10 {
+		t.Errorf("pids %+v, %v", s.Pids, err)
+	}
+}
+
+func TestCPUQuotaThrottles(t *testing.T) {
+	tree := newTree(t)
+	require(t, tree, "cpu")
+	for _, quota := range []time.Duration{10 * time.Millisecond, 0} {
+		g, err := tree.Create(testName(t, ""), Limits{CPUMax: CPUMax{Quota: quota, Period: 50 * time.Millisecond}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := start(t, g, "spin", "60").cmd.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		s, err := g.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if limited := quota != 0; (s.CPU.NrThrottled > 0) != limited || (s.CPU.ThrottledUsec > 0) != limited || (s.CPU.NrPeriods > 0) != limited {
+			t.Errorf("quota %v: %+v", quota, s.CPU)
+		}
+		if s.CPU.UsageUsec < 60_000 || s.CPU.UsageUsec > 10_000_000 {
+			t.Errorf("quota %v: spinning for 60 ms of CPU time: usage_usec %d", quota, s.CPU.UsageUsec)
+		}
+		closeGroup(t, g)
+	}
+}
+
+func TestCPUSetConfines(t *testing.T) {
+	tree := newTree(t)
+	require(t, tree, "cpuset")
+	g := newGroup(t, tree, Limits{CPUs: "1"})
+	c := start(t, g, "wait")
+	c.line(t)
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(c.cmd.Process.Pid, &set); err != nil {
+		t.Fatal(err)
+	}
+	if set.Count() != 1 || !set.IsSet(1) {
+		t.Errorf("affinity of a process in cpuset 1: %v", set)
+	}
+}
+
+func TestHugetlb(t *testing.T) {
+	tree := newTree(t)
+	require(t, tree, "hugetlb")
+	g := newGroup(t, tree, Limits{Hugetlb: map[string]uint64{"2MB": 5 << 20}})
+	l, err := g.Limits()
+	if err != nil || l.Hugetlb["2MB"] != 4<<20 {
+		t.Errorf("5 MiB should be stored as two pages: %v, %v", l.Hugetlb, err)
+	}
+	if err := g.Set(Limits{Hugetlb: map[string]uint64{"2MB": 0}}); err != nil {
+		t.Fatal(err)
+	}
+	l, err = g.Limits()
+	if n, ok := l.Hugetlb["2MB"]; err != nil || !ok || n != 0 {
+		t.Errorf("a limit of nothing: %v, %v", l.Hugetlb, err)
+	}
+	s, err := g.Stat()
+	if _, ok := s.Hugetlb["2MB"]; err != nil || !ok {
+		t.Errorf("hugetlb.2MB.current: %v, %v", s.Hugetlb, err)
+	}
+	if err := g.Set(Limits{Hugetlb: map[string]uint64{"3MB": 0}}); !errors.Is(err, kernel.ErrNotSupported) {
+		t.Errorf("a size that the kernel lacks: %v", err)
+	}
+}
+
+func TestIOMax(t *testing.T) {
+	tree := newTree(t)
+	require(t, tree, "io")
+	var st unix.Stat_t
+	if err := unix.Stat(".", &st); err != nil {
+		t.Fatal(err)
+	}
+	if unix.Major(st.Dev) == 0 {
+		t.Skip("the working directory is on no block device")
+	}
+	want := IOMax{Major: unix.Major(st.Dev), Minor: unix.Minor(st.Dev), Rbps: 1 << 20, Wiops: 100}
+	g := newGroup(t, tree, Limits{IOMax: []IOMax{want}})
+	if l, err := g.Limits(); err != nil || !slices.Equal(l.IOMax, []IOMax{want}) {
+		t.Errorf("got %v, %v", l.IOMax, err)
+	}
+	if err := g.Set(Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := g.Limits(); err != nil || len(l.IOMax) != 0 {
+		t.Errorf("after taking it off: %v, %v", l.IOMax, err)
+	}
+}
+
+func TestFreeze(t *testing.T) {
+	tree := newTree(t)
+	require(t, tree, "freezer")
+	g := newGroup(t, tree, Limits{})
+	c := start(t, g, "wait")
+	c.line(t)
+	for _, want := range []bool{true, false} {
+		var err error
+		if want {
+			err = g.Freeze(t.Context())
+		} else {
+			err = g.Thaw(t.Context())
+		}
+		e, err2 := g.Events()
+		if err != nil || err2 != nil || e.Frozen != want || !e.Populated {
+			t.Errorf("want frozen %v: %+v, %v, %v", want, e, err, err2)
+		}
+	}
+}
+
+func TestKillForkingTree(t *testing.T) {
+	tree := newTree(t)
+	require(t, tree, "pids")
+	for _, how := range []string{"Kill", "killListed"} {
+		g, err := tree.Create(testName(t, ""), Limits{PidsMax: 60, MemoryMax: 512 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := start(t, g, "bomb")
+		c.line(t)
+		for { // until it is at the limit
+			e, err := g.Events()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.PidsMax > 0 {
+				break
+			}
+		}
+		if err := g.Close(); !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "processes [") {
+			t.Errorf("close of a group with processes: %v", err)
+		}
+		if how == "Kill" {
+			err = g.Kill(t.Context())
+		} else {
+			err = g.killListed(t.Context()) // as without cgroup.kill
+		}
+		procs, err2 := g.Procs()
+		if err != nil || err2 != nil || len(procs) > 0 {
+			t.Errorf("%s: %v, left %v, %v", how, err, procs, err2)
+		}
+		if err := g.Close(); err != nil {
+			t.Errorf("%s: %v", how, err)
+		}
+		if err := g.Close(); err != nil {
+			t.Errorf("second close: %v", err)
+		}
+	}
+}
+
+func TestChildGroup(t *testing.T) {
+	tree := newTree(t)
+	g := newGroup(t, tree, Limits{PidsMax: 50})
+	inner, err := g.Create("inner", Limits{PidsMax: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, inner, "wait")
+	c.line(t)
+	procs, err := g.Procs()
+	if err != nil || !slices.Contains(procs, c.cmd.Process.Pid) {
+		t.Errorf("processes of the outer group: %v, %v", procs, err)
+	}
+	view, err := Open(c.cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if view.Path("pids") != inner.Path("pids") || view.Name() != "inner" {
+		t.Errorf("view of the child: %q", view.Path("pids"))
+	}
+	if l, err := view.Limits(); err != nil || l.PidsMax != 10 {
+		t.Errorf("limits of the view: %+v, %v", l, err)
+	}
+	if err := view.Kill(t.Context()); !errors.Is(err, errView) {
+		t.Errorf("kill through a view: %v", err)
+	}
+	if err := view.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := inner.Kill(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := inner.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRemoveLeft(t *testing.T) {
+	tree := newTree(t)
+	g := newGroup(t, tree, Limits{PidsMax: 20})
+	c := start(t, g, "wait")
+	c.line(t)
+	left, err := FindLeft(g.Name())
+	if err != nil || len(left) != len(g.dirs) || left[0] != g.dirs[len(g.dirs)-1].path {
+		t.Fatalf("found %v, %v; want %d, v2 first", left, err, len(g.dirs))
+	}
+	for _, p := range left {
+		if err := Remove(p); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := c.cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("process in a removed group: %v", err)
+	}
+	if left, err = FindLeft(g.Name()); err != nil || len(left) != 0 {
+		t.Errorf("after removal: %v, %v", left, err)
+	}
+	if _, err := g.Stat(); err == nil {
+		t.Error("statistics of a removed group: no error")
+	}
+	if err := Remove(g.Path("pids")); err != nil {
+		t.Errorf("remove what is gone: %v", err)
+	}
+	if err := Remove(tree.own[0].path); err == nil {
+		t.Error("remove a group that is not cellwall's: no error")
+	}
+}
+
+func TestDevices(t *testing.T) {
+	tree := newTree(t)
+	require(t, tree, "devices")
+	// /dev/null is 1:3, /dev/zero 1:5, /dev/full 1:7.
+	rules := []DeviceRule{
+		{Type: "a"},
+		{Allow: true, Type: "c", Major: ptr(int64(1)), Minor: ptr(int64(3))},
+		{Allow: true, Type: "c", Major: ptr(int64(1)), Minor: ptr(int64(5))},
+		{Type: "c", Major: ptr(int64(1)), Minor: ptr(int64(5)), Access: "w"},
+	}
+	check := func(t *testing.T, g *Group) {
+		c := start(t, g, "open", "/dev/null", "/dev/zero", "/dev/full")
+		for _, want := range []string{"/dev/null <nil>", "/dev/zero operation not permitted", "/dev/full operation not permitted"} {
+			if got := c.line(t); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+	}
+	t.Run("own hierarchy", func(t *testing.T) {
+		g := newGroup(t, tree, Limits{Devices: rules})
+		check(t, g)
+	})
+	t.Run("BPF program", func(t *testing.T) {
+		d := tree.v2()
+		if d == nil {
+			t.Skip("no v2 hierarchy")
+		}
+		g := newGroup(t, tree, Limits{})
+		only := &Group{name: g.name, dirs: g.dirs[len(g.dirs)-1:], parents: g.parents[len(g.parents)-1:]}
+		if err := only.setDevices(rules); err != nil {
+			t.Fatal(err)
+		}
+		only.limits.Devices = rules
+		check(t, g)
+		if err := only.setDevices(nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := start(t, g, "open", "/dev/full").line(t); got != "/dev/full <nil>" {
+			t.Errorf("after detaching: %q", got)
+		}
+	})
+}
+
+func TestUnsupported(t *testing.T) {
+	tree := newTree(t)
+	if tree.Mode() == V2 {
+		t.Skip("everything that Limits has is in v2")
+	}
+	for name, l := range map[string]Limits{
+		"memory.high":      {MemoryHigh: 1 << 20},
+		"memory.min":       {MemoryMin: 1 << 20},
+		"memory.oom.group": {OOMGroup: true},
+		"memory.swap.max":  {SwapMax: ptr(uint64(0))},
+	} {
+		_, err := tree.Create(testName(t, ""), l)
+		if !errors.Is(err, kernel.ErrNotSupported) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := tree.Require("memory", "rdma"); !errors.Is(err, kernel.ErrNotSupported) || !strings.Contains(err.Error(), "rdma") {
+		t.Errorf("require rdma: %v", err)
+	}
+}
+
+func TestCreateRefusesNames(t *testing.T) {
+	tree := newTree(t)
+	g := newGroup(t, tree, Limits{})
+	for _, name := range []string{"", ".", "..", "a/b", "a\nb", g.Name()} {
+		if _, err := tree.Create(name, Limits{}); err == nil {
+			t.Errorf("made a group %q", name)
+		}
+	}
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func BenchmarkCreate(b *testing.B) {
+	tree := newTree(b)
+	for b.Loop() {
+		g, err := tree.Create(testName(b, ""), Limits{MemoryMax: 64 << 20, SwapMax: ptr(uint64(0)), PidsMax: 20, CPUMax: CPUMax{Quota: 20 * time.Millisecond}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := g.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}

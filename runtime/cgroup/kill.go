@@ -1,0 +1,165 @@
+package cgroup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/kernel"
+)
+
+// Kill sends SIGKILL to every process in the group and below it, also to those that fork
+// meanwhile, and waits until none is left. It uses cgroup.kill (5.14) where the v2 hierarchy has
+// it, else it freezes the group first so that nothing can fork.
+func (g *Group) Kill(ctx context.Context) error {
+	if g.view {
+		return fmt.Errorf("kill cgroup %s: %w", g.name, errView)
+	}
+	if err := g.kill(ctx); err != nil {
+		return fmt.Errorf("kill cgroup %s: %w", g.name, err)
+	}
+	return nil
+}
+
+func (g *Group) kill(ctx context.Context) error {
+	procs, err := g.Procs()
+	if err != nil || len(procs) == 0 {
+		return err
+	}
+	if slices.Contains(procs, os.Getpid()) {
+		return errors.New("it holds the process that asks")
+	}
+	if d := g.v2(); d != nil {
+		err := d.write("cgroup.kill", "1")
+		if err == nil {
+			if err := d.waitState(ctx, "populated", "0"); err != nil {
+				return err
+			}
+		} else if !errors.Is(err, kernel.ErrNotSupported) {
+			return err
+		}
+	}
+	// What is left: everything without cgroup.kill, else only what is in some hierarchies.
+	return g.killListed(ctx)
+}
+
+// killListed kills by pid until there is nobody left.
+func (g *Group) killListed(ctx context.Context) (err error) {
+	frozen := false
+	defer func() {
+		if frozen {
+			err = errors.Join(err, g.stop(false))
+		}
+	}()
+	for {
+		left, err := g.killOnce(ctx, frozen)
+		if err != nil || !left {
+			return err
+		}
+		if !frozen {
+			if err := g.stop(true); err != nil && !errors.Is(err, kernel.ErrNotSupported) {
+				return err
+			}
+			frozen = true
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("wait for the processes to exit: %w", err)
+		}
+	}
+}
+
+// stop starts to freeze or thaw, without waiting: one task that cannot be frozen must not keep
+// the others alive.
+func (g *Group) stop(on bool) error {
+	if d := g.v2(); d != nil {
+		return d.write("cgroup.freeze", flag(on, true))
+	}
+	if d := g.dir("freezer"); d != nil {
+		return d.write("freezer.state", map[bool]string{true: "FROZEN", false: "THAWED"}[on])
+	}
+	return g.lacks("freezer")
+}
+
+// killOnce signals all that are listed and waits until each of them has exited; left is false
+// if there was nobody.
+func (g *Group) killOnce(ctx context.Context, frozen bool) (left bool, err error) {
+	procs, err := g.Procs()
+	if err != nil || len(procs) == 0 {
+		return false, err
+	}
+	wake, release, err := waker(ctx)
+	if err != nil {
+		return true, err
+	}
+	defer release()
+	fds := map[int]int{}
+	defer func() {
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
+	}()
+	for _, pid := range procs {
+		if pid == 0 {
+			return true, errors.New("it holds processes of an outer pid namespace")
+		}
+		fd, err := unix.PidfdOpen(pid, 0)
+		switch {
+		case err == nil:
+			fds[pid] = fd
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+			// The next round takes the rest.
+		case !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.EINVAL):
+			return true, fmt.Errorf("pidfd_open: %w", err)
+		}
+	}
+	// A pid may have been reused before it was opened: what is still listed now is ours.
+	if procs, err = g.Procs(); err != nil {
+		return true, err
+	}
+	poll := []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}}
+	for pid, fd := range fds {
+		if !slices.Contains(procs, pid) {
+			continue
+		}
+		if pid == os.Getpid() {
+			return true, errors.New("it holds the process that asks")
+		}
+		if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			return true, fmt.Errorf("kill %d: %w", pid, err)
+		}
+		poll = append(poll, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	if frozen && g.v2() == nil { // a v1 freezer holds also those that are to die
+		if err := g.stop(false); err != nil && !errors.Is(err, kernel.ErrNotSupported) {
+			return true, err
+		}
+		defer func() { err = errors.Join(err, g.refreeze()) }()
+	}
+	return true, waitExits(ctx, poll)
+}
+
+func (g *Group) refreeze() error {
+	if err := g.stop(true); err != nil && !errors.Is(err, kernel.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// waitExits waits until every pidfd of the list but the first, which ends the waiting, is
+// readable.
+func waitExits(ctx context.Context, poll []unix.PollFd) error {
+	for len(poll) > 1 {
+		if _, err := retry(func() (int, error) { return unix.Poll(poll, -1) }); err != nil {
+			return fmt.Errorf("poll: %w", err)
+		}
+		if poll[0].Revents != 0 {
+			return fmt.Errorf("wait for the processes to exit: %w", context.Cause(ctx))
+		}
+		poll = slices.DeleteFunc(poll, func(p unix.PollFd) bool { return p.Revents != 0 })
+	}
+	return nil
+}
