@@ -45,7 +45,7 @@ type Events struct {
 }
 
 // MemoryEvents is memory.events. v1 has Max (memory.failcnt and memory.memsw.failcnt) and
-// OOMKill only.
+// OOMKill only; Max stays 0 on 6.18 where no swap is allowed, so OOMKill is the evidence.
 type MemoryEvents struct {
 	Low, High, Max, OOM, OOMKill, OOMGroupKill uint64
 }
