@@ -25,6 +25,9 @@ type Feature struct {
 	Name string
 	// Since is the first mainline release that has it. It never decides; it cross-checks.
 	Since Version
+	// Remedy is what a user can do to get it: "boot with psi=1". Empty where only another
+	// kernel or machine helps.
+	Remedy string
 
 	probe func() error
 

@@ -1,7 +1,10 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,11 +21,18 @@ func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor)
 
 // ParseVersion reads the start of a release such as "6.1.0-37-cloud-amd64".
 func ParseVersion(release string) (Version, error) {
-	var v Version
-	if n, err := fmt.Sscanf(release, "%d.%d", &v.Major, &v.Minor); n != 2 {
+	major, rest, _ := strings.Cut(release, ".")
+	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(rest)
+	}
+	// Sixteen bits are plenty, and unsigned: no sign is accepted.
+	x, errX := strconv.ParseUint(major, 10, 16)
+	y, errY := strconv.ParseUint(rest[:end], 10, 16)
+	if err := errors.Join(errX, errY); err != nil {
 		return Version{}, fmt.Errorf("parse kernel release %q: %w", release, err)
 	}
-	return v, nil
+	return Version{Major: int(x), Minor: int(y)}, nil
 }
 
 // Release returns the running kernel's release, as uname(2) gives it.
