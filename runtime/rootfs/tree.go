@@ -11,7 +11,10 @@ import (
 
 // tree is a directory that is written as if it were the root: no name, no symbolic link and no
 // ".." leads out of it, onto another mount or through a magic link, see openat2(2).
-type tree struct{ fd int }
+type tree struct {
+	fd   int
+	made func() error // if set, called for each directory that mkdirAll makes; its error stops that
+}
 
 const inRoot = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
 
@@ -56,7 +59,13 @@ func (t tree) mkdirAll(name string) error {
 			continue
 		}
 		err := t.mkdir(name[:i], 0o755)
-		if err != nil && !errors.Is(err, unix.EEXIST) {
+		if errors.Is(err, unix.EEXIST) {
+			continue
+		}
+		if err == nil && t.made != nil {
+			err = t.made()
+		}
+		if err != nil {
 			return err
 		}
 	}
