@@ -1,9 +1,12 @@
 package record
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
-// Tally counts verdicts. Every verdict is in exactly one of the fields but Proven, Leaked and
-// Total, which overlap them.
+// Tally counts verdicts. Every verdict is in exactly one of the fields but Proven, Leaked,
+// Total and Spent, which overlap them.
 type Tally struct {
 	Held         int
 	Breached     int // and claimed
@@ -14,6 +17,7 @@ type Tally struct {
 	Proven       int // held, all controls breached, and the barrier held alone
 	Leaked       int // left something on the host
 	Total        int
+	Spent        time.Duration // the sum of the verdicts' durations; less by the clock where some ran at once
 }
 
 // Count counts verdicts.
@@ -29,6 +33,7 @@ func Count(verdicts []Verdict) Tally {
 // it means, it is not an answer.
 func (t *Tally) Add(v *Verdict) {
 	t.Total++
+	t.Spent += v.Duration
 	if len(v.Leaks) > 0 {
 		t.Leaked++
 	}

@@ -3,6 +3,7 @@ package record_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"cellwall/reports/record"
 )
@@ -12,7 +13,8 @@ func TestCountPutsEveryVerdictInOnePlace(t *testing.T) {
 	verdicts := []record.Verdict{
 		{Outcome: record.Held, Control: breached, Alone: held},
 		{Outcome: record.Held, Control: breached, Alone: held, Claimed: true, Leaks: []string{"x"}},
-		{Outcome: record.Held},
+		{Outcome: record.Held, Duration: 2 * time.Second},
+		{Outcome: record.Unproven, Duration: time.Second},
 		{Outcome: record.Held, Control: held, Alone: held},
 		{Outcome: record.Held, Control: breached, Alone: breached},
 		{Outcome: record.Held, Control: breached, Alone: held, Controls: []record.Trial{*breached, *held}},
@@ -24,7 +26,7 @@ func TestCountPutsEveryVerdictInOnePlace(t *testing.T) {
 		{Outcome: "later"},
 		{Outcome: record.Unproven},
 	}
-	want := record.Tally{Held: 6, Proven: 2, Breached: 1, NotClaimed: 2, Unsupported: 1, Inconclusive: 2, Unproven: 1, Leaked: 1, Total: 13}
+	want := record.Tally{Held: 6, Proven: 2, Breached: 1, NotClaimed: 2, Unsupported: 1, Inconclusive: 2, Unproven: 2, Leaked: 1, Total: 14, Spent: 3 * time.Second}
 	got := record.Count(verdicts)
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)

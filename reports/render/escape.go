@@ -79,7 +79,8 @@ func EscapeMarkdown(s string) string {
 			b.WriteString("&amp;")
 		case c == '|' || c == '$': // a cell's end; mathematics, which heeds no backslash
 			fmt.Fprintf(&b, "&#%d;", c)
-		case strings.IndexByte("\\`*_[]~!@:", c) >= 0,
+		case strings.IndexByte("\\`*_[]~!@", c) >= 0,
+			c == ':' && strings.HasPrefix(s[i:], "://"),
 			i == 0 && strings.IndexByte("#+-=", c) >= 0,
 			i > 0 && digits && (c == '.' || c == ')'),
 			c == '.' && i > 0 && s[i-1]|0x20 == 'w': // www.

@@ -100,37 +100,43 @@ func (p *page) details(v *record.Verdict) {
 	}
 }
 
-// worst is the order in which notHeld repeats what did not hold.
-func worst() []look {
-	return []look{lookBreached, lookInconclusive, lookNotProven, lookHeld, lookUnproven, lookUnsupported}
-}
-
-// notHeld repeats every verdict that is not plainly held. What is not claimed is listed by name
-// only: on a low rung that is most of the catalogue.
-func (p *page) notHeld(c columns, verdicts []record.Verdict) {
-	rows := &page{Text: p.Text}
-	for _, l := range worst() {
+// eachNotHeld calls f with every verdict that is not plainly held, the worst first. What is not
+// claimed is left to notClaimed.
+func eachNotHeld(verdicts []record.Verdict, f func(*record.Verdict)) {
+	for _, l := range []look{lookBreached, lookInconclusive, lookNotProven, lookHeld, lookUnproven, lookUnsupported} {
 		for i := range verdicts {
 			v := &verdicts[i]
-			if lookOf(v) != l || l == lookHeld && len(v.Leaks) == 0 {
-				continue
+			if lookOf(v) == l && (l != lookHeld || len(v.Leaks) > 0) {
+				f(v)
 			}
-			rows.row(c, v)
-			rows.details(v)
 		}
 	}
-	if rows.Len() > 0 {
-		p.line(p.paint(bold, "Not held, or not plainly"))
-		p.Write(rows.Bytes())
-		p.line("")
-	}
+}
+
+// notClaimed names what was breached and is not claimed: on a low rung most of the catalogue.
+func notClaimed(verdicts []record.Verdict) []string {
 	var open []string
 	for i := range verdicts {
 		if lookOf(&verdicts[i]) == lookNotClaimed {
 			open = append(open, verdicts[i].Guarantee)
 		}
 	}
-	if len(open) > 0 {
+	return open
+}
+
+// notHeld repeats every verdict that is not plainly held.
+func (p *page) notHeld(c columns, verdicts []record.Verdict) {
+	rows := &page{Text: p.Text}
+	eachNotHeld(verdicts, func(v *record.Verdict) {
+		rows.row(c, v)
+		rows.details(v)
+	})
+	if rows.Len() > 0 {
+		p.line(p.paint(bold, "Not held, or not plainly"))
+		p.Write(rows.Bytes())
+		p.line("")
+	}
+	if open := notClaimed(verdicts); len(open) > 0 {
 		p.line(p.paint(bold, "Breached, and not claimed at "+EscapeTerminal(verdicts[0].Rung)))
 		p.WriteString("  ")
 		p.hang(2, dim, strings.Join(open, ", "))

@@ -137,6 +137,11 @@ func details(v *record.Verdict, tries bool) []detail {
 	for i := range controls {
 		add("control", trialWords(&controls[i], or(controls[i].Edit, "no edit named")))
 	}
+	if notProven := lookOf(v) == lookNotProven; notProven && len(controls) == 0 {
+		add("control", "none was run")
+	} else if notProven && v.Alone == nil {
+		add("alone", "the barrier alone was not run")
+	}
 	if v.Alone != nil && (tries || v.Alone.Outcome != record.Held) {
 		add("alone", trialWords(v.Alone, "the barrier alone"))
 	}
