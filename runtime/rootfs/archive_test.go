@@ -93,6 +93,8 @@ func hostile(t testing.TB, raw []byte) (victims, parent, archive string) {
 	return victims, parent, write(t, filepath.Join(top, "a.tar"), string(raw), 0o644)
 }
 
+// Every attack aims at victims or at a name that no host has, never at a real path of the host:
+// these tests run as root, and must do no harm where the code under test is broken.
 func TestHostileArchives(t *testing.T) {
 	long := strings.Repeat("n", 256)
 	// Relative to the root, if the kernel were to follow it on the host.
@@ -106,11 +108,10 @@ func TestHostileArchives(t *testing.T) {
 	}{
 		{name: "dotdot", entries: []entry{file("../../victims/secret", "bad")}, fail: `entry "../../victims/secret": name holds ".."`},
 		{name: "dotdot inside", entries: []entry{file("a/../b", "bad")}, fail: `name holds ".."`},
-		{name: "absolute name lands inside", entries: []entry{file("/etc/x", "in")}, want: []string{"drwxr-xr-x etc", `-rw-r--r-- etc/x "in"`}},
+		{name: "absolute name lands inside", entries: []entry{file("/cellwall-inside/x", "in")}, want: []string{"drwxr-xr-x cellwall-inside", `-rw-r--r-- cellwall-inside/x "in"`}},
 		{name: "write through a relative link", entries: []entry{sym("l", up), file("l/secret", "bad")}, fail: `entry "l/secret": no such file`},
-		{name: "write through a link to an absolute name", entries: []entry{sym("l", "/"), file("l/x", "in")}, want: []string{"Lrwxrwxrwx l -> /", `-rw-r--r-- x "in"`}},
+		{name: "write through a link to an absolute name", entries: []entry{dir("cellwall-inside"), sym("l", "/cellwall-inside"), file("l/x", "in")}, want: []string{"drwxr-xr-x cellwall-inside", `-rw-r--r-- cellwall-inside/x "in"`, "Lrwxrwxrwx l -> /cellwall-inside"}},
 		{name: "write through a chain of links", entries: []entry{dir("d"), sym("d/a", ".."), sym("b", "d/a/"+up), file("b/secret", "bad")}, fail: "no such file"},
-		{name: "write through proc", entries: []entry{sym("l", "/proc/self/cwd"), file("l/x", "bad")}, fail: "no such file"},
 		{name: "file replaces a link and does not follow it", entries: []entry{sym("l", up+"/secret"), file("l", "mine")}, want: []string{`-rw-r--r-- l "mine"`}},
 		{name: "directory replaces a link and does not follow it", entries: []entry{sym("l", up), dir("l").mode(0o700), file("l/secret", "in")}, want: []string{"drwx------ l", `-rw-r--r-- l/secret "in"`}},
 		{name: "file replaces a directory that holds a link out", entries: []entry{dir("d"), sym("d/l", up), file("d", "in")}, want: []string{`-rw-r--r-- d "in"`}},
@@ -118,7 +119,7 @@ func TestHostileArchives(t *testing.T) {
 		{name: "hard link out by a link", entries: []entry{sym("l", up), hard("h", "l/secret")}, fail: `hard link to "l/secret": no such file`},
 		{name: "hard link to a link is one, and is not written through", entries: []entry{sym("l", up+"/secret"), hard("h", "l"), file("h", "mine")},
 			want: []string{`-rw-r--r-- h "mine"`, "Lrwxrwxrwx l -> ../../victims/secret"}},
-		{name: "hard link to absolute name", entries: []entry{hard("h", "/etc/passwd")}, fail: `hard link to "/etc/passwd": no such file`},
+		{name: "hard link to absolute name", entries: []entry{hard("h", "/cellwall-inside")}, fail: `hard link to "/cellwall-inside": no such file`},
 		{name: "hard link to itself", entries: []entry{file("f", "x"), hard("f", "f")}, want: []string{`-rw-r--r-- f "x"`}},
 		{name: "hard link to the root", entries: []entry{hard("h", "/")}, fail: "not a file"},
 		{name: "device nodes", entries: []entry{special(tar.TypeChar, "null"), special(tar.TypeBlock, "sda"), special(tar.TypeFifo, "fifo").mode(0o600)},
@@ -247,6 +248,7 @@ func TestArchiveCompressions(t *testing.T) {
 }
 
 func FuzzArchive(f *testing.F) {
+	unprivileged(f)
 	f.Add(makeTar(f, sym("l", "../../victims"), file("l/secret", "bad"), hard("h", "l/secret")))
 	f.Add(makeTar(f, dir("d"), sym("d/a", ".."), sym("b", "d/a/../../victims"), dir("b/dir"), file("d", "")))
 	f.Add(gzipped(f, makeTar(f, file("../../victims/secret", "bad"))))
@@ -273,4 +275,13 @@ func skippedText(list []Skipped) string {
 		text = append(text, fmt.Sprintf("%d %s %s", s.Count, s.Why, s.First))
 	}
 	return strings.Join(text, ", ")
+}
+
+// unprivileged skips what makes up its own targets, and so may hit any path of the host if the
+// code under test is broken.
+func unprivileged(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		t.Skip("never fuzzed as root: run it as another user")
+	}
 }
