@@ -15,6 +15,7 @@ type image struct {
 	mem   []byte
 	used  int
 	slots int // offset of slot 0, which takes results that nobody wants
+	pidfd int // offset of the word into which clone3 writes the child's pidfd
 	calls int // offset of the first call
 	count int // of calls
 }
@@ -25,7 +26,7 @@ const imageSlack = 16
 // load puts the plan into memory. handles gives each named descriptor its number; one that is
 // missing is a defect of the caller.
 func load(steps []Step, slots int, handles map[Handle]int) (_ *image, err error) {
-	size := len(steps)*int(callSize) + (slots+1)*8
+	size := len(steps)*int(callSize) + (slots+2)*8
 	for i := range steps {
 		for _, a := range steps[i].args {
 			size += a.size()
@@ -38,6 +39,7 @@ func load(steps []Step, slots int, handles map[Handle]int) (_ *image, err error)
 	m := &image{mem: mem, count: len(steps)}
 	m.calls = m.reserve(len(steps) * int(callSize))
 	m.slots = m.reserve((slots + 1) * 8)
+	m.pidfd = m.reserve(8)
 	for i := range steps {
 		c := (*call)(unsafe.Pointer(&m.mem[m.calls+i*int(callSize)]))
 		if err := m.encode(c, &steps[i], handles); err != nil {

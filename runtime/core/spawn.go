@@ -71,10 +71,9 @@ func (c *child) clone(l *Launcher, handles map[Handle]int, into, pidNamespace in
 	}
 	c.image = image
 	c.undo.Push("unmap the plan", image.Close)
-	var pidfd int32
 	args := cloneArgs{
 		flags:      c.plan.Flags | unix.CLONE_PIDFD,
-		pidfd:      uint64(uintptr(unsafe.Pointer(&pidfd))),
+		pidfd:      uint64(image.address(image.pidfd)),
 		exitSignal: uint64(unix.SIGCHLD),
 	}
 	if into >= 0 {
@@ -104,7 +103,7 @@ func (c *child) clone(l *Launcher, handles map[Handle]int, into, pidNamespace in
 	if err != nil {
 		return err
 	}
-	c.pid, c.pidfd = int(pid), int(pidfd)
+	c.pid, c.pidfd = int(pid), int(binary.NativeEndian.Uint32(image.mem[image.pidfd:]))
 	// Pushed last, so run first: the child must have left the plan before that is unmapped.
 	c.undo.Push("end the child", c.end)
 	return nil

@@ -49,7 +49,8 @@ func Clone(s *specs.Spec) *specs.Spec {
 	return &out
 }
 
-// WithoutNamespace leaves the container in the host's namespace of one type.
+// WithoutNamespace leaves the container in the host's namespace of one type. What makes no
+// sense without the namespace goes with it, since it would change the host.
 func WithoutNamespace(t specs.LinuxNamespaceType) Edit {
 	return Edit{
 		Name: "the host's " + string(t) + " namespace",
@@ -57,11 +58,16 @@ func WithoutNamespace(t specs.LinuxNamespaceType) Edit {
 			s.Linux.Namespaces = slices.DeleteFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
 				return n.Type == t
 			})
-			if t == specs.UserNamespace {
+			switch t {
+			case specs.UserNamespace:
 				s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil
-			}
-			if t == specs.TimeNamespace {
+			case specs.TimeNamespace:
 				s.Linux.TimeOffsets = nil
+			case specs.UTSNamespace:
+				s.Hostname, s.Domainname = "", ""
+			case specs.MountNamespace:
+				s.Mounts, s.Linux.MaskedPaths, s.Linux.ReadonlyPaths, s.Linux.Sysctl = nil, nil, nil, nil
+				s.Root.Readonly, s.Linux.RootfsPropagation = false, ""
 			}
 		},
 	}

@@ -1,0 +1,49 @@
+package driver
+
+import (
+	"context"
+	"runtime/debug"
+
+	"cellwall/runtime/core"
+)
+
+// CoreName is the name of our own runtime.
+const CoreName = "core"
+
+type coreRuntime struct{ launcher *core.Launcher }
+
+// NewCore returns our own runtime. The launcher stays the caller's.
+func NewCore(l *core.Launcher) Runtime { return coreRuntime{l} }
+
+func (coreRuntime) Name() string { return CoreName }
+
+// Version is the version of this binary, as the module system knows it.
+func (coreRuntime) Version(context.Context) (string, error) {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version, nil
+	}
+	return "(devel)", nil
+}
+
+func (coreRuntime) Expresses(b Bundle) error { return core.Validate(b.Spec) }
+
+func (r coreRuntime) Create(_ context.Context, b Bundle) (Container, error) {
+	c, err := r.launcher.Create(b.ID, core.Options{
+		Spec: b.Spec, Bundle: b.Dir, Omit: b.Omit, From: b.From, Parent: b.Parent,
+		Stdin: b.Stdin, Stdout: b.Stdout, Stderr: b.Stderr,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return coreContainer{c}, nil
+}
+
+type coreContainer struct{ *core.Container }
+
+func (c coreContainer) Start(context.Context) error  { return c.Container.Start() }
+func (c coreContainer) Delete(context.Context) error { return c.Container.Delete() }
+
+func (c coreContainer) Wait(ctx context.Context) (Status, error) {
+	s, err := c.Container.Wait(ctx)
+	return Status{Code: s.Code, Signal: s.Signal, CPU: s.CPU}, err
+}

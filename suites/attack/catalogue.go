@@ -1,0 +1,16 @@
+package attack
+
+import "slices"
+
+// Find returns the attack of a name.
+func Find(name string) (Attack, bool) {
+	for _, group := range [][]Attack{
+		fsAttacks,
+		processAttacks,
+	} {
+		if i := slices.IndexFunc(group, func(a Attack) bool { return a.Name == name }); i >= 0 {
+			return group[i], true
+		}
+	}
+	return Attack{}, false
+}

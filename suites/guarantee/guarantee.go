@@ -1,0 +1,128 @@
+// Package guarantee is the catalogue: what a container must not be able to do, as rows of data.
+//
+// A row joins a claim, the barrier that carries it, the attack that tries to break it, the
+// witness that would see it broken, and the edits that take the barrier away. It runs nothing:
+// package judge does.
+package guarantee
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/kernel"
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+	"cellwall/suites/sentinel"
+)
+
+// Layer is what refused an attack.
+type Layer string
+
+// The layers that refusals name.
+const (
+	MountNamespace  Layer = "mount-namespace"
+	PIDNamespace    Layer = "pid-namespace"
+	UTSNamespace    Layer = "uts-namespace"
+	IPCNamespace    Layer = "ipc-namespace"
+	NetNamespace    Layer = "net-namespace"
+	UserNamespace   Layer = "user-namespace"
+	CgroupNamespace Layer = "cgroup-namespace"
+	TimeNamespace   Layer = "time-namespace"
+	RootDirectory   Layer = "root-directory"
+	Mount           Layer = "mount"      // a flag or the boundary of a mount
+	Capability      Layer = "capability" // the kernel asked for one that is not held
+	DAC             Layer = "dac"        // file modes and owners
+	Seccomp         Layer = "seccomp"
+	Landlock        Layer = "landlock"
+	Cgroup          Layer = "cgroup"
+	Rlimit          Layer = "rlimit"
+	Filesystem      Layer = "filesystem" // a size or a number of inodes
+	Kernel          Layer = "kernel"     // a check that no configuration turns off
+	RuntimeItself   Layer = "runtime"
+	NotBuilt        Layer = "not-built" // ENOSYS: the call is not there, which is no wall
+)
+
+// Refusals says which layer an errno names when the barrier stands alone.
+type Refusals map[unix.Errno]Layer
+
+// Where says where a control may run.
+type Where string
+
+const (
+	// OnHost controls harm nothing but their sentinel.
+	OnHost Where = "host"
+	// InGuest controls would hurt the host and run only in a throw-away virtual machine.
+	InGuest Where = "vm"
+)
+
+// Guarantee is one row of the catalogue.
+type Guarantee struct {
+	ID    string // group.name
+	Claim string // completes "A container ...": "cannot signal a process outside its PID namespace"
+	// Source is where the behaviour is specified or the flaw described.
+	Source  string
+	Barrier string    // the one mechanism that carries it
+	Rung    spec.Rung // the lowest rung that must hold it
+	// Gates are what kernel and host must offer for the row to mean anything.
+	Gates []*kernel.Feature
+	// Controllers are the cgroup controllers that it needs, by their v2 names.
+	Controllers []string
+
+	Attack  attack.Attack
+	Witness sentinel.Witness
+	// Refusal names the layers behind the errnos of the attack on the barrier alone.
+	Refusal Refusals
+	// Both changes the spec of the control and of its counterpart with the barrier, so that
+	// exactly one barrier differs between them.
+	Both spec.Edits
+	// Controls each take the barrier away: with any of them the witness must see the breach.
+	Controls spec.Edits
+	Where    Where
+	// Alone rows measure time or a resource of the whole host and run beside nothing else.
+	Alone bool
+}
+
+// Group is the part of the id before the dot.
+func (g *Guarantee) Group() string {
+	group, _, _ := strings.Cut(g.ID, ".")
+	return group
+}
+
+// All returns the catalogue in the order in which it is shown.
+func All() []*Guarantee {
+	var all []*Guarantee
+	for _, group := range [][]Guarantee{
+		fs,
+		process,
+	} {
+		for i := range group {
+			all = append(all, &group[i])
+		}
+	}
+	return all
+}
+
+// Groups returns the groups in the order of the catalogue.
+func Groups() []string {
+	var groups []string
+	for _, g := range All() {
+		if !slices.Contains(groups, g.Group()) {
+			groups = append(groups, g.Group())
+		}
+	}
+	return groups
+}
+
+// Match reports whether the id is meant by one of the globs, of path.Match. None means all.
+func Match(globs []string, id string) bool {
+	if len(globs) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(globs, func(glob string) bool {
+		ok, err := path.Match(glob, id)
+		return err == nil && ok
+	})
+}

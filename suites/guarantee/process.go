@@ -1,0 +1,39 @@
+package guarantee
+
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+	"cellwall/suites/sentinel"
+)
+
+var process = []Guarantee{{
+	ID:       "process.signal-host",
+	Claim:    "cannot signal a process outside its PID namespace",
+	Source:   "pid_namespaces(7)",
+	Barrier:  "pid namespace",
+	Rung:     spec.Namespaces,
+	Attack:   attack.SignalHost,
+	Witness:  sentinel.ProcessUnsignalled,
+	Refusal:  Refusals{unix.ESRCH: PIDNamespace, unix.EPERM: DAC},
+	Controls: spec.Edits{spec.WithoutNamespace(specs.PIDNamespace)},
+}, {
+	ID:      "process.own-namespaces",
+	Claim:   "shares no namespace with the host",
+	Source:  "namespaces(7)",
+	Barrier: "namespaces",
+	Rung:    spec.Namespaces,
+	Attack:  attack.OwnNamespaces,
+	Witness: sentinel.NamespacesDiffer,
+	Controls: spec.Edits{
+		spec.WithoutNamespace(specs.MountNamespace),
+		spec.WithoutNamespace(specs.PIDNamespace),
+		spec.WithoutNamespace(specs.UTSNamespace),
+		spec.WithoutNamespace(specs.IPCNamespace),
+		spec.WithoutNamespace(specs.NetworkNamespace),
+		spec.WithoutNamespace(specs.CgroupNamespace),
+		spec.WithoutNamespace(specs.TimeNamespace),
+	},
+}}

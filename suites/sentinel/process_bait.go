@@ -1,0 +1,160 @@
+package sentinel
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/suites/sentinel/stub"
+)
+
+// Process is a host process as a bait. It is stopped, so that every signal it gets stays
+// pending, where the kernel shows it: no handler has to be believed.
+type Process struct {
+	cmd     *exec.Cmd
+	address uint64
+}
+
+// ProcessOptions change a bait process. The zero value is one of the harness's own user.
+type ProcessOptions struct {
+	UID        uint32 // its uid and gid
+	Files      []*os.File
+	Env        []string
+	Cloneflags uintptr // new namespaces for it: a sacrificial stand-in for the host's
+	Running    bool    // not stopped
+}
+
+// Process starts a bait process. It ends with the stage.
+func (s *Stage) Process() (*Process, error) { return s.ProcessWith(ProcessOptions{}) }
+
+// ProcessWith is Process with options. The nonce is in its arguments and in its memory.
+func (s *Stage) ProcessWith(o ProcessOptions) (*Process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("start sentinel process: %w", err)
+	}
+	cmd := exec.Command(self, s.Nonce)
+	cmd.Args[0] = stub.Program
+	cmd.Env = append([]string{}, o.Env...)
+	cmd.ExtraFiles = o.Files
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: o.Cloneflags, Pdeathsig: syscall.SIGKILL}
+	if o.UID != 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: o.UID, Gid: o.UID}
+	}
+	// The process ends when its input does, and its input is held by us alone.
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start sentinel process: %w", err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start sentinel process: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start sentinel process: %w", err), in.Close())
+	}
+	p := &Process{cmd: cmd}
+	s.Undo.Push("end sentinel process", p.end)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return nil, fmt.Errorf("hear from sentinel process: %w", err)
+	}
+	if p.address, err = strconv.ParseUint(strings.TrimSpace(line), 10, 64); err != nil {
+		return nil, fmt.Errorf("hear from sentinel process: %w", err)
+	}
+	if !o.Running {
+		return p, p.stop()
+	}
+	return p, nil
+}
+
+// stop sends SIGSTOP and waits until the process has stopped.
+func (p *Process) stop() error {
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("stop sentinel process: %w", err)
+	}
+	var status unix.WaitStatus
+	if _, err := unix.Wait4(p.PID(), &status, unix.WUNTRACED, nil); err != nil {
+		return fmt.Errorf("stop sentinel process: %w", err)
+	}
+	if !status.Stopped() {
+		return errors.New("sentinel process ended instead of stopping")
+	}
+	return nil
+}
+
+func (p *Process) end() error {
+	err := p.cmd.Process.Kill()
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil
+	}
+	var exited *exec.ExitError
+	if waitErr := p.cmd.Wait(); waitErr != nil && !errors.As(waitErr, &exited) {
+		err = errors.Join(err, waitErr)
+	}
+	return err
+}
+
+// PID is the process's pid in the host's pid namespace.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Address is where the nonce lies in its memory.
+func (p *Process) Address() uint64 { return p.address }
+
+// NamespacePath is the file of one of its namespaces, by its name in /proc/PID/ns.
+func (p *Process) NamespacePath(name string) string {
+	return fmt.Sprintf("/proc/%d/ns/%s", p.PID(), name)
+}
+
+// Signals counts the signals that are pending for the process and its threads. A process that
+// is gone was killed: that counts as one.
+func (p *Process) Signals() (int, error) {
+	dir := fmt.Sprintf("/proc/%d", p.PID())
+	files := []string{dir + "/status"}
+	tasks, err := filepath.Glob(dir + "/task/*/status")
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for i, f := range append(files, tasks...) {
+		status, err := os.ReadFile(f) //nolint:gosec // procfs
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			return 1, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("read signals of the sentinel: %w", err)
+		}
+		field := "SigPnd:"
+		if i == 0 {
+			field = "ShdPnd:"
+			if state := StatusField(string(status), "State:"); strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X") {
+				return 1, nil
+			}
+		}
+		mask, err := strconv.ParseUint(StatusField(string(status), field), 16, 64)
+		if err != nil {
+			return 0, fmt.Errorf("read signals of the sentinel: %w", err)
+		}
+		n += bits.OnesCount64(mask)
+	}
+	return n, nil
+}
+
+// StatusField returns the value of a field of /proc/PID/status, "State:".
+func StatusField(status, field string) string {
+	for line := range strings.Lines(status) {
+		if v, ok := strings.CutPrefix(line, field); ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,79 @@
+// Package sentinel is the host's side of a guarantee: baits for attacks, and witnesses that see
+// from outside what became of them.
+//
+// A witness never believes the attacker; it looks for itself. It makes no verdict: package
+// judge does.
+package sentinel
+
+import (
+	"context"
+	"crypto/rand"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/cleanup"
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+)
+
+// Witness lays a bait on a stage and returns the watch over it.
+type Witness func(*Stage) (*Watch, error)
+
+// Stage is where one trial happens. Everything that a witness makes on it is undone by Undo.
+type Stage struct {
+	// Dir is a directory of the trial's own on the host, mode 0755 down from the root
+	// directory, so that a user namespace's root can reach what is shown to it.
+	Dir string
+	// Rootfs is the container's root directory on the host. It is the trial's own.
+	Rootfs string
+	// Rung is that of the container's spec.
+	Rung spec.Rung
+	// Nonce is a secret of this trial: an attacker that returns it has read it.
+	Nonce string
+	// Name starts with cellwall- and is unique: for host objects that have a name.
+	Name string
+	// UID is a host uid (and gid) that no other trial uses and the container is not mapped to.
+	UID uint32
+	// Fence is the cgroup that bounds all containers of the run.
+	Fence *cgroup.Group
+	Undo  cleanup.Stack
+}
+
+// Watch is what a witness looks at, and when. Moments that are nil are passed over.
+type Watch struct {
+	// Edits change the spec for the bait itself: a volume, a path. The control has them too.
+	Edits spec.Edits
+	// Fence is applied after all other edits, so that no control reaches beyond the bait: it
+	// replaces the host by a sacrificial stand-in.
+	Fence spec.Edits
+	// From is a mount namespace file that stands in for the host's.
+	From string
+	// Target is told to the attacker.
+	Target attack.Target
+
+	// Ready is called when the attacker has been found and waits.
+	Ready func(context.Context, *Subject) error
+	// Hold is called when the attacker waits at a named point of the attack.
+	Hold func(ctx context.Context, name string, s *Subject) error
+	// Look is called after the attacker's end, before the container is deleted.
+	Look func(context.Context, *Subject, attack.Record) (Finding, error)
+	// Gone is called after the container was deleted.
+	Gone func(context.Context) (Finding, error)
+	// Refused is called when the runtime refuses to create or start the container. Where it is
+	// nil a refusal is no result.
+	Refused func(error) (Finding, error)
+}
+
+// Subject is the attacker as the host sees it.
+type Subject struct {
+	PID   int           // in the host's pid namespace
+	Group *cgroup.Group // a view of its cgroup; reads only
+}
+
+// Finding is what a witness has seen.
+type Finding struct {
+	Breached bool
+	Evidence string // one sentence with the numbers it rests on
+}
+
+// Token returns a fresh random text for nonces and names.
+func Token() string { return rand.Text() }
