@@ -40,8 +40,6 @@ func TestEscapeTerminal(t *testing.T) {
 	}
 }
 
-// Every want was rendered by cmark-gfm with its table, autolink and strikethrough extensions
-// and came out as the text itself.
 func TestEscapeMarkdown(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"fs.dotdot: cannot - a + b # c = d", "fs.dotdot: cannot - a + b # c = d"},
@@ -89,21 +87,24 @@ func renderers() map[string]func(*bytes.Buffer, render.Report) error {
 		"picture 20": func(b *bytes.Buffer, r render.Report) error {
 			return render.LadderPicture(b, r, render.Text{Width: 20})
 		},
-		"markdown":    func(b *bytes.Buffer, r render.Report) error { return render.VerifyMarkdown(b, r) },
-		"markdown l.": func(b *bytes.Buffer, r render.Report) error { return render.LadderMarkdown(b, r) },
-		"xml svg":     func(b *bytes.Buffer, r render.Report) error { return render.LadderSVG(b, r) },
-		"xml junit":   func(b *bytes.Buffer, r render.Report) error { return render.JUnit(b, r) },
-		"progress": func(b *bytes.Buffer, r render.Report) error {
-			p := &render.Progress{Out: b}
-			p.Start(len(r.Verdicts))
-			for _, v := range r.Verdicts {
-				p.Begin(v.Guarantee)
-				p.Done(v)
-			}
-			p.Finish()
-			return nil
-		},
+		"markdown":               func(b *bytes.Buffer, r render.Report) error { return render.VerifyMarkdown(b, r) },
+		"markdown l.":            func(b *bytes.Buffer, r render.Report) error { return render.LadderMarkdown(b, r) },
+		"xml svg":                func(b *bytes.Buffer, r render.Report) error { return render.LadderSVG(b, r) },
+		"xml junit":              func(b *bytes.Buffer, r render.Report) error { return render.JUnit(b, r) },
+		"progress":               func(b *bytes.Buffer, r render.Report) error { return progress(b, r, false) },
+		"progress on a terminal": func(b *bytes.Buffer, r render.Report) error { return progress(b, r, true) },
 	}
+}
+
+func progress(b *bytes.Buffer, r render.Report, terminal bool) error {
+	p := &render.Progress{Out: b, Terminal: terminal}
+	p.Start(len(r.Verdicts))
+	for _, v := range r.Verdicts {
+		p.Begin(v.Guarantee)
+		p.Done(v)
+	}
+	p.Finish()
+	return nil
 }
 
 // filled is a report with s in every text of it.
@@ -142,8 +143,11 @@ func FuzzHostileText(f *testing.F) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			out := b.String()
-			if name == "verify colour" {
+			switch name {
+			case "verify colour":
 				out = sgr.ReplaceAllString(out, "")
+			case "progress on a terminal":
+				out = strings.ReplaceAll(out, "\r\x1b[K", "")
 			}
 			if !utf8.ValidString(out) {
 				t.Fatalf("%s: invalid UTF-8 in %q", name, out)

@@ -58,6 +58,36 @@ func TestLastLine(t *testing.T) {
 	}
 }
 
+// A stored run does not say how long it took by the clock.
+func TestLastLineWithoutTheTime(t *testing.T) {
+	r := verified()
+	r.Elapsed = 0
+	if text := string(verifyText(t, r, render.Text{})); !strings.HasSuffix(text, " inconclusive, 1 unproven here, 2 not claimed\n") {
+		t.Errorf("ends in %q", text[len(text)-60:])
+	}
+}
+
+// What is held but not proven says why.
+func TestNotProvenSaysWhatIsMissing(t *testing.T) {
+	for _, tt := range []struct {
+		want   string
+		change func(*record.Verdict)
+	}{
+		{"control: none was run\n", func(v *record.Verdict) { v.Control = nil }},
+		{"alone: the barrier alone was not run\n", func(v *record.Verdict) { v.Alone = nil }},
+		{"alone: the barrier alone on core: breached, because\n", func(v *record.Verdict) {
+			v.Alone = &record.Trial{On: "core", Outcome: record.Breached, Reason: "because"}
+		}},
+	} {
+		v := verdict("fs.a", "claims", record.Held, "x", "EPERM")
+		tt.change(&v)
+		r := render.Report{Run: host(), Verdicts: []record.Verdict{v}}
+		if text := string(verifyText(t, r, render.Text{})); !strings.Contains(text, "      "+tt.want) {
+			t.Errorf("no %q in\n%s", tt.want, text)
+		}
+	}
+}
+
 func TestVerifyTextKeepsItsWidth(t *testing.T) {
 	r := verified()
 	r.Verdicts[0].Claim = strings.Repeat("漢字", 60)

@@ -175,7 +175,7 @@ func trialWords(t *record.Trial, what string) string {
 	if d := denied(t.DeniedBy, t.Errno); d != "" {
 		s += ", denied by " + d
 	}
-	if t.Outcome != record.Breached && t.Reason != "" {
+	if t.Reason != "" {
 		s += ", " + t.Reason
 	}
 	return s
