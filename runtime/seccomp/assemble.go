@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +20,8 @@ const maxJump = 255
 // instruction jumps to is there before it.
 type code struct {
 	reversed []unix.SockFilter
-	returns  map[uint32]label
+	returns  map[uint32]label // the latest place that returns a value
+	leaves   map[string]label // by choice.key: equal leaves are emitted once
 }
 
 // label is the count of instructions from a place to the end of the program.
@@ -27,7 +29,7 @@ type label int
 
 // assemble puts the ABIs' programs behind a dispatch on the architecture.
 func assemble(p profile, abis []abi) []unix.SockFilter {
-	c := code{returns: map[uint32]label{}}
+	c := code{returns: map[uint32]label{}, leaves: map[string]label{}}
 	var audits []uint32 // in order of first use
 	for _, a := range abis {
 		if !slices.Contains(audits, a.audit) {
@@ -36,7 +38,9 @@ func assemble(p profile, abis []abi) []unix.SockFilter {
 	}
 	starts := map[uint32]label{}
 	for _, audit := range slices.Backward(audits) {
-		c.tree(p.table(audit, abis))
+		if first := c.tree(p.table(audit, abis)); c.distance(first) > 0 {
+			c.goTo(first) // a lone return that was there before
+		}
 		starts[audit] = c.load(wordNr)
 	}
 	next := c.ret(unix.SECCOMP_RET_KILL_PROCESS)
@@ -51,6 +55,7 @@ func assemble(p profile, abis []abi) []unix.SockFilter {
 // choice is a span whose leaf is compiled.
 type choice struct {
 	start uint32
+	key   string
 	tests []test
 	ret   uint32 // where there are no tests
 }
@@ -66,6 +71,7 @@ func (p profile) table(audit uint32, abis []abi) []choice {
 			ch := choice{start: s.start, ret: s.leaf.fallback}
 			if len(s.leaf.rules) > 0 {
 				ch.tests = s.leaf.tests(a.wide)
+				ch.key = fmt.Sprint(a.wide, s.leaf.key())
 			}
 			out = append(out, ch)
 		}
@@ -73,7 +79,8 @@ func (p profile) table(audit uint32, abis []abi) []choice {
 	x32 := slices.ContainsFunc(abis, func(a abi) bool { return a.bit == x32Bit })
 	if audit == unix.AUDIT_ARCH_X86_64 && !x32 {
 		// -1 is what a tracer writes to skip a call: it is no call of x32 (seccomp(2)).
-		minus1 := choice{start: ones, ret: out[len(out)-1].ret, tests: out[len(out)-1].tests}
+		minus1 := out[len(out)-1]
+		minus1.start = ones
 		out = append(out, choice{start: x32Bit, ret: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)}, minus1)
 	}
 	return out
@@ -94,6 +101,9 @@ func (c *code) leaf(ch choice) label {
 	if len(ch.tests) == 0 {
 		return c.ret(ch.ret)
 	}
+	if l, ok := c.leaves[ch.key]; ok {
+		return l
+	}
 	at := make([]label, len(ch.tests))
 	resolve := func(e exit) label {
 		if e.done {
@@ -112,6 +122,7 @@ func (c *code) leaf(ch choice) label {
 			at[i] = c.load(t.word)
 		}
 	}
+	c.leaves[ch.key] = at[0]
 	return at[0]
 }
 

@@ -75,7 +75,7 @@ func allBut(index uint, values ...uint32) [][]specs.LinuxSeccompArg {
 	}
 	// Below the smallest, with no high bits, is the common case: one comparison.
 	out := [][]specs.LinuxSeccompArg{{{Index: index, Op: specs.OpLessThan, Value: uint64(slices.Min(values))}}}
-	out = append(out, combinations(index, ^(zeros | sets), 0, 0, values)...)
+	out = append(out, combinations(index, ^(zeros|sets), 0, 0, values)...)
 	for bit := uint32(1); bit != 0; bit <<= 1 {
 		switch {
 		case zeros&bit != 0:

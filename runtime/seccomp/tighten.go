@@ -41,7 +41,7 @@ var denials = []denial{
 	{
 		names:  []string{"modify_ldt"},
 		reason: "16-bit and 32-bit segments, of no use where only the native ABI is served",
-		source: "modify_ldt(2); CVE-2015-5157, CVE-2017-17053",
+		source: "modify_ldt(2); CVE-2017-17053",
 	},
 	{
 		names:  []string{"socketcall"},
@@ -72,7 +72,7 @@ var narrowings = []narrowing{
 	{
 		name:   "socket",
 		reason: "each other family, type or protocol is one more kernel module, loaded on demand",
-		source: "kernel.module-autoload, net.vsock; socket(2), net/socket.c request_module; CVE-2017-6074 (DCCP), CVE-2026-31431 (AF_ALG)",
+		source: "kernel.module-autoload, net.vsock; socket(2), net/socket.c request_module; CVE-2017-6074 (DCCP)",
 		allow:  sockets,
 	},
 	{
