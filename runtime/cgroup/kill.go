@@ -47,33 +47,30 @@ func (g *Group) kill(ctx context.Context) error {
 	return g.killListed(ctx)
 }
 
-// killListed kills by pid until there is nobody left.
+// killListed kills by pid until there is nobody left, frozen meanwhile so that nobody forks. A
+// v1 freezer also holds those that are to die, so it thaws once all have their signal.
 func (g *Group) killListed(ctx context.Context) (err error) {
-	frozen := false
-	defer func() {
-		if frozen {
-			err = errors.Join(err, g.stop(false))
-		}
-	}()
-	for {
-		left, err := g.killOnce(ctx, frozen)
-		if err != nil || !left {
+	procs, err := g.Procs()
+	if err != nil || len(procs) == 0 {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.stop(false)) }()
+	for left := true; left; {
+		if err := g.stop(true); err != nil {
 			return err
 		}
-		if !frozen {
-			if err := g.stop(true); err != nil && !errors.Is(err, kernel.ErrNotSupported) {
-				return err
-			}
-			frozen = true
+		if left, err = g.killOnce(ctx); err != nil {
+			return err
 		}
-		if err := ctx.Err(); err != nil {
+		if err := ctx.Err(); left && err != nil {
 			return fmt.Errorf("wait for the processes to exit: %w", err)
 		}
 	}
+	return nil
 }
 
 // stop starts to freeze or thaw, without waiting: one task that cannot be frozen must not keep
-// the others alive.
+// the others alive. A group without a freezer, as Remove sees in most v1 hierarchies, stays as it is.
 func (g *Group) stop(on bool) error {
 	if d := g.v2(); d != nil {
 		return d.write("cgroup.freeze", flag(on, true))
@@ -81,12 +78,12 @@ func (g *Group) stop(on bool) error {
 	if d := g.dir("freezer"); d != nil {
 		return d.write("freezer.state", map[bool]string{true: "FROZEN", false: "THAWED"}[on])
 	}
-	return g.lacks("freezer")
+	return nil
 }
 
 // killOnce signals all that are listed and waits until each of them has exited; left is false
 // if there was nobody.
-func (g *Group) killOnce(ctx context.Context, frozen bool) (left bool, err error) {
+func (g *Group) killOnce(ctx context.Context) (left bool, err error) {
 	procs, err := g.Procs()
 	if err != nil || len(procs) == 0 {
 		return false, err
@@ -133,20 +130,12 @@ func (g *Group) killOnce(ctx context.Context, frozen bool) (left bool, err error
 		}
 		poll = append(poll, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 	}
-	if frozen && g.v2() == nil { // a v1 freezer holds also those that are to die
-		if err := g.stop(false); err != nil && !errors.Is(err, kernel.ErrNotSupported) {
+	if g.v2() == nil {
+		if err := g.stop(false); err != nil {
 			return true, err
 		}
-		defer func() { err = errors.Join(err, g.refreeze()) }()
 	}
 	return true, waitExits(ctx, poll)
-}
-
-func (g *Group) refreeze() error {
-	if err := g.stop(true); err != nil && !errors.Is(err, kernel.ErrNotSupported) {
-		return err
-	}
-	return nil
 }
 
 // waitExits waits until every pidfd of the list but the first, which ends the waiting, is

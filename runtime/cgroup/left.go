@@ -13,22 +13,24 @@ import (
 )
 
 // FindLeft returns the directories, in every mounted hierarchy and at any depth, whose name
-// starts with prefix; not those below another such. Those of v2 come first: removing them kills
-// fastest. What Tree.Create enabled in a group that is still there is undone by Find and Close.
+// starts with prefix; not those below another such. Remove them in this order: v2 first, which
+// kills fastest, then v1's freezer, as what is frozen does not die. What Tree.Create enabled in a group
+// that is still there is undone by Find and Close.
 func FindLeft(prefix string) ([]string, error) {
 	mounts, err := parseFile("/proc/thread-self/mountinfo", parseMountinfo)
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(mounts, func(a, b mount) int {
+	rank := func(m mount) int {
 		switch {
-		case a.v2 == b.v2:
+		case m.v2:
 			return 0
-		case a.v2:
-			return -1
+		case slices.Contains(m.controllers, "freezer"):
+			return 1
 		}
-		return 1
-	})
+		return 2
+	}
+	slices.SortStableFunc(mounts, func(a, b mount) int { return rank(a) - rank(b) })
 	var found []string
 	for _, m := range mounts {
 		d, err := openHost(m, m.point)

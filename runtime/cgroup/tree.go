@@ -61,7 +61,7 @@ func find(memberships string) (*Tree, error) {
 	for _, m := range in {
 		d, err := openOwn(mounts, m)
 		switch {
-		case errors.Is(err, kernel.ErrNotSupported), gone(err):
+		case errors.Is(err, kernel.ErrNotSupported):
 			hidden = append(hidden, err)
 		case err != nil:
 			return nil, errors.Join(err, t.Close())
@@ -116,6 +116,9 @@ func openOwn(mounts []mount, m membership) (*dir, error) {
 		d, err := openHost(at, host)
 		if err == nil {
 			return d, nil
+		}
+		if gone(err) {
+			err = kernel.Unsupported("cgroup %s: %s is not there: another mount hides it", m.path, host)
 		}
 		last = err
 	}
