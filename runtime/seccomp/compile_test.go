@@ -15,7 +15,7 @@ import (
 var natives = []specs.Arch{specs.ArchX86_64, specs.ArchAARCH64}
 
 func TestProgramsDecideLikeTheRules(t *testing.T) {
-	profiles, calls := 400, 400
+	profiles, calls := 200, 300
 	if testing.Short() {
 		profiles = 50
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
+	"syscall"
 	"testing"
 	"unsafe"
 
@@ -96,7 +98,7 @@ func TestKernelEnforcesTheDefault(t *testing.T) {
 		{about: "io_uring_setup", call: []uintptr{unix.SYS_IO_URING_SETUP}, want: unix.EPERM},
 		{about: "clone3", call: []uintptr{unix.SYS_CLONE3}, want: unix.ENOSYS},
 		{about: "unshare", call: []uintptr{unix.SYS_UNSHARE, unix.CLONE_NEWUSER}, want: unix.EPERM},
-		{about: "newer than the profile", call: []uintptr{unix.SYS_LISTNS}, want: unix.ENOSYS},
+		{about: "listns, newer than the profile", call: []uintptr{470}, want: unix.ENOSYS},
 		{about: "no call at all", call: []uintptr{5000}, want: unix.ENOSYS},
 		{about: "TIOCGWINSZ", call: []uintptr{unix.SYS_IOCTL, none, unix.TIOCGWINSZ}, want: unix.EBADF},
 		{about: "TIOCGWINSZ with high bits", call: []uintptr{unix.SYS_IOCTL, none, unix.TIOCGWINSZ | high}, want: unix.EBADF},
@@ -106,7 +108,7 @@ func TestKernelEnforcesTheDefault(t *testing.T) {
 		{about: "AF_UNIX", call: []uintptr{unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_STREAM}, want: 0},
 		{about: "AF_VSOCK", call: []uintptr{unix.SYS_SOCKET, unix.AF_VSOCK, unix.SOCK_STREAM}, want: unix.EPERM},
 		{about: "AF_ALG", call: []uintptr{unix.SYS_SOCKET, unix.AF_ALG, unix.SOCK_SEQPACKET}, want: unix.EPERM},
-		{about: "AF_UNIX pair of a bad type", call: []uintptr{unix.SYS_SOCKETPAIR, unix.AF_UNIX, 15}, want: unix.EINVAL},
+		{about: "AF_UNIX pair of a bad type", call: []uintptr{unix.SYS_SOCKETPAIR, unix.AF_UNIX, 15}, want: unix.EFAULT}, // the array is asked for first
 		{about: "AF_VSOCK pair of a bad type", call: []uintptr{unix.SYS_SOCKETPAIR, unix.AF_VSOCK, 15}, want: unix.EPERM},
 		{about: "personality, as it is", call: []uintptr{unix.SYS_PERSONALITY, 0xffffffff}, want: 0},
 		{about: "ADDR_NO_RANDOMIZE", call: []uintptr{unix.SYS_PERSONALITY, 0x0040000}, want: unix.EPERM},
@@ -138,21 +140,17 @@ func TestKernelEnforcesTheDefault(t *testing.T) {
 }
 
 func TestKernelKills(t *testing.T) {
-	for _, action := range []specs.LinuxSeccompAction{specs.ActKillProcess, specs.ActTrap} {
-		s := &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"sethostname"}, Action: action}}}
-		got, err := inChild(t, job{Profile: s, Calls: [][]uintptr{{unix.SYS_GETPID}}})
-		if err != nil || got[0] != 0 {
-			t.Fatalf("%s, control: %v, %v", action, got, err)
-		}
-		_, err = inChild(t, job{Profile: s, Calls: [][]uintptr{{unix.SYS_SETHOSTNAME}}})
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) {
-			t.Fatalf("%s: %v, want a death", action, err)
-		}
-		status := exit.Sys().(interface{ Signal() unix.Signal })
-		if action == specs.ActKillProcess && status.Signal() != unix.SIGSYS {
-			t.Errorf("%s: %v, want SIGSYS", action, exit)
-		}
+	s := &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"sethostname"}, Action: specs.ActKillProcess}}}
+	if got, err := inChild(t, job{Profile: s, Calls: [][]uintptr{{unix.SYS_GETPID}}}); err != nil || got[0] != 0 {
+		t.Fatalf("control: %v, %v", got, err)
+	}
+	_, err := inChild(t, job{Profile: s, Calls: [][]uintptr{{unix.SYS_SETHOSTNAME}}})
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		t.Fatalf("%v, want a death", err)
+	}
+	if status := exit.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != unix.SIGSYS {
+		t.Errorf("%v, want SIGSYS", exit)
 	}
 }
 
@@ -174,9 +172,7 @@ func TestKernelAnswersRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []unix.Errno{unix.EXDEV, unix.EPERM, unix.EXDEV}; !equalErrnos(got, want) {
+	if want := []unix.Errno{unix.EXDEV, unix.EPERM, unix.EXDEV}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
-
-func equalErrnos(a, b []unix.Errno) bool { return asJSON(a) == asJSON(b) }

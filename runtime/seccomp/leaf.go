@@ -24,7 +24,7 @@ type span struct {
 // spans returns the leaves of an ABI in order of numbers. The first starts at a.bit.
 func (p profile) spans(a abi) []span {
 	calls := map[uint32][]rule{}
-	last := a.bit
+	last, stub := a.bit, false // the newest call, if the profile names any
 	for _, r := range p.rules {
 		for _, name := range r.names {
 			nr, ok := a.number(name)
@@ -34,28 +34,21 @@ func (p profile) spans(a abi) []span {
 			calls[nr] = append(calls[nr], r)
 			// arm's own calls (__ARM_NR_*) lie far above the table that grows.
 			if nr&^a.bit < armBase {
-				last = max(last, nr)
+				last, stub = max(last, nr), p.stub
 			}
 		}
 	}
 	above := leaf{fallback: p.fallback}
-	if p.stub && len(calls) > 0 {
+	if stub {
 		above.fallback = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
 	}
 	out := []span{{start: a.bit, leaf: leaf{fallback: p.fallback}}}
-	end := a.bit // the first number that out does not decide by a call
 	for _, nr := range slices.Sorted(maps.Keys(calls)) {
-		if gap := p.fallback; end < nr || end == a.bit {
-			if end > last {
-				gap = above.fallback
-			}
-			out = append(out, span{start: end, leaf: leaf{fallback: gap}})
+		after := leaf{fallback: p.fallback}
+		if nr >= last {
+			after = above
 		}
-		out = append(out, span{start: nr, leaf: p.leaf(calls[nr])})
-		end = nr + 1
-	}
-	if len(calls) > 0 {
-		out = append(out, span{start: end, leaf: above})
+		out = append(out, span{start: nr, leaf: p.leaf(calls[nr])}, span{start: nr + 1, leaf: after})
 	}
 	return merge(out)
 }

@@ -30,9 +30,8 @@ func decide(native specs.Arch, s *specs.LinuxSeccomp, c call) uint32 {
 	for _, r := range s.Syscalls {
 		for _, n := range r.Names {
 			number, ok := libraryNumber(name, n)
-			named = named || ok
-			if ok && number < 0xf0000 {
-				newest = max(newest, number)
+			if ok && number < 0xf0000 { // arm's own calls tell nothing of the table's end
+				newest, named = max(newest, number), true
 			}
 			if ok && number == nr {
 				mine = append(mine, r)
