@@ -129,7 +129,9 @@ func (c *child) wait(options int) (unix.WaitStatus, error) {
 func (c *child) close(ended bool) error {
 	var errs []error
 	if !ended {
-		errs = append(errs, unix.PidfdSendSignal(c.pidfd, unix.SIGKILL, nil, 0))
+		// By its number, which stays its own until it is reaped: pidfd_send_signal may be
+		// what is being asked about, and a child left alive would be waited for without end.
+		errs = append(errs, unix.Kill(c.pid, unix.SIGKILL))
 		for {
 			status, err := c.wait(0)
 			if err != nil {
