@@ -29,6 +29,11 @@ func (l Limits) controllers() []string {
 			names = append(names, n.name)
 		}
 	}
+	for _, c := range l.Controllers {
+		if !slices.Contains(names, c) {
+			names = append(names, c)
+		}
+	}
 	return names
 }
 

@@ -29,6 +29,10 @@ type Limits struct {
 
 	Hugetlb map[string]uint64 // hugetlb.SIZE.max by the kernel's SIZE: "2MB", "1GB"
 
+	// Controllers are those that the group gets although nothing of theirs is limited, under
+	// v2's names: groups below it can then have them.
+	Controllers []string
+
 	MaxDescendants *uint64 // cgroup.max.descendants; v1 has none, hybrid has it
 	MaxDepth       *uint64 // cgroup.max.depth
 

@@ -97,7 +97,7 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { check(t, tree.Close()) })
-	parent, err := tree.Create(fmt.Sprintf("cellwall-core-test-%d", os.Getpid()), cgroup.Limits{PidsMax: 200})
+	parent, err := tree.Create(fmt.Sprintf("cellwall-core-test-%d", os.Getpid()), cgroup.Limits{PidsMax: 200, Devices: []cgroup.DeviceRule{{Allow: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}

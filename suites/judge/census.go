@@ -1,0 +1,111 @@
+package judge
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// census is what a trial could leave on the host, as sorted lists of names.
+type census struct {
+	descriptors, mounts, groups, children, namespaces []string
+}
+
+// census counts. Anything that belongs to the host's own life is left out: only what this
+// process holds, its mount namespace, the run's cgroups and its children.
+func (j *Judge) census() (census, error) {
+	var c census
+	var err error
+	if c.descriptors, err = descriptors(); err != nil {
+		return c, err
+	}
+	if c.mounts, err = lines("/proc/self/mountinfo"); err != nil {
+		return c, err
+	}
+	for _, h := range j.Fence.Hierarchies() {
+		entries, err := filepath.Glob(filepath.Join(h.Path, "*", "cgroup.procs"))
+		if err != nil {
+			return c, fmt.Errorf("count cgroups: %w", err)
+		}
+		c.groups = append(c.groups, entries...)
+	}
+	tasks, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		return c, fmt.Errorf("count children: %w", err)
+	}
+	for _, t := range tasks {
+		b, err := os.ReadFile(t) //nolint:gosec // procfs
+		if err == nil {          // a thread may have ended meanwhile
+			c.children = append(c.children, strings.Fields(string(b))...)
+		}
+	}
+	namespaces, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		return c, fmt.Errorf("count network namespaces: %w", err)
+	}
+	for _, n := range namespaces {
+		if link, err := os.Readlink(n); err == nil {
+			c.namespaces = append(c.namespaces, link)
+		}
+	}
+	slices.Sort(c.namespaces)
+	c.namespaces = slices.Compact(c.namespaces)
+	return c, nil
+}
+
+func descriptors() ([]string, error) {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil, fmt.Errorf("count descriptors: %w", err)
+	}
+	var list []string
+	for _, e := range entries {
+		target, err := os.Readlink(filepath.Join("/proc/self/fd", e.Name()))
+		if err == nil && !strings.HasSuffix(target, "/fd") { // the listing itself
+			list = append(list, e.Name()+" "+target)
+		}
+	}
+	return list, nil
+}
+
+func lines(path string) ([]string, error) {
+	f, err := os.Open(path) //nolint:gosec // procfs
+	if err != nil {
+		return nil, fmt.Errorf("count mounts: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // read-only
+	var list []string
+	for s := bufio.NewScanner(f); s.Scan(); {
+		list = append(list, s.Text())
+	}
+	return list, nil
+}
+
+// leaks names what is there now and was not before.
+func (j *Judge) leaks(before census) []string {
+	after, err := j.census()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var leaks []string
+	for _, kind := range []struct {
+		name          string
+		before, after []string
+	}{
+		{"descriptor", before.descriptors, after.descriptors},
+		{"mount", before.mounts, after.mounts},
+		{"cgroup", before.groups, after.groups},
+		{"child process", before.children, after.children},
+		{"network namespace", before.namespaces, after.namespaces},
+	} {
+		for _, name := range kind.after {
+			if !slices.Contains(kind.before, name) {
+				leaks = append(leaks, kind.name+" "+name)
+			}
+		}
+	}
+	return leaks
+}

@@ -1,0 +1,177 @@
+// Package judge says whether a guarantee holds: it runs the control, the attack on the barrier
+// alone and the attack on the real spec, and lets the witness decide.
+//
+// It prints nothing and knows no runtime but through package driver. What it concludes is a
+// record.Verdict.
+package judge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/reports/record"
+	"cellwall/runtime/driver"
+	"cellwall/runtime/kernel"
+	"cellwall/runtime/spec"
+	"cellwall/suites/guarantee"
+)
+
+// Judge tries guarantees on one runtime. It is not safe for concurrent use: a leak could not be
+// told from another trial's object.
+type Judge struct {
+	*Run
+	Runtime driver.Runtime
+	// Version is the runtime's own word on its version.
+	Version string
+}
+
+// Check tries one guarantee on the runtime at a rung. A canceled context gives an inconclusive
+// verdict, as everything does that is our own failure.
+func (j *Judge) Check(ctx context.Context, g *guarantee.Guarantee, rung spec.Rung) record.Verdict {
+	start := time.Now()
+	v := record.Verdict{
+		Run: j.Name, Guarantee: g.ID, Group: g.Group(), Claim: g.Claim,
+		Runtime: j.Runtime.Name(), RuntimeVersion: j.Version, Rung: string(rung),
+		Claimed: rung.Covers(g.Rung),
+		Again:   fmt.Sprintf("cellwall verify --runtime %s --rung %s --only %s -v", j.Runtime.Name(), rung, g.ID),
+	}
+	j.decide(ctx, g, rung, &v)
+	v.Duration = time.Since(start)
+	return v
+}
+
+// decide fills in the outcome. The order is DESIGN's: gates, control, attack, witness, leaks.
+func (j *Judge) decide(ctx context.Context, g *guarantee.Guarantee, rung spec.Rung, v *record.Verdict) {
+	if outcome, reason := j.gates(g); outcome != "" {
+		v.Outcome, v.Reason = outcome, reason
+		return
+	}
+	if g.Where == guarantee.InGuest {
+		v.Outcome, v.Reason = record.Unproven, "its control would hurt the host: it runs only in a throw-away guest"
+		return
+	}
+	before, err := j.census()
+	if err != nil {
+		v.Outcome, v.Reason = record.Inconclusive, err.Error()
+		return
+	}
+	if v.Claimed {
+		j.prove(ctx, g, v)
+	}
+	real := j.trial(ctx, j.Runtime, trial{guarantee: g, rung: rung})
+	v.Outcome, v.DeniedBy, v.Errno = real.Outcome, real.DeniedBy, real.Errno
+	v.Evidence, v.Reason, v.Tries = real.Evidence, real.Reason, real.Tries
+	if v.Claimed {
+		j.weigh(v)
+	}
+	v.Leaks = j.leaks(before)
+	if len(v.Leaks) > 0 && v.Outcome == record.Held {
+		v.Outcome, v.Reason = record.Inconclusive, "something was left on the host: "+strings.Join(v.Leaks, "; ")
+	}
+}
+
+// gates asks what the guarantee needs. The empty outcome means that all is there.
+func (j *Judge) gates(g *guarantee.Guarantee) (record.Outcome, string) {
+	for _, f := range g.Gates {
+		if err := f.Check(); errors.Is(err, kernel.ErrNotSupported) {
+			return record.Unsupported, err.Error()
+		} else if err != nil {
+			return record.Inconclusive, err.Error()
+		}
+	}
+	if len(g.Controllers) > 0 {
+		if err := j.Tree.Require(g.Controllers...); errors.Is(err, kernel.ErrNotSupported) {
+			return record.Unsupported, err.Error()
+		} else if err != nil {
+			return record.Inconclusive, err.Error()
+		}
+	}
+	return "", ""
+}
+
+// prove runs the controls, and the attack on the spec that differs from them in one edit.
+func (j *Judge) prove(ctx context.Context, g *guarantee.Guarantee, v *record.Verdict) {
+	base := g.Rung
+	if base == spec.Runtime {
+		base = spec.Namespaces
+	}
+	for i := range g.Controls {
+		control := j.trial(ctx, j.controlRuntime(g, base, &g.Controls[i]), trial{guarantee: g, rung: base, both: true, edit: &g.Controls[i]})
+		v.Controls = append(v.Controls, control)
+	}
+	alone := j.trial(ctx, j.Runtime, trial{guarantee: g, rung: base, both: true})
+	v.Alone = &alone
+	if len(v.Controls) == 0 {
+		return
+	}
+	shown := slices.IndexFunc(v.Controls, func(t record.Trial) bool { return t.Outcome != record.Breached })
+	v.Control = &v.Controls[max(shown, 0)]
+}
+
+// controlRuntime is the runtime itself, or the core for a control that it cannot express.
+func (j *Judge) controlRuntime(g *guarantee.Guarantee, rung spec.Rung, edit *spec.Edit) driver.Runtime {
+	s, omit := append(slices.Clone(g.Both), *edit).Apply(spec.New(rung, j.options("/")))
+	if err := j.Runtime.Expresses(driver.Bundle{Spec: s, Omit: omit}); err != nil {
+		return j.Core
+	}
+	return j.Runtime
+}
+
+// weigh lets the proof decide what the attack on the real spec is worth.
+func (j *Judge) weigh(v *record.Verdict) {
+	switch {
+	case v.Outcome != record.Held:
+	case v.Control == nil:
+		v.Outcome, v.Reason = record.Inconclusive, "it has no control: nothing shows that the attack can succeed"
+	case v.Control.Outcome == record.Unsupported:
+		v.Outcome, v.Reason = record.Unsupported, "control: "+v.Control.Reason
+	case v.Control.Outcome != record.Breached:
+		v.Outcome = record.Inconclusive
+		v.Reason = fmt.Sprintf("control did not breach: with %s it was %s: %s", v.Control.Edit, v.Control.Outcome, because(v.Control))
+	case v.Alone.Outcome == record.Unsupported:
+		v.Outcome, v.Reason = record.Unsupported, "barrier alone: "+v.Alone.Reason
+	case v.Alone.Outcome == record.Breached:
+		v.Outcome = record.Breached
+		v.Reason, v.Evidence = "the barrier alone does not hold; another one hides it", v.Alone.Evidence
+	case v.Alone.Outcome != record.Held:
+		v.Outcome, v.Reason = record.Inconclusive, "barrier alone: "+because(v.Alone)
+	case v.Alone.Errno != "" && v.Alone.Errno != v.Errno && v.DeniedBy == "":
+		v.DeniedBy = v.Alone.DeniedBy
+	}
+}
+
+func because(t *record.Trial) string {
+	if t.Reason != "" {
+		return t.Reason
+	}
+	return t.Evidence
+}
+
+// denied names the layer behind an errno. Where the real spec has a filter and another answer
+// than the barrier alone gives, the filter came first.
+func denied(g *guarantee.Guarantee, errno unix.Errno, filtered bool) string {
+	if layer, ok := g.Refusal[errno]; ok {
+		return string(layer)
+	}
+	switch {
+	case errno == 0:
+		return ""
+	case filtered && (errno == unix.EPERM || errno == unix.ENOSYS):
+		return string(guarantee.Seccomp)
+	case errno == unix.ENOSYS:
+		return string(guarantee.NotBuilt)
+	case errno == unix.EPERM:
+		return string(guarantee.Capability)
+	case errno == unix.EACCES:
+		return string(guarantee.DAC)
+	case errno == unix.EROFS:
+		return string(guarantee.Mount)
+	}
+	return "unexpected " + unix.ErrnoName(errno)
+}

@@ -1,0 +1,187 @@
+package judge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/reports/record"
+	"cellwall/runtime/driver"
+	"cellwall/runtime/kernel"
+	"cellwall/runtime/rootfs"
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+	"cellwall/suites/guarantee"
+	"cellwall/suites/sentinel"
+)
+
+// trial is one run of an attack: on the spec of a rung, with the edits of the counterpart of a
+// control (both), and with a control's edit.
+type trial struct {
+	guarantee *guarantee.Guarantee
+	rung      spec.Rung
+	both      bool
+	edit      *spec.Edit
+}
+
+// trialTimeout bounds one trial: ten times what the longest takes.
+const trialTimeout = 30 * time.Second
+
+// options are those of every spec, with a root directory.
+func (j *Judge) options(root string) spec.Options {
+	o := j.Options
+	o.Rootfs = root
+	o.Args = []string{rootfs.AttackerPath}
+	return o
+}
+
+// trial runs one attack and says what the witness saw.
+func (j *Judge) trial(ctx context.Context, rt driver.Runtime, t trial) record.Trial {
+	ctx, cancel := context.WithTimeout(ctx, trialTimeout)
+	defer cancel()
+	r := record.Trial{On: rt.Name(), Rung: string(t.rung)}
+	if t.edit != nil {
+		r.Edit = t.edit.Name
+	}
+	finding, said, err := j.run(ctx, rt, t)
+	j.note(&r, t.guarantee, said)
+	switch {
+	case errors.Is(err, kernel.ErrNotSupported):
+		r.Outcome, r.Reason = record.Unsupported, err.Error()
+	case err != nil:
+		r.Outcome, r.Reason = record.Inconclusive, err.Error()
+	case finding.Breached:
+		r.Outcome, r.Evidence = record.Breached, finding.Evidence
+		r.DeniedBy, r.Errno = "", ""
+	default:
+		r.Outcome, r.Evidence = record.Held, finding.Evidence
+	}
+	return r
+}
+
+// note keeps what the attacker said. It decides nothing.
+func (j *Judge) note(r *record.Trial, g *guarantee.Guarantee, said *attack.Record) {
+	if said == nil {
+		return
+	}
+	for _, try := range said.Tries {
+		t := record.Try{Call: try.Call}
+		if errno := unix.Errno(try.Errno); errno != 0 {
+			t.Errno = unix.ErrnoName(errno)
+			if r.Errno == "" {
+				r.Errno, r.DeniedBy = t.Errno, denied(g, errno, said.Filtered)
+			}
+		}
+		r.Tries = append(r.Tries, t)
+	}
+}
+
+// run sets the stage, runs the attacker, and returns what the witness found. The record is nil
+// if the attacker made none.
+func (j *Judge) run(ctx context.Context, rt driver.Runtime, t trial) (finding sentinel.Finding, said *attack.Record, err error) {
+	stage, root, err := j.stage(t.rung)
+	if err != nil {
+		return finding, nil, err
+	}
+	defer func() { err = errors.Join(err, stage.Undo.Close()) }()
+	watch, err := t.guarantee.Witness(stage)
+	if err != nil {
+		return finding, nil, fmt.Errorf("set the sentinel: %w", err)
+	}
+	bundle, token, err := j.bundle(stage, root, watch, t)
+	if err != nil {
+		return finding, nil, err
+	}
+	if err := rt.Expresses(bundle); err != nil {
+		return finding, nil, err
+	}
+	s := session{runtime: rt, watch: watch, bundle: bundle, token: token}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.start(ctx); err != nil {
+		if watch.Refused == nil || errors.Is(err, kernel.ErrNotSupported) {
+			return finding, nil, err
+		}
+		finding, err = watch.Refused(err)
+		return finding, &attack.Record{}, err
+	}
+	said, err = s.converse(ctx)
+	if err != nil {
+		return finding, said, err
+	}
+	if watch.Look != nil {
+		if finding, err = watch.Look(ctx, s.subject, *said); err != nil {
+			return finding, said, fmt.Errorf("look: %w", err)
+		}
+	}
+	if err := s.end(ctx); err != nil {
+		return finding, said, err
+	}
+	if watch.Gone != nil && !finding.Breached {
+		if finding, err = watch.Gone(ctx); err != nil {
+			return finding, said, fmt.Errorf("look after deletion: %w", err)
+		}
+	}
+	return finding, said, nil
+}
+
+// firstUID is where the host uids begin that trials use: above the mapping of the containers.
+const firstUID = 3 << 20
+
+// stage makes the place for one trial.
+func (j *Judge) stage(rung spec.Rung) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
+	n := j.trials.Add(1)
+	s := &sentinel.Stage{
+		Rung: rung, Nonce: sentinel.Token(), Fence: j.Fence,
+		Name: fmt.Sprintf("%s-%d", j.Name, n), UID: firstUID + uint32(n),
+	}
+	defer s.Undo.OnError(&err)
+	s.Dir = filepath.Join(j.Dir, s.Name)
+	if err := os.Mkdir(s.Dir, 0o755); err != nil { //nolint:gosec // a mapped root must pass
+		return nil, nil, fmt.Errorf("make the trial's directory: %w", err)
+	}
+	s.Undo.Push("remove the trial's directory", func() error { return os.RemoveAll(s.Dir) })
+	root, err := rootfs.Attacker(s.Dir, j.Binary)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.Undo.Push("remove the root directory", root.Close)
+	s.Rootfs = root.Path()
+	return s, root, nil
+}
+
+// bundle makes the container's spec: the rung's, the edits, the bait's, and the attacker's
+// arguments.
+func (j *Judge) bundle(stage *sentinel.Stage, root *rootfs.Root, w *sentinel.Watch, t trial) (driver.Bundle, string, error) {
+	edits := spec.Edits{}
+	for _, m := range root.Mounts() {
+		edits = append(edits, spec.WithMount(m))
+	}
+	if t.both {
+		edits = append(edits, t.guarantee.Both...)
+	}
+	edits = append(edits, w.Edits...)
+	if t.edit != nil {
+		edits = append(edits, *t.edit)
+	}
+	s, omit := append(edits, w.Fence...).Apply(spec.New(t.rung, j.options(stage.Rootfs)))
+	target, err := json.Marshal(w.Target)
+	if err != nil {
+		return driver.Bundle{}, "", fmt.Errorf("encode the target: %w", err)
+	}
+	token := sentinel.Token()
+	s.Process.Args = append(s.Process.Args[:1:1], t.guarantee.Attack.Name, string(target), token)
+	if !slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.MountNamespace }) {
+		s.Mounts = nil // they would be the host's
+	}
+	return driver.Bundle{
+		ID: stage.Name, Dir: stage.Dir, Spec: s, Omit: omit, From: w.From, Parent: j.Fence,
+	}, token, nil
+}
