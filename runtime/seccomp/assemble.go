@@ -1,7 +1,6 @@
 package seccomp
 
 import (
-	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +20,12 @@ const maxJump = 255
 type code struct {
 	reversed []unix.SockFilter
 	returns  map[uint32]label // the latest place that returns a value
-	leaves   map[string]label // by choice.key: equal leaves are emitted once
+	leaves   []emitted        // equal leaves are emitted once
+}
+
+type emitted struct {
+	choice choice
+	at     label
 }
 
 // label is the count of instructions from a place to the end of the program.
@@ -29,7 +33,7 @@ type label int
 
 // assemble puts the ABIs' programs behind a dispatch on the architecture.
 func assemble(p profile, abis []abi) []unix.SockFilter {
-	c := code{returns: map[uint32]label{}, leaves: map[string]label{}}
+	c := code{returns: map[uint32]label{}}
 	var audits []uint32 // in order of first use
 	for _, a := range abis {
 		if !slices.Contains(audits, a.audit) {
@@ -52,12 +56,10 @@ func assemble(p profile, abis []abi) []unix.SockFilter {
 	return c.reversed
 }
 
-// choice is a span whose leaf is compiled.
+// choice is a span of an ABI.
 type choice struct {
-	start uint32
-	key   string
-	tests []test
-	ret   uint32 // where there are no tests
+	span
+	wide bool
 }
 
 // table returns the choices of all ABIs of one audit architecture, from number 0 up.
@@ -68,12 +70,7 @@ func (p profile) table(audit uint32, abis []abi) []choice {
 			continue
 		}
 		for _, s := range p.spans(a) {
-			ch := choice{start: s.start, ret: s.leaf.fallback}
-			if len(s.leaf.rules) > 0 {
-				ch.tests = s.leaf.tests(a.wide)
-				ch.key = fmt.Sprint(a.wide, s.leaf.key())
-			}
-			out = append(out, ch)
+			out = append(out, choice{span: s, wide: a.wide})
 		}
 	}
 	x32 := slices.ContainsFunc(abis, func(a abi) bool { return a.bit == x32Bit })
@@ -81,7 +78,8 @@ func (p profile) table(audit uint32, abis []abi) []choice {
 		// -1 is what a tracer writes to skip a call: it is no call of x32 (seccomp(2)).
 		minus1 := out[len(out)-1]
 		minus1.start = ones
-		out = append(out, choice{start: x32Bit, ret: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)}, minus1)
+		refused := leaf{fallback: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)}
+		out = append(out, choice{span: span{start: x32Bit, leaf: refused}}, minus1)
 	}
 	return out
 }
@@ -97,21 +95,25 @@ func (c *code) tree(choices []choice) label {
 	return c.jump(unix.BPF_JGE, choices[mid].start, right, left)
 }
 
+// leaf emits what a choice decides.
 func (c *code) leaf(ch choice) label {
-	if len(ch.tests) == 0 {
-		return c.ret(ch.ret)
+	if len(ch.leaf.rules) == 0 {
+		return c.ret(ch.leaf.fallback)
 	}
-	if l, ok := c.leaves[ch.key]; ok {
-		return l
+	for _, e := range c.leaves {
+		if e.choice.wide == ch.wide && e.choice.leaf.equal(ch.leaf) {
+			return e.at
+		}
 	}
-	at := make([]label, len(ch.tests))
+	tests := ch.leaf.tests(ch.wide)
+	at := make([]label, len(tests))
 	resolve := func(e exit) label {
 		if e.done {
 			return c.ret(e.ret)
 		}
 		return at[e.test]
 	}
-	for i, t := range slices.Backward(ch.tests) {
+	for i, t := range slices.Backward(tests) {
 		yes := resolve(t.t)
 		no := resolve(t.f)
 		at[i] = c.jump(t.op, t.k, yes, no)
@@ -122,7 +124,7 @@ func (c *code) leaf(ch choice) label {
 			at[i] = c.load(t.word)
 		}
 	}
-	c.leaves[ch.key] = at[0]
+	c.leaves = append(c.leaves, emitted{choice: ch, at: at[0]})
 	return at[0]
 }
 

@@ -2,7 +2,6 @@ package seccomp
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -63,7 +62,7 @@ func merge(in []span) []span {
 		if i+1 < len(in) && in[i+1].start == s.start {
 			continue
 		}
-		if len(out) > 0 && out[len(out)-1].leaf.key() == s.leaf.key() {
+		if len(out) > 0 && out[len(out)-1].leaf.equal(s.leaf) {
 			continue
 		}
 		out = append(out, s)
@@ -89,10 +88,9 @@ func (p profile) leaf(rules []rule) leaf {
 // strictness orders return values as the kernel does: signed, the lowest is the strictest.
 func strictness(ret uint32) int32 { return int32(ret & unix.SECCOMP_RET_ACTION_FULL) }
 
-func (l leaf) key() string {
-	s := fmt.Sprint(l.fallback)
-	for _, r := range l.rules {
-		s += fmt.Sprint("|", r.ret, r.args)
-	}
-	return s
+// equal says whether two leaves decide every call alike, as far as their rules show it.
+func (l leaf) equal(m leaf) bool {
+	return l.fallback == m.fallback && slices.EqualFunc(l.rules, m.rules, func(a, b rule) bool {
+		return a.ret == b.ret && slices.Equal(a.args, b.args)
+	})
 }
