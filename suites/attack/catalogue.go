@@ -7,6 +7,21 @@ func Find(name string) (Attack, bool) {
 	for _, group := range [][]Attack{
 		fsAttacks,
 		processAttacks,
+		userAttacks,
+		ipcAttacks,
+		netAttacks,
+		utsAttacks,
+		timeAttacks,
+		deviceAttacks,
+		kernelAttacks,
+		syscallAttacks,
+		cpuAttacks,
+		memoryAttacks,
+		pidsAttacks,
+		ioAttacks,
+		abstractAttacks,
+		leakAttacks,
+		lifecycleAttacks,
 	} {
 		if i := slices.IndexFunc(group, func(a Attack) bool { return a.Name == name }); i >= 0 {
 			return group[i], true

@@ -97,6 +97,21 @@ func All() []*Guarantee {
 	for _, group := range [][]Guarantee{
 		fs,
 		process,
+		user,
+		ipc,
+		net,
+		uts,
+		time,
+		device,
+		kernel,
+		syscall,
+		cpu,
+		memory,
+		pids,
+		io,
+		abstract,
+		leak,
+		lifecycle,
 	} {
 		for i := range group {
 			all = append(all, &group[i])

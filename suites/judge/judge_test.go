@@ -10,8 +10,9 @@ import (
 	"cellwall/suites/judge"
 )
 
-// TestCatalogueOnCore tries every row on the core at the top rung. CELLWALL_ONLY narrows it.
-func TestCatalogueOnCore(t *testing.T) {
+// newJudge returns a judge of the core. CELLWALL_ONLY, a glob, narrows the rows.
+func newJudge(t *testing.T) (*judge.Judge, []*guarantee.Guarantee) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: makes containers")
 	}
@@ -32,10 +33,39 @@ func TestCatalogueOnCore(t *testing.T) {
 	if glob := os.Getenv("CELLWALL_ONLY"); glob != "" {
 		only = []string{glob}
 	}
+	var rows []*guarantee.Guarantee
 	for _, g := range guarantee.All() {
-		if !guarantee.Match(only, g.ID) {
+		if guarantee.Match(only, g.ID) {
+			rows = append(rows, g)
+		}
+	}
+	return j, rows
+}
+
+// TestLadder tries every row at every rung, or at CELLWALL_RUNG alone: below its own rung a row
+// may be breached, but what happened must be told.
+func TestLadder(t *testing.T) {
+	j, rows := newJudge(t)
+	for _, r := range spec.Ladder() {
+		if only := os.Getenv("CELLWALL_RUNG"); only != "" && only != string(r) {
 			continue
 		}
+		for _, g := range rows {
+			t.Run(string(r)+"/"+g.ID, func(t *testing.T) {
+				v := j.Check(t.Context(), g, r)
+				t.Logf("%s denied by %s (%s) %s %s %v", v.Outcome, v.DeniedBy, v.Errno, v.Evidence, v.Reason, v.Tries)
+				if v.Outcome == record.Inconclusive || v.Claimed && v.Outcome == record.Breached || len(v.Leaks) > 0 {
+					t.Errorf("%s: %s: %s %v", g.ID, v.Outcome, v.Reason, v.Leaks)
+				}
+			})
+		}
+	}
+}
+
+// TestCatalogueOnCore tries every row on the core at the top rung.
+func TestCatalogueOnCore(t *testing.T) {
+	j, rows := newJudge(t)
+	for _, g := range rows {
 		t.Run(g.ID, func(t *testing.T) {
 			v := j.Check(t.Context(), g, spec.Hardened)
 			for i := range v.Controls {

@@ -1,0 +1,3 @@
+package guarantee
+
+var ipc = []Guarantee{}

@@ -1,0 +1,3 @@
+package guarantee
+
+var syscall = []Guarantee{}
