@@ -1,3 +1,3 @@
 package guarantee
 
-var abstract = []Guarantee{}
+var abstractRows = []Guarantee{}

@@ -1,3 +1,3 @@
 package guarantee
 
-var cpu = []Guarantee{}
+var cpuRows = []Guarantee{}

@@ -1,3 +1,3 @@
 package guarantee
 
-var device = []Guarantee{}
+var deviceRows = []Guarantee{}

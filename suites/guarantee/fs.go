@@ -8,7 +8,7 @@ import (
 	"cellwall/suites/sentinel"
 )
 
-var fs = []Guarantee{{
+var fsRows = []Guarantee{{
 	ID:       "fs.dotdot",
 	Claim:    "cannot reach the host tree through '..' from its root",
 	Source:   "chroot(2), path_resolution(7)",

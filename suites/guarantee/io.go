@@ -1,3 +1,3 @@
 package guarantee
 
-var io = []Guarantee{}
+var ioRows = []Guarantee{}

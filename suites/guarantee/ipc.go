@@ -1,3 +1,3 @@
 package guarantee
 
-var ipc = []Guarantee{}
+var ipcRows = []Guarantee{}

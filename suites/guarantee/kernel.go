@@ -1,3 +1,3 @@
 package guarantee
 
-var kernel = []Guarantee{}
+var kernelRows = []Guarantee{}

@@ -1,3 +1,3 @@
 package guarantee
 
-var leak = []Guarantee{}
+var leakRows = []Guarantee{}

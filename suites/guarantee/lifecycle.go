@@ -1,3 +1,3 @@
 package guarantee
 
-var lifecycle = []Guarantee{}
+var lifecycleRows = []Guarantee{}

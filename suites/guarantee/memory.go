@@ -1,3 +1,3 @@
 package guarantee
 
-var memory = []Guarantee{}
+var memoryRows = []Guarantee{}

@@ -1,3 +1,3 @@
 package guarantee
 
-var net = []Guarantee{}
+var netRows = []Guarantee{}

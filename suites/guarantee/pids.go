@@ -1,3 +1,3 @@
 package guarantee
 
-var pids = []Guarantee{}
+var pidsRows = []Guarantee{}

@@ -9,7 +9,7 @@ import (
 	"cellwall/suites/sentinel"
 )
 
-var process = []Guarantee{{
+var processRows = []Guarantee{{
 	ID:       "process.signal-host",
 	Claim:    "cannot signal a process outside its PID namespace",
 	Source:   "pid_namespaces(7)",

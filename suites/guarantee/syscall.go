@@ -1,3 +1,3 @@
 package guarantee
 
-var syscall = []Guarantee{}
+var syscallRows = []Guarantee{}

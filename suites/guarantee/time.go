@@ -1,3 +1,3 @@
 package guarantee
 
-var time = []Guarantee{}
+var timeRows = []Guarantee{}

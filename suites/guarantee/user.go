@@ -1,3 +1,3 @@
 package guarantee
 
-var user = []Guarantee{}
+var userRows = []Guarantee{}

@@ -1,3 +1,3 @@
 package guarantee
 
-var uts = []Guarantee{}
+var utsRows = []Guarantee{}
