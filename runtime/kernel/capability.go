@@ -86,11 +86,15 @@ func HeldCapabilities() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	permitted, err := capabilitySet(string(status), "CapPrm")
+	return heldIn(string(status))
+}
+
+func heldIn(status string) ([]string, error) {
+	permitted, err := capabilitySet(status, "CapPrm")
 	if err != nil {
 		return nil, err
 	}
-	bounding, err := capabilitySet(string(status), "CapBnd")
+	bounding, err := capabilitySet(status, "CapBnd")
 	if err != nil {
 		return nil, err
 	}

@@ -83,6 +83,9 @@ func TestCapabilitySet(t *testing.T) {
 	if got, want := capabilityNames(bounding), []string{"CAP_DAC_OVERRIDE", "CAP_63"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
+	if got, err := heldIn(status); err != nil || !slices.Equal(got, []string{"CAP_DAC_OVERRIDE"}) {
+		t.Errorf("held %v (%v), want only what is permitted and bounding", got, err)
+	}
 	for _, field := range []string{"CapEff", "CapAmb", ""} {
 		if set, err := capabilitySet(status, field); err == nil {
 			t.Errorf("%q is %x, want an error", field, set)

@@ -16,7 +16,7 @@ var (
 		probe: func() error {
 			err := inChild(0)
 			var u *unasked
-			if errors.As(err, &u) && errors.Is(u.err, unix.ENOSYS) {
+			if errors.As(err, &u) && u.name == "clone3" && errors.Is(u.err, unix.ENOSYS) {
 				return absent(NotBuilt, "%v", u.err)
 			}
 			return refused(err, "")
