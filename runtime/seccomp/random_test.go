@@ -65,6 +65,9 @@ func (g generator) profile() *specs.LinuxSeccomp {
 				r.Args = append(r.Args, specs.LinuxSeccompArg{Index: uint(index), Op: pick(g, operators...), Value: g.value(), ValueTwo: g.value()})
 			}
 		}
+		if len(s.Syscalls) > 0 && g.IntN(4) == 0 { // leaves that differ in their actions only
+			r.Args = pick(g, s.Syscalls...).Args
+		}
 		s.Syscalls = append(s.Syscalls, r)
 	}
 	return s
@@ -81,7 +84,7 @@ func (g generator) call(s *specs.LinuxSeccomp) call {
 	}
 	if g.IntN(8) == 0 {
 		c.arch = pick(g, audits...)
-		c.nr = pick(g, g.Uint32(), 0xffffffff, 0x40000000, 0x3fffffff, 0xeffff, 0xf0002, 0xf0005, 0xf0006)
+		c.nr = pick(g, g.Uint32(), 0xffffffff, 0xfffffffe, 0x40000000, 0x3fffffff, 0xeffff, 0xf0002, 0xf0005, 0xf0006)
 	}
 	if len(s.Syscalls) == 0 || g.IntN(4) == 0 {
 		return c
