@@ -16,20 +16,28 @@
 // them, unless the default action lets calls pass (runc's rule); libc then falls back to older
 // calls instead of reporting EPERM.
 //
+// The kernel keeps a bitmap of the calls that a program allows whatever their arguments, and
+// does not run the program for them (Linux 5.11, kernel/seccomp.c, seccomp_is_const_allow).
+// Programs here load nothing but number and architecture on the way to such an answer, so they
+// qualify.
+//
 // # When several rules name one call
 //
 // A rule without arguments beats every rule with arguments, wherever it stands, and the first
-// such rule counts (libseccomp: src/db.c, db_col_rule_add). Of the rules with arguments that
-// match a call, the strictest action counts, in the kernel's order (KILL_PROCESS, KILL_THREAD,
-// TRAP, ERRNO, TRACE, LOG, ALLOW; seccomp(2)), and among equals the first. libseccomp leaves
-// that case open. If none matches, the default action counts. The arguments of one rule are
-// and'ed; two comparisons of the same argument in one rule are refused, because runc takes them
-// as two rules and libseccomp refuses them.
+// such rule counts (libseccomp: src/db.c, db_rule_add). Of the rules with arguments that match
+// a call, the strictest action counts, in the kernel's order (KILL_PROCESS, KILL_THREAD, TRAP,
+// ERRNO, TRACE, LOG, ALLOW; seccomp(2)). libseccomp promises no order there, and runc drops
+// rules whose action is the default one; here they count. If no rule matches, the default
+// action counts. The arguments of one rule are and'ed; two comparisons of the same argument in
+// one rule are refused, because runc takes them as two rules and libseccomp refuses them.
 //
 // Comparisons are of all 64 bits (CVE-2019-10063 was a comparison of 32 bits). For an argument
 // that the kernel cuts to 32 bits, use SCMP_CMP_MASKED_EQ with the mask 0xffffffff. On 32-bit
 // architectures the kernel shows no high bits, and values are cut to 32 bits, as libseccomp
 // does. The x32 ABI has 64-bit registers and is compared as such; libseccomp compares 32 bits.
+//
+// A rule of socket or of a System V call does not reach what i386 does through socketcall(2)
+// and ipc(2): no filter can read their arguments.
 package seccomp
 
 import (
