@@ -104,6 +104,41 @@ func TestChildIsInItsNamespaces(t *testing.T) {
 	}
 }
 
+func TestChildStopsAtTheFirstError(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	c, err := start(0, 0, false, ask("none", 9999), ask("getpid", unix.SYS_GETPID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.wait(0); err != nil {
+		t.Error(err)
+	}
+	if failed, next := c.arena.step(1), c.arena.step(2); failed.ran != 1 || next.ran != 0 {
+		t.Errorf("ran %d, then %d, want 1, 0", failed.ran, next.ran)
+	}
+	if err := c.close(true); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestChildLeavesTheSignalMask looks at the thread that blocked all signals for the clone.
+func TestChildLeavesTheSignalMask(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := inChild(0); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("/proc/thread-self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocked, err := capabilitySet(string(text), "SigBlk") // the same format
+	if err != nil || blocked&(1<<(unix.SIGURG-1)) != 0 {
+		t.Errorf("blocked signals are %x (%v), with SIGURG, by which Go preempts", blocked, err)
+	}
+}
+
 func TestArenaRefusesWhatDoesNotFit(t *testing.T) {
 	many := make([]call, maxSteps)
 	for i := range many {
@@ -187,8 +222,12 @@ func TestGatesLeaveNothingBehind(t *testing.T) {
 		_ = IDMappedMounts(t.TempDir())
 		_ = Lockdown()
 	}
+	first := state(t)
 	ask() // opens what the Go runtime keeps: its poller
 	before := state(t)
+	for _, what := range []string{"dumpable", "SigBlk", "mountinfo", "CapEff", "Uid", "NoNewPrivs", "Seccomp"} {
+		before[what] = first[what]
+	}
 	for range 2 {
 		ask()
 	}
