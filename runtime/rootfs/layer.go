@@ -72,6 +72,9 @@ func (x *extractor) clear(name string) error {
 	}
 	dir := os.NewFile(uintptr(fd), name)
 	defer dir.Close()
+	if err := x.inside(fd); err != nil {
+		return err
+	}
 	r := remover{top: fd}
 	return r.empty(dir, 0)
 }

@@ -48,7 +48,28 @@ func (t tree) at(name string, mkdir bool, f func(dir int, base string) error) er
 		return err
 	}
 	defer unix.Close(fd)
+	if err := t.inside(fd); err != nil {
+		return err
+	}
 	return f(fd, base)
+}
+
+// inside asks a second time, by another way than open, whether a directory that is about to be
+// changed lies below the tree: a single flag of openat2(2) must not be all that stands between
+// an archive and the host.
+func (t tree) inside(fd int) error {
+	root, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", t.fd))
+	if err != nil {
+		return fmt.Errorf("look where the root directory is: %w", err)
+	}
+	at, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+	if err != nil {
+		return fmt.Errorf("look where a directory is: %w", err)
+	}
+	if root == "/" || at != root && !strings.HasPrefix(at, root+"/") {
+		return fmt.Errorf("%q is outside of the root directory %q: %w", at, root, unix.EXDEV)
+	}
+	return nil
 }
 
 // mkdirAll makes name and what is missing above it, mode 0755. A symbolic link on the way is
