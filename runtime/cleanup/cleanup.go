@@ -55,6 +55,13 @@ func (s *Stack) pop() (action, bool) {
 	return a, true
 }
 
+// Forget drops all actions without running them: what they would undo has found a new owner.
+func (s *Stack) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.actions = nil
+}
+
 // OnError closes the stack if *err is not nil and joins what fails meanwhile to it. It is made
 // for a deferred call in a constructor with a named error result.
 func (s *Stack) OnError(err *error) {

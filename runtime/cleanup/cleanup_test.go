@@ -56,3 +56,12 @@ func TestOnErrorUndoesOnlyAfterAnError(t *testing.T) {
 		t.Errorf("failure: err %v, undone %d", err, undone)
 	}
 }
+
+func TestForgetRunsNothing(t *testing.T) {
+	var s cleanup.Stack
+	s.Push("undo", func() error { return errors.New("ran") })
+	s.Forget()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -25,7 +25,9 @@ func (f *fixture) minimal(args ...string) *specs.Spec {
 func BenchmarkStartToExit(b *testing.B) {
 	f := newFixture(b)
 	s := f.minimal("/true")
-	if out, err := exec.Command("cp", "/tmp/cw/true", f.options.Rootfs+"/true").CombinedOutput(); err != nil { b.Fatal(string(out)) }
+	if out, err := exec.Command("cp", "/tmp/cw/true", f.options.Rootfs+"/true").CombinedOutput(); err != nil {
+		b.Fatal(string(out))
+	}
 	for b.Loop() {
 		c, err := f.launcher.Create("cellwall-b", core.Options{Spec: s, Parent: f.parent})
 		if err != nil {

@@ -70,9 +70,12 @@ func (l *Launcher) Create(id string, o Options) (_ *Container, err error) {
 	if err != nil {
 		return nil, err
 	}
-	handles, err := c.handles(join, o.Stdin, o.Stdout, o.Stderr, host.Tasks)
+	handles, err := standard(&c.undo, o.Stdin, o.Stdout, o.Stderr)
 	if err != nil {
 		return nil, err
+	}
+	for i, name := range host.Tasks {
+		handles[TasksHandle(name)] = join.Tasks[i]
 	}
 	pidNamespace := -1
 	if plan.PIDNamespace != "" {
@@ -96,11 +99,11 @@ func (c *Container) adopt(child *child, master int) error {
 		return errors.Join(err, child.undo.Close())
 	}
 	if c.options.Spec.Process.Terminal {
-		fd, err := unix.PidfdGetfd(child.pidfd, master, 0)
+		console, err := fetchTerminal(child, master)
 		if err != nil {
-			return errors.Join(fmt.Errorf("fetch the terminal: %w", err), child.undo.Close())
+			return errors.Join(err, child.undo.Close())
 		}
-		c.Console = os.NewFile(uintptr(fd), "console")
+		c.Console = console
 		c.undo.Push("close the terminal", c.Console.Close)
 	}
 	r, err := reap(child.pidfd)
@@ -161,19 +164,16 @@ func cgroupMounts(g *cgroup.Group) []CgroupMount {
 	return mounts
 }
 
-// handles gives the descriptors that the plan names. A missing standard one is /dev/null.
-func (c *Container) handles(join cgroup.Join, in, out, errs *os.File, tasks []string) (map[Handle]int, error) {
+// standard gives the standard descriptors. A missing one is /dev/null.
+func standard(undo *cleanup.Stack, in, out, errs *os.File) (map[Handle]int, error) {
 	handles := map[Handle]int{}
-	for i, name := range tasks {
-		handles[TasksHandle(name)] = join.Tasks[i]
-	}
 	for h, f := range map[Handle]*os.File{Stdin: in, Stdout: out, Stderr: errs} {
 		if f == nil {
 			null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 			if err != nil {
 				return nil, fmt.Errorf("open %s: %w", h, err)
 			}
-			c.undo.Push("close "+string(h), null.Close)
+			undo.Push("close "+string(h), null.Close)
 			f = null
 		}
 		// Fd would make the file blocking for its owner, which another one may still poll.
@@ -186,6 +186,19 @@ func (c *Container) handles(join cgroup.Join, in, out, errs *os.File, tasks []st
 		}
 	}
 	return handles, nil
+}
+
+// fetchTerminal takes the terminal's master out of the child.
+func fetchTerminal(c *child, master int) (*os.File, error) {
+	fd, err := unix.PidfdGetfd(c.pidfd, master, 0)
+	if err != nil {
+		return nil, fmt.Errorf("fetch the terminal: %w", err)
+	}
+	// Nonblocking, so that a read of the master parks a goroutine and Close ends it.
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, errors.Join(fmt.Errorf("fetch the terminal: %w", err), unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), "terminal"), nil
 }
 
 // fileSources lists the bind sources that are no directories. One that cannot be looked at is

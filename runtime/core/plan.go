@@ -96,6 +96,7 @@ type planner struct {
 	lastSlot int
 	omitted  map[string]bool
 	trees    map[string]slot // detached copies of bind sources, by mount destination or device path
+	made     map[string]bool // the texts of steps that made directories which nothing hides
 	null     slot            // the launcher's /dev/null
 	master   slot            // the terminal's
 }

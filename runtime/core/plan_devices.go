@@ -58,7 +58,7 @@ func (p *planner) devices() {
 	p.add(Step{Text: "clear the umask", number: unix.SYS_UMASK, args: calls(num(0))})
 	for _, d := range p.deviceList() {
 		at := path.Join("/", d.Path)
-		p.add(p.mkdirs(path.Dir(at))...)
+		p.makeDirectories(path.Dir(at))
 		if tree, ok := p.trees[d.Path]; ok {
 			p.add(p.mkfile(at))
 			p.add(p.moveTree(tree, at, "bind the host's "+at)...)

@@ -50,7 +50,7 @@ var kernelFS = []string{"proc", "sysfs"}
 func (p *planner) mounts() error {
 	for _, m := range p.Spec.Mounts {
 		at := path.Join("/", m.Destination)
-		p.add(p.mkdirs(path.Dir(at))...)
+		p.makeDirectories(path.Dir(at))
 		p.add(p.target(m))
 		opts := parseMountOptions(m.Options)
 		switch {
@@ -61,6 +61,7 @@ func (p *planner) mounts() error {
 		default:
 			p.mountNew(m, at, opts)
 		}
+		p.hide(at)
 		if opts.propagation != 0 && opts.flags&unix.MS_BIND == 0 {
 			p.add(Step{
 				Text:   "set propagation of " + at + optionText(m.Options),
@@ -178,7 +179,7 @@ func (p *planner) cgroupMount(m specs.Mount, at string, opts mountFlags) {
 		mountFlags{flags: unix.MS_NOSUID | unix.MS_NOEXEC | unix.MS_NODEV, data: "mode=755"})
 	for _, c := range p.Host.Cgroups {
 		sub := path.Join(at, c.Name)
-		p.add(p.mkdirs(sub)[len(p.mkdirs(at)):]...)
+		p.makeDirectories(sub)
 		p.mountHierarchy(m, c, sub, opts)
 	}
 	if opts.flags&unix.MS_RDONLY != 0 {

@@ -134,6 +134,30 @@ func (p *planner) makeTargets() {
 	}
 }
 
+// makeDirectories adds the steps that make a directory and those above it, but for what earlier
+// steps have made.
+func (p *planner) makeDirectories(dir string) {
+	for _, s := range p.mkdirs(dir) {
+		if p.made[s.Text] {
+			continue
+		}
+		if p.made == nil {
+			p.made = map[string]bool{}
+		}
+		p.made[s.Text] = true
+		p.add(s)
+	}
+}
+
+// hide forgets what was made below a path: a mount lies over it now.
+func (p *planner) hide(at string) {
+	for text := range p.made {
+		if strings.HasPrefix(text, "make directory "+at+"/") {
+			delete(p.made, text)
+		}
+	}
+}
+
 // mkdirs makes a directory and those above it. The paths resolve inside the container's root.
 func (p *planner) mkdirs(dir string) []Step {
 	var steps []Step

@@ -70,6 +70,8 @@ const (
 	Line Handle = "line"
 	// Target is the pidfd of the container that an exec joins.
 	Target Handle = "target"
+	// Root is the root directory of the container that an exec joins.
+	Root Handle = "root"
 )
 
 func num[T ~int | ~uint | ~uint32 | ~uint64 | ~uintptr | ~int32](v T) arg {

@@ -1,0 +1,106 @@
+package core
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Entry is a container as another process finds it: what is written down under StateDir.
+type Entry struct {
+	specs.State
+	// StartTime is field 22 of /proc/PID/stat: with it a recycled pid is told from the
+	// container's init.
+	StartTime uint64      `json:"startTime"`
+	Spec      *specs.Spec `json:"spec"`
+}
+
+const stateFile = "state.json"
+
+// Save writes the container's entry below dir, and has Delete remove it. The directory is
+// readable by root alone: the spec may hold secrets in its environment.
+func (c *Container) Save(dir string) error {
+	start, err := startTime(c.Pid())
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(Entry{State: c.State(), StartTime: start, Spec: c.options.Spec})
+	if err != nil {
+		return fmt.Errorf("save state of %s: %w", c.id, err)
+	}
+	place := filepath.Join(dir, c.id)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("save state of %s: %w", c.id, err)
+	}
+	if err := os.Mkdir(place, 0o700); err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("a container named %s is there already: take another name, or run cellwall clean", c.id)
+		}
+		return fmt.Errorf("save state of %s: %w", c.id, err)
+	}
+	c.undo.Push("remove the state", func() error { return os.RemoveAll(place) })
+	if err := os.WriteFile(filepath.Join(place, stateFile), raw, 0o600); err != nil {
+		return fmt.Errorf("save state of %s: %w", c.id, err)
+	}
+	return nil
+}
+
+// Find reads the entry of a container that runs. An id that no container has is an error that
+// wraps os.ErrNotExist.
+func Find(dir, id string) (*Entry, error) {
+	if err := ValidID(id); err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, id, stateFile)) //nolint:gosec // the id is checked
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("container %s: %w", id, os.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("container %s: %w", id, err)
+	}
+	var e Entry
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return nil, fmt.Errorf("container %s: parse its state: %w", id, err)
+	}
+	if e.Spec == nil || e.Spec.Process == nil {
+		return nil, fmt.Errorf("container %s: its state holds no spec", id)
+	}
+	start, err := startTime(e.Pid)
+	if err != nil || start != e.StartTime {
+		return nil, fmt.Errorf("container %s: its init is gone (cellwall clean removes what is left): %w", id, os.ErrNotExist)
+	}
+	return &e, nil
+}
+
+// startTime reads when a process started, in clock ticks after boot. The name, in brackets,
+// may itself hold brackets and blanks: proc_pid_stat(5).
+func startTime(pid int) (uint64, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if errors.Is(err, os.ErrNotExist) {
+		err = unix.ESRCH
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read start time of process %d: %w", pid, err)
+	}
+	return parseStartTime(string(stat))
+}
+
+func parseStartTime(stat string) (uint64, error) {
+	_, rest, ok := strings.Cut(stat[max(strings.LastIndexByte(stat, ')'), 0):], ") ")
+	fields := strings.Fields(rest)
+	const starttime = 22 - 3 // the rest begins with field 3
+	if !ok || len(fields) <= starttime {
+		return 0, fmt.Errorf("parse /proc/PID/stat: %d fields behind the name", len(fields))
+	}
+	var t uint64
+	if _, err := fmt.Sscan(fields[starttime], &t); err != nil {
+		return 0, fmt.Errorf("parse /proc/PID/stat: start time %q: %w", fields[starttime], err)
+	}
+	return t, nil
+}
