@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,8 +41,10 @@ func (g *Group) remove() error {
 		}
 		return nil
 	}
-	if err := g.checkEmpty(); err != nil {
-		return err
+	if !g.unpopulated() {
+		if err := g.checkEmpty(); err != nil {
+			return err
+		}
 	}
 	if d := g.v2(); d != nil && g.devices != nil {
 		if err := d.detach(g.devices); err != nil && !gone(err) {
@@ -59,6 +62,18 @@ func (g *Group) remove() error {
 		g.dirs, g.parents = g.dirs[1:], g.parents[1:]
 	}
 	return nil
+}
+
+// unpopulated reports whether the v2 directory knows of no process. One read of one file, where
+// checkEmpty walks every hierarchy; a process that is in a v1 hierarchy alone makes the removal
+// fail with EBUSY.
+func (g *Group) unpopulated() bool {
+	d := g.v2()
+	if d == nil {
+		return false
+	}
+	events, err := d.read("cgroup.events")
+	return err == nil && strings.Contains(events, "populated 0\n")
 }
 
 func (g *Group) checkEmpty() error {

@@ -134,7 +134,7 @@ func (c *Container) makeGroup(host *Host) (cgroup.Join, error) {
 	if err != nil {
 		return nowhere, err
 	}
-	c.undo.Push("remove the cgroup", c.group.Close)
+	c.undo.Push("remove the cgroup", c.removeGroup)
 	join, err := c.group.Join()
 	if err != nil {
 		return nowhere, err
@@ -296,17 +296,26 @@ func (c *Container) Delete() error {
 	if _, err := c.Wait(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("wait for init %d of %s: %w", c.child.pid, c.id, err))
 	}
-	if c.group != nil {
-		// Without a pid namespace of its own the container's other processes outlive init.
-		if err := c.group.Kill(ctx); err != nil {
-			errs = append(errs, err)
-		}
-	}
 	c.state = specs.StateStopped
 	errs = append(errs,
 		c.reaper.file.Close(), c.child.line.Close(), c.child.image.Close(), c.undo.Close(),
 		c.hooks(c.options.Spec, stoppedHooks, 0))
 	return errors.Join(errs...)
+}
+
+// removeGroup removes the cgroup. Init's end has ended every process of a pid namespace of its
+// own; without one the others outlive it, and are killed here.
+func (c *Container) removeGroup() error {
+	err := c.group.Close()
+	if !errors.Is(err, unix.EBUSY) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
+	defer cancel()
+	if err := c.group.Kill(ctx); err != nil {
+		return err
+	}
+	return c.group.Close()
 }
 
 // maxID keeps an id together with a suffix below NAME_MAX.

@@ -145,4 +145,3 @@ func defaultSeccomp(s *specs.Spec) *specs.LinuxSeccomp {
 	}
 	return profile
 }
-
