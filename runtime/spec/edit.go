@@ -151,3 +151,21 @@ func Change(name string, apply func(*specs.Spec)) Edit { return Edit{Name: name,
 
 // Omitting leaves steps of the core's plan out.
 func Omitting(name string, steps ...string) Edit { return Edit{Name: name, Omit: steps} }
+
+// StandIn joins the namespace behind path only where the container has none of its own of that
+// type: a sacrificial namespace takes the place of the host's.
+func StandIn(t specs.LinuxNamespaceType, path string) Edit {
+	return Edit{
+		Name: "a stand-in for the host's " + string(t) + " namespace",
+		Apply: func(s *specs.Spec) {
+			if !HasNamespace(s, t) {
+				s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: t, Path: path})
+			}
+		},
+	}
+}
+
+// Unconfined takes the seccomp filter away.
+func Unconfined() Edit {
+	return Change("no seccomp filter", func(s *specs.Spec) { s.Linux.Seccomp = nil })
+}

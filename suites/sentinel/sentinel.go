@@ -8,6 +8,9 @@ package sentinel
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
 
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/cleanup"
@@ -73,6 +76,22 @@ type Subject struct {
 type Finding struct {
 	Breached bool
 	Evidence string // one sentence with the numbers it rests on
+}
+
+// Tried reports whether the attacker came to a call whose text begins so: a wall that was not
+// run against has not held.
+func Tried(r attack.Record, prefix string) bool {
+	return slices.ContainsFunc(r.Tries, func(t attack.Try) bool { return strings.HasPrefix(t.Call, prefix) })
+}
+
+// MustTry returns an error unless the attacker tried every one of the calls.
+func MustTry(r attack.Record, prefixes ...string) error {
+	for _, p := range prefixes {
+		if !Tried(r, p) {
+			return fmt.Errorf("the attacker did not get to %s", p)
+		}
+	}
+	return nil
 }
 
 // Token returns a fresh random text for nonces and names.
