@@ -107,7 +107,7 @@ func (l *limit) once(b *testing.B) time.Duration {
 func (f *fixture) once(b *testing.B, s *specs.Spec) time.Duration {
 	b.Helper()
 	start := time.Now()
-	c, err := f.launcher.Create("bench", core.Options{Spec: s, Parent: f.parent})
+	c, err := f.launcher.Create("bench", core.Options{Spec: s, Parent: f.parent, Detached: true})
 	if err != nil {
 		b.Fatal(err)
 	}

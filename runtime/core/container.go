@@ -24,6 +24,9 @@ type Options struct {
 	Bundle string
 	// Omit names steps of the plan that are left out: a deliberately weakened container.
 	Omit []string
+	// Detached lets the container outlive the launcher, as OCI's create and start want it. The
+	// others are killed when the launcher ends, however it does.
+	Detached bool
 	// From is a mount namespace file that takes the place of the launcher's own.
 	From string
 	// Parent is the cgroup below which the container gets one of its own, named by its id.
@@ -66,7 +69,7 @@ func (l *Launcher) Create(id string, o Options) (_ *Container, err error) {
 		return nil, err
 	}
 	host.Files = fileSources(o.Spec)
-	plan, err := Compile(Request{Spec: o.Spec, Host: host, Omit: o.Omit, From: o.From})
+	plan, err := Compile(Request{Spec: o.Spec, Host: host, Omit: o.Omit, From: o.From, Detached: o.Detached})
 	if err != nil {
 		return nil, err
 	}
@@ -167,13 +170,16 @@ func cgroupMounts(g *cgroup.Group) []CgroupMount {
 // standard gives the standard descriptors. A missing one is /dev/null.
 func standard(undo *cleanup.Stack, in, out, errs *os.File) (map[Handle]int, error) {
 	handles := map[Handle]int{}
+	var null *os.File
 	for h, f := range map[Handle]*os.File{Stdin: in, Stdout: out, Stderr: errs} {
-		if f == nil {
-			null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-			if err != nil {
+		if f == nil && null == nil {
+			var err error
+			if null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 				return nil, fmt.Errorf("open %s: %w", h, err)
 			}
-			undo.Push("close "+string(h), null.Close)
+			undo.Push("close "+os.DevNull, null.Close)
+		}
+		if f == nil {
 			f = null
 		}
 		// Fd would make the file blocking for its owner, which another one may still poll.
@@ -298,7 +304,7 @@ func (c *Container) Delete() error {
 	}
 	c.state = specs.StateStopped
 	errs = append(errs,
-		c.reaper.file.Close(), c.child.line.Close(), c.child.image.Close(), c.undo.Close(),
+		c.reaper.file.Close(), c.child.closeLine(), c.child.image.Close(), c.undo.Close(),
 		c.hooks(c.options.Spec, stoppedHooks, 0))
 	return errors.Join(errs...)
 }

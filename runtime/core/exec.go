@@ -121,7 +121,7 @@ func (p *Process) adopt() (err error) {
 	}
 	p.undo.Push("close the pidfd", p.reaper.file.Close)
 	p.undo.Push("unmap the plan", p.child.image.Close)
-	p.undo.Push("close the line", p.child.line.Close)
+	p.undo.Push("close the line", p.child.closeLine)
 	return nil
 }
 

@@ -109,24 +109,36 @@ func (l *Launcher) take() (*thread, error) {
 	return t, nil
 }
 
-// cloneFrom calls clone3 on a thread of the launcher, or on one of its own where the thread
-// must first enter another pid namespace: it could not leave it again.
-func (l *Launcher) cloneFrom(pidNamespace int, clone func() error) error {
-	var err error
-	if pidNamespace < 0 {
-		if runErr := l.run(func() { err = clone() }); runErr != nil {
-			return runErr
-		}
-		return err
+// cloneFrom calls clone3 on a thread of the launcher, or on one of its own where the thread must
+// first enter another mount or pid namespace: it could not leave it again. A detached child
+// needs no thread that lasts.
+func (l *Launcher) cloneFrom(from string, pidNamespace int, detached bool, clone func() error) error {
+	if from != "" || pidNamespace >= 0 {
+		done := make(chan error, 1)
+		go throwAway(func() {
+			var err error
+			if from != "" {
+				// Here and not in the child: one in a new user namespace has no right to.
+				err = enterMounts(from)
+			}
+			if err == nil && pidNamespace >= 0 {
+				err = unix.Setns(pidNamespace, unix.CLONE_NEWPID)
+			}
+			if err == nil {
+				err = clone()
+			}
+			done <- err
+		})
+		return <-done
 	}
-	done := make(chan error)
-	go func() {
+	if detached {
 		runtime.LockOSThread()
-		if err := unix.Setns(pidNamespace, unix.CLONE_NEWPID); err != nil {
-			done <- fmt.Errorf("enter pid namespace: %w", err)
-			return
-		}
-		done <- clone()
-	}()
-	return <-done
+		defer runtime.UnlockOSThread()
+		return clone()
+	}
+	var err error
+	if runErr := l.run(func() { err = clone() }); runErr != nil {
+		return runErr
+	}
+	return err
 }

@@ -131,11 +131,11 @@ func (m *image) value(a arg, handles map[Handle]int) (uintptr, error) {
 	case argFilter:
 		return m.fprog(a.data), nil
 	case argResult, argAddress:
-		return m.address(m.slots + 8*int(a.slot)), nil
+		return m.address(m.slots + 8*int(a.value)), nil
 	case argHandle:
-		n, ok := handles[a.fd]
+		n, ok := handles[Handle(a.text)]
 		if !ok {
-			return 0, fmt.Errorf("no descriptor for %s", a.fd)
+			return 0, fmt.Errorf("no descriptor for %s", a.text)
 		}
 		return uintptr(n) + a.value, nil
 	}

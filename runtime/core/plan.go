@@ -44,6 +44,11 @@ type Plan struct {
 	// PIDNamespace is the file of a pid namespace that the launching thread enters first, since
 	// a process cannot change its own.
 	PIDNamespace string
+	// From is a mount namespace file that the launching thread enters first: a child in a new
+	// user namespace has no right to.
+	From string
+	// Detached is a container that outlives its launcher.
+	Detached bool
 
 	slots int
 }
@@ -56,6 +61,8 @@ type Request struct {
 	// From is the mount namespace file that the container's own is copied from, if it is not
 	// the launcher's.
 	From string
+	// Detached leaves out that the container dies with its launcher.
+	Detached bool
 }
 
 // Compile turns a spec into a plan. It reads and changes nothing outside its arguments.
@@ -64,6 +71,7 @@ func Compile(r Request) (*Plan, error) {
 		return nil, err
 	}
 	p := &planner{Request: r}
+	p.plan.Steps = make([]Step, 0, usualSteps)
 	for _, section := range []func() error{
 		p.stdio,
 		p.joinCgroups,
@@ -88,6 +96,9 @@ func Compile(r Request) (*Plan, error) {
 	p.plan.slots = p.lastSlot
 	return &p.plan, nil
 }
+
+// usualSteps is what most containers take; a hardened one takes more.
+const usualSteps = 128
 
 // planner collects the steps of a plan.
 type planner struct {

@@ -37,13 +37,14 @@ var namespaceTypes = []namespaceType{
 
 func (p *planner) namespaces() error {
 	p.plan.Flags = unix.CLONE_VM | unix.CLONE_CLEAR_SIGHAND
+	p.plan.From = p.From
 	for _, t := range namespaceTypes {
 		i := slices.IndexFunc(p.Spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == t.name })
 		switch {
 		case i < 0:
 		case p.Spec.Linux.Namespaces[i].Path != "":
 			p.join(t, p.Spec.Linux.Namespaces[i].Path)
-		case t.late || t.name == specs.MountNamespace && p.From != "":
+		case t.late:
 			p.unshare(t)
 		default:
 			p.plan.Flags |= t.flag
@@ -78,9 +79,6 @@ func (p *planner) setns(name, path string, flag uint64) {
 }
 
 func (p *planner) unshare(t namespaceType) {
-	if t.name == specs.MountNamespace {
-		p.setns("mount", p.From, unix.CLONE_NEWNS)
-	}
 	p.add(Step{
 		Text: fmt.Sprintf("unshare %s namespace", t.name), Barrier: string(t.name) + " namespace",
 		number: unix.SYS_UNSHARE, args: calls(num(t.flag)),

@@ -99,8 +99,9 @@ const tiocgptpeer = 0x5441
 
 // program holds until the launcher says go, and becomes the program.
 func (p *planner) program() error {
-	if p.plan.PIDNamespace == "" {
-		// Whoever joins a pid namespace was made by a thread that is already gone.
+	// Whoever joins a namespace on the way was made by a thread that is already gone.
+	p.plan.Detached = p.Detached || p.plan.PIDNamespace != "" || p.plan.From != ""
+	if !p.plan.Detached {
 		p.add(Step{
 			ID: "die-with-launcher", Barrier: "PDEATHSIG",
 			Text:   "die with the launcher",

@@ -15,7 +15,7 @@ type Step struct {
 	Barrier string
 
 	number uintptr
-	args   [6]arg
+	args   []arg // at most six
 	// min is the smallest result that is a success: 0 for most, 1 for a read or write of one
 	// byte, where a short result means that the other side is gone.
 	min int
@@ -36,12 +36,10 @@ const noSlot slot = 0
 // arg is an argument in symbolic form: load gives it its value.
 type arg struct {
 	kind  argKind
-	value uintptr  // of a number, or what is added to a handle
-	text  string   // of a text
+	value uintptr  // of a number, what is added to a handle, or the slot of a result
+	text  string   // of a text, or the name of a handle
 	list  []string // of a vector
 	data  []byte   // of memory and of a filter
-	slot  slot     // of a result
-	fd    Handle   // of a handle
 }
 
 type argKind uint8
@@ -81,10 +79,10 @@ func str(s string) arg           { return arg{kind: argText, text: s} }
 func vec(list []string) arg      { return arg{kind: argVector, list: list} }
 func mem(b []byte) arg           { return arg{kind: argMemory, data: b} }
 func prog(b []byte) arg          { return arg{kind: argFilter, data: b} }
-func from(s slot) arg            { return arg{kind: argResult, slot: s} }
-func fd(h Handle) arg            { return arg{kind: argHandle, fd: h} }
-func beside(h Handle, n int) arg { return arg{kind: argHandle, fd: h, value: uintptr(n)} }
-func slotAddress(s slot) arg     { return arg{kind: argAddress, slot: s} }
+func from(s slot) arg            { return arg{kind: argResult, value: uintptr(s)} }
+func fd(h Handle) arg            { return arg{kind: argHandle, text: string(h)} }
+func beside(h Handle, n int) arg { return arg{kind: argHandle, text: string(h), value: uintptr(n)} }
+func slotAddress(s slot) arg     { return arg{kind: argAddress, value: uintptr(s)} }
 func null() arg                  { return arg{} }
 func cwd() arg                   { return num(int(unix.AT_FDCWD)) }
-func calls(args ...arg) [6]arg   { var a [6]arg; copy(a[:], args); return a }
+func calls(args ...arg) []arg    { return args }

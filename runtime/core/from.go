@@ -1,0 +1,43 @@
+package core
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// enterMounts takes the calling thread into a mount namespace.
+func enterMounts(path string) error {
+	file, err := os.Open(path) //nolint:gosec // the caller's
+	if err != nil {
+		return fmt.Errorf("enter mount namespace: %w", err)
+	}
+	defer file.Close() //nolint:errcheck // read-only
+	// setns(2): the thread must not share its root and working directory with another.
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("enter mount namespace: %w", err)
+	}
+	if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("enter mount namespace: %w", err)
+	}
+	return nil
+}
+
+// throwAway calls f on a thread that ends with the calling goroutine. It is never the process's
+// first: that one cannot end, and /proc/self shows the namespaces that it is in.
+func throwAway(f func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		f()
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		throwAway(f)
+	}()
+	<-done
+	runtime.UnlockOSThread()
+}
