@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -42,12 +43,18 @@ func (j *Judge) census() (census, error) {
 			c.children = append(c.children, strings.Fields(string(b))...)
 		}
 	}
-	namespaces, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	// Only of processes that are ours: others on the host come and go as they like. One that no
+	// process is in shows as a descriptor or a mount.
+	fenced, err := j.Fence.Procs()
 	if err != nil {
 		return c, fmt.Errorf("count network namespaces: %w", err)
 	}
-	for _, n := range namespaces {
-		if link, err := os.Readlink(n); err == nil {
+	ours := slices.Clone(c.children)
+	for _, pid := range fenced {
+		ours = append(ours, strconv.Itoa(pid))
+	}
+	for _, pid := range ours {
+		if link, err := os.Readlink("/proc/" + pid + "/ns/net"); err == nil {
 			c.namespaces = append(c.namespaces, link)
 		}
 	}
