@@ -77,7 +77,7 @@ func (c *child) clone(l *Launcher, handles map[Handle]int, into, pidNamespace in
 		args.cgroup = uint64(into)
 	}
 	var pid uintptr
-	err = l.cloneIn(c.plan.From, pidNamespace, func() error {
+	err = l.cloneFrom(c.plan.From, pidNamespace, c.plan.Detached, func() error {
 		var all, old unix.Sigset_t
 		for i := range all.Val {
 			all.Val[i] = ^all.Val[i]
