@@ -32,6 +32,25 @@ type trial struct {
 	edit      *spec.Edit
 }
 
+// edits are the row's own: what a control and its counterpart have in common, and the control's.
+func (t *trial) edits() (both, control spec.Edits) {
+	if t.both {
+		both = t.guarantee.Both
+	}
+	if t.edit != nil {
+		control = spec.Edits{*t.edit}
+	}
+	return both, control
+}
+
+func names(lists ...spec.Edits) []string {
+	var names []string
+	for _, e := range slices.Concat(lists...) {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
 // trialTimeout bounds one trial: ten times what the longest takes.
 const trialTimeout = 30 * time.Second
 
@@ -84,10 +103,10 @@ func (j *Judge) note(r *record.Trial, g *guarantee.Guarantee, said *attack.Recor
 	}
 }
 
-// run sets the stage, runs the attacker, and returns what the witness found. The record is nil
-// if the attacker made none.
+// run sets the stage, runs the attacker on it, and returns what the witness found. The record is
+// nil if the attacker made none.
 func (j *Judge) run(ctx context.Context, rt driver.Runtime, t trial) (finding sentinel.Finding, said *attack.Record, err error) {
-	stage, root, err := j.stage(t.rung)
+	stage, root, err := j.stage(t)
 	if err != nil {
 		return finding, nil, err
 	}
@@ -96,7 +115,26 @@ func (j *Judge) run(ctx context.Context, rt driver.Runtime, t trial) (finding se
 	if err != nil {
 		return finding, nil, fmt.Errorf("set the sentinel: %w", err)
 	}
-	bundle, token, err := j.bundle(stage, root, watch, t)
+	stage.Launch = func(ctx context.Context, id string, w *sentinel.Watch) (sentinel.Finding, error) {
+		finding, _, err := j.live(ctx, rt, life{trial: t, stage: stage, root: root, id: id, watch: w})
+		return finding, err
+	}
+	return j.live(ctx, rt, life{trial: t, stage: stage, root: root, id: stage.Name, watch: watch})
+}
+
+// life is one container of a trial.
+type life struct {
+	trial
+	stage *sentinel.Stage
+	root  *rootfs.Root
+	id    string
+	watch *sentinel.Watch
+}
+
+// live takes a container from creation to deletion.
+func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding sentinel.Finding, said *attack.Record, err error) {
+	watch := l.watch
+	bundle, token, err := j.bundle(l)
 	if err != nil {
 		return finding, nil, err
 	}
@@ -136,11 +174,13 @@ func (j *Judge) run(ctx context.Context, rt driver.Runtime, t trial) (finding se
 const firstUID = 3 << 20
 
 // stage makes the place for one trial.
-func (j *Judge) stage(rung spec.Rung) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
+func (j *Judge) stage(t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
 	n := j.trials.Add(1)
+	both, control := t.edits()
 	s := &sentinel.Stage{
-		Rung: rung, Nonce: sentinel.Token(), Fence: j.Fence,
+		Rung: t.rung, Nonce: sentinel.Token(), Fence: j.Fence, Edits: names(both, control),
 		Name: fmt.Sprintf("%s-%d", j.Name, n), UID: firstUID + uint32(n),
+		Root: firstHostID, Mapped: firstHostID + 1000 + uint32(n)%(hostIDCount-1000),
 	}
 	defer s.Undo.OnError(&err)
 	s.Dir = filepath.Join(j.Dir, s.Name)
@@ -159,29 +199,24 @@ func (j *Judge) stage(rung spec.Rung) (_ *sentinel.Stage, _ *rootfs.Root, err er
 
 // bundle makes the container's spec: the rung's, the edits, the bait's, and the attacker's
 // arguments.
-func (j *Judge) bundle(stage *sentinel.Stage, root *rootfs.Root, w *sentinel.Watch, t trial) (driver.Bundle, string, error) {
+func (j *Judge) bundle(l life) (driver.Bundle, string, error) {
 	edits := spec.Edits{}
-	for _, m := range root.Mounts() {
+	for _, m := range l.root.Mounts() {
 		edits = append(edits, spec.WithMount(m))
 	}
-	if t.both {
-		edits = append(edits, t.guarantee.Both...)
-	}
-	edits = append(edits, w.Edits...)
-	if t.edit != nil {
-		edits = append(edits, *t.edit)
-	}
-	s, omit := append(edits, w.Fence...).Apply(spec.New(t.rung, j.options(stage.Rootfs)))
-	target, err := json.Marshal(w.Target)
+	both, control := l.edits()
+	edits = slices.Concat(edits, both, l.watch.Edits, control, l.watch.Fence)
+	s, omit := edits.Apply(spec.New(l.rung, j.options(l.stage.Rootfs)))
+	target, err := json.Marshal(l.watch.Target)
 	if err != nil {
 		return driver.Bundle{}, "", fmt.Errorf("encode the target: %w", err)
 	}
 	token := sentinel.Token()
-	s.Process.Args = append(s.Process.Args[:1:1], t.guarantee.Attack.Name, string(target), token)
+	s.Process.Args = append(s.Process.Args[:1:1], l.guarantee.Attack.Name, string(target), token)
 	if !slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.MountNamespace }) {
 		s.Mounts = nil // they would be the host's
 	}
 	return driver.Bundle{
-		ID: stage.Name, Dir: stage.Dir, Spec: s, Omit: omit, From: w.From, Parent: j.Fence,
+		ID: l.id, Dir: l.stage.Dir, Spec: s, Omit: omit, From: l.watch.From, Parent: j.Fence,
 	}, token, nil
 }

@@ -36,9 +36,19 @@ type Stage struct {
 	Name string
 	// UID is a host uid (and gid) that no other trial uses and the container is not mapped to.
 	UID uint32
+	// Root is the host uid (and gid) of a container's root at a rung with a user namespace.
+	Root uint32
+	// Mapped is as UID is, but such a container's user namespace has an id for it.
+	Mapped uint32
 	// Fence is the cgroup that bounds all containers of the run.
 	Fence *cgroup.Group
-	Undo  cleanup.Stack
+	// Edits are the names of the row's own edits in this trial: those of Both and the control.
+	Edits []string
+	// Launch runs one more container of this trial, from creation to deletion: by the same
+	// runtime, of the same spec with the same edits, under a name and a watch of its own. It is
+	// not there before the first container is.
+	Launch func(ctx context.Context, id string, w *Watch) (Finding, error)
+	Undo   cleanup.Stack
 }
 
 // Watch is what a witness looks at, and when. Moments that are nil are passed over.
@@ -71,6 +81,10 @@ type Subject struct {
 	PID   int           // in the host's pid namespace
 	Group *cgroup.Group // a view of its cgroup; reads only
 }
+
+// Has reports whether an edit of that name is among the row's own in this trial. One that no spec
+// can express is for the witness to carry out: a runtime that leaves something, for instance.
+func (s *Stage) Has(edit string) bool { return slices.Contains(s.Edits, edit) }
 
 // Finding is what a witness has seen.
 type Finding struct {
