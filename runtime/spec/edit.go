@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -168,4 +169,19 @@ func StandIn(t specs.LinuxNamespaceType, path string) Edit {
 // Unconfined takes the seccomp filter away.
 func Unconfined() Edit {
 	return Change("no seccomp filter", func(s *specs.Spec) { s.Linux.Seccomp = nil })
+}
+
+// Allowing lets system calls pass the seccomp filter whatever their arguments.
+func Allowing(calls ...string) Edit {
+	return Change("a filter that allows "+strings.Join(calls, ", "), func(s *specs.Spec) {
+		if s.Linux.Seccomp == nil {
+			return
+		}
+		rules := s.Linux.Seccomp.Syscalls
+		for i := range rules {
+			rules[i].Names = slices.DeleteFunc(rules[i].Names, func(n string) bool { return slices.Contains(calls, n) })
+		}
+		rules = slices.DeleteFunc(rules, func(r specs.LinuxSyscall) bool { return len(r.Names) == 0 })
+		s.Linux.Seccomp.Syscalls = append(rules, specs.LinuxSyscall{Names: calls, Action: specs.ActAllow})
+	})
 }

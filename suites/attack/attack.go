@@ -132,6 +132,12 @@ func (a *Attempt) ReadFile(path string) bool {
 	return true
 }
 
+// Inside is where a path of the container's root directory lies for the attacker: below the
+// root directory itself where the container has been left in the host's.
+func (a *Attempt) Inside(path string) string {
+	return filepath.Join(filepath.Dir(os.Args[0]), path)
+}
+
 // Hold tells the harness that the attack has come to a named point and waits for its go.
 // Without one the attacker ends at once: nobody listens any more.
 func (a *Attempt) Hold(name string) {
