@@ -216,7 +216,11 @@ func (j *Judge) bundle(l life) (driver.Bundle, string, error) {
 	if !slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.MountNamespace }) {
 		s.Mounts = nil // they would be the host's
 	}
+	parent := j.Fence
+	if l.watch.Parent != nil {
+		parent = l.watch.Parent
+	}
 	return driver.Bundle{
-		ID: l.id, Dir: l.stage.Dir, Spec: s, Omit: omit, From: l.watch.From, Parent: j.Fence,
+		ID: l.id, Dir: l.stage.Dir, Spec: s, Omit: omit, From: l.watch.From, Parent: parent,
 	}, token, nil
 }

@@ -60,6 +60,9 @@ type Watch struct {
 	Fence spec.Edits
 	// From is a mount namespace file that stands in for the host's.
 	From string
+	// Parent is the cgroup below which the container's is made, in place of the run's fence: a
+	// group of the trial's own below the fence.
+	Parent *cgroup.Group
 	// Target is told to the attacker.
 	Target attack.Target
 
