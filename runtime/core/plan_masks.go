@@ -16,6 +16,9 @@ func (p *planner) maskPaths() {
 	if len(p.Spec.Linux.MaskedPaths) == 0 {
 		return
 	}
+	if p.omits("mask-source") {
+		p.null = p.openDevNull() // a mutant: the image's, whatever it is
+	}
 	for _, m := range p.Spec.Linux.MaskedPaths {
 		at := path.Join("/", m)
 		tree, point := p.slot(), p.slot()
@@ -54,11 +57,16 @@ func (p *planner) openNull() {
 	if len(p.Spec.Linux.MaskedPaths) == 0 {
 		return
 	}
-	p.null = p.slot()
+	p.null = p.openDevNull()
+}
+
+func (p *planner) openDevNull() slot {
+	null := p.slot()
 	p.add(Step{
 		ID: "mask-paths", Text: "open /dev/null",
-		number: unix.SYS_OPENAT, args: calls(cwd(), str("/dev/null"), num(unix.O_PATH|unix.O_CLOEXEC)), out: p.null,
+		number: unix.SYS_OPENAT, args: calls(cwd(), str("/dev/null"), num(unix.O_PATH|unix.O_CLOEXEC)), out: null,
 	})
+	return null
 }
 
 // readonlyPaths binds paths on themselves, read-only.

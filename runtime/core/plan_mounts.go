@@ -7,6 +7,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/kernel"
 )
 
 // isBind reports whether a mount shows an existing host path. As with mount(8), the options
@@ -47,12 +49,16 @@ func (p *planner) openTree(key, source string, recursive bool) {
 // them (CVE-2019-16884, CVE-2019-19921).
 var kernelFS = []string{"proc", "sysfs"}
 
-func (p *planner) mounts() error {
+// mounts makes the spec's mounts below root: "/" once that is the container's own.
+func (p *planner) mounts(root string) error {
 	for _, m := range p.Spec.Mounts {
-		at := path.Join("/", m.Destination)
+		at := path.Join(root, m.Destination)
 		p.makeDirectories(path.Dir(at))
-		p.add(p.target(m))
+		p.add(p.target(m, at))
 		opts := parseMountOptions(m.Options)
+		if !p.Host.MountSetattr && opts.set|opts.clear != 0 {
+			return kernel.Unsupported("mounts: recursive options of %s without mount_setattr(2)", m.Destination)
+		}
 		switch {
 		case opts.flags&unix.MS_BIND != 0:
 			p.attach(m, at, opts)

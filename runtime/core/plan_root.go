@@ -31,13 +31,24 @@ func (p *planner) rootDirectory() error {
 		Text:   "make all mounts private",
 		number: unix.SYS_MOUNT, args: calls(null(), str("/"), null(), num(unix.MS_PRIVATE|unix.MS_REC), null()),
 	})
+	early := p.omits("in-root-resolution")
+	if early {
+		// A mutant: as runtimes did that joined root directory and destination and let the
+		// kernel follow the image's symlinks in the host's tree (CVE-2019-19921).
+		if err := p.mounts(root); err != nil {
+			return err
+		}
+		p.made = nil
+	}
 	pivoted := root != "/" && p.pivot(root)
 	if p.has(specs.UserNamespace) {
 		p.makeTargets()
 	}
 	p.becomeRoot()
-	if err := p.mounts(); err != nil {
-		return err
+	if !early {
+		if err := p.mounts("/"); err != nil {
+			return err
+		}
 	}
 	p.devices()
 	p.sysctls()
@@ -128,7 +139,7 @@ func (p *planner) makeTargets() {
 			s.tolerate = append(s.tolerate, unix.EACCES, unix.EROFS, unix.EPERM, unix.ENOENT, unix.ENOTDIR)
 			p.add(s)
 		}
-		target := p.target(m)
+		target := p.target(m, path.Join("/", m.Destination))
 		target.tolerate = append(target.tolerate, unix.EACCES, unix.EROFS, unix.EPERM, unix.ENOENT, unix.ENOTDIR)
 		p.add(target)
 	}
@@ -176,8 +187,7 @@ func (p *planner) mkdirs(dir string) []Step {
 }
 
 // target makes the mount point itself: a file for a bind of one, else a directory.
-func (p *planner) target(m specs.Mount) Step {
-	at := path.Join("/", m.Destination)
+func (p *planner) target(m specs.Mount, at string) Step {
 	if slices.Contains(p.Host.Files, m.Source) {
 		return p.mkfile(at)
 	}
