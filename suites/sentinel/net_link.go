@@ -1,0 +1,181 @@
+package sentinel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/kernel"
+	"cellwall/suites/attack"
+)
+
+// What follows acts in the network namespace of the calling thread: it runs in standIn.inside.
+
+// route sends one message to rtnetlink(7).
+func route(what string, m *attack.Netlink) error {
+	_, err := attack.Talk(unix.NETLINK_ROUTE, m)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// vethPair makes two links that are one wire. The peer's end lies in the namespace behind the
+// descriptor. The pair goes with either namespace.
+func vethPair(name, peer string, namespace int) error {
+	const vethInfoPeer = 1 // VETH_INFO_PEER of linux/veth.h
+	err := route("make a pair of links", attack.NewNetlink(unix.RTM_NEWLINK, attack.Create, attack.LinkHeader(0, 0)).
+		Text(unix.IFLA_IFNAME, name).
+		Nest(unix.IFLA_LINKINFO, nil, func(info *attack.Netlink) {
+			info.Text(unix.IFLA_INFO_KIND, "veth").
+				Nest(unix.IFLA_INFO_DATA, nil, func(data *attack.Netlink) {
+					data.Nest(vethInfoPeer, attack.LinkHeader(0, 0), func(p *attack.Netlink) {
+						p.Text(unix.IFLA_IFNAME, peer).Word(unix.IFLA_NET_NS_FD, uint32(namespace))
+					})
+				})
+		}))
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return kernel.Unsupported("veth(4): this kernel has no such links, nor a module of them")
+	}
+	return err
+}
+
+// localPair is vethPair with both ends in the calling thread's namespace, up.
+func localPair(name, peer string) error {
+	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open network namespace: %w", err)
+	}
+	return errors.Join(vethPair(name, peer, fd), unix.Close(fd), linkUp(name), linkUp(peer))
+}
+
+func linkIndex(name string) (int, error) {
+	link, err := net.InterfaceByName(name)
+	if err != nil {
+		return 0, fmt.Errorf("find link %s: %w", name, err)
+	}
+	return link.Index, nil
+}
+
+func linkUp(name string) error {
+	index, err := linkIndex(name)
+	if err != nil {
+		return err
+	}
+	return route("bring up "+name, attack.NewNetlink(unix.RTM_NEWLINK, unix.NLM_F_ACK, attack.LinkHeader(index, unix.IFF_UP)))
+}
+
+// addAddresses gives a link addresses and brings it up.
+func addAddresses(name string, prefixes ...string) error {
+	index, err := linkIndex(name)
+	if err != nil {
+		return err
+	}
+	for _, text := range prefixes {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return err
+		}
+		family := byte(unix.AF_INET)
+		if p.Addr().Is6() {
+			family = unix.AF_INET6
+		}
+		if err := route("add address "+text, attack.NewNetlink(unix.RTM_NEWADDR, attack.Create, attack.AddressHeader(family, byte(p.Bits()), index)).
+			Attr(unix.IFA_LOCAL, p.Addr().AsSlice()).Attr(unix.IFA_ADDRESS, p.Addr().AsSlice())); err != nil {
+			return err
+		}
+	}
+	return linkUp(name)
+}
+
+// listenTCP makes a nonblocking listener of the calling thread's namespace. Port 0 takes any.
+func (s *Stage) listenTCP(at unix.Sockaddr, backlog int, reuse bool) (fd, port int, err error) {
+	family := unix.AF_INET
+	if _, ok := at.(*unix.SockaddrInet6); ok {
+		family = unix.AF_INET6
+	}
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, 0, fmt.Errorf("make a listener: %w", err)
+	}
+	s.Undo.Push("close a listener", func() error { return unix.Close(fd) })
+	if family == unix.AF_INET6 {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			return -1, 0, fmt.Errorf("make a listener: %w", err)
+		}
+	}
+	if reuse {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+			return -1, 0, fmt.Errorf("make a listener: %w", err)
+		}
+	}
+	if err := unix.Bind(fd, at); err != nil {
+		return -1, 0, fmt.Errorf("bind the listener: %w", err)
+	}
+	if err := unix.Listen(fd, backlog); err != nil {
+		return -1, 0, fmt.Errorf("listen: %w", err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		return -1, 0, fmt.Errorf("ask for the listener's port: %w", err)
+	}
+	return fd, sockPort(name), nil
+}
+
+func sockPort(at unix.Sockaddr) int {
+	switch at := at.(type) {
+	case *unix.SockaddrInet4:
+		return at.Port
+	case *unix.SockaddrInet6:
+		return at.Port
+	}
+	return 0
+}
+
+// htons is a number in network order, as packet(7) wants its protocols.
+func htons(v uint16) int {
+	return int(binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, v)))
+}
+
+// sendFrame sends an Ethernet frame with a text over a link of the calling thread's namespace.
+func sendFrame(link, text string) (err error) {
+	index, err := linkIndex(link)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("send a frame: %w", err)
+	}
+	defer func() { err = errors.Join(err, unix.Close(fd)) }()
+	const broadcast, local = "\xff\xff\xff\xff\xff\xff", "\x02\x00\x00\x00\x00\x01"
+	frame := []byte(broadcast + local + "\x88\xb5" + text) // 0x88b5: IEEE 802 local experiments
+	if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: index, Halen: 6}); err != nil {
+		return fmt.Errorf("send a frame: %w", err)
+	}
+	return nil
+}
+
+// sendLoopback sends a datagram with a text over lo to a socket that holds it.
+func sendLoopback(text string) (err error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("send over lo: %w", err)
+	}
+	defer func() { err = errors.Join(err, unix.Close(fd)) }()
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return fmt.Errorf("send over lo: %w", err)
+	}
+	to, err := unix.Getsockname(fd)
+	if err != nil {
+		return fmt.Errorf("send over lo: %w", err)
+	}
+	if err := unix.Sendto(fd, []byte(text), 0, to); err != nil {
+		return fmt.Errorf("send over lo: %w", err)
+	}
+	return nil
+}
