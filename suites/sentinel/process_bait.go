@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +23,7 @@ import (
 type Process struct {
 	cmd     *exec.Cmd
 	address uint64
+	gone    chan struct{} // closed at its end
 }
 
 // ProcessOptions change a bait process. The zero value is one of the harness's own user.
@@ -59,10 +61,10 @@ func (s *Stage) ProcessWith(o ProcessOptions) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start sentinel process: %w", err)
 	}
-	if err := cmd.Start(); err != nil {
+	p := &Process{cmd: cmd, gone: make(chan struct{})}
+	if err := p.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start sentinel process: %w", err), in.Close())
 	}
-	p := &Process{cmd: cmd}
 	s.Undo.Push("end sentinel process", p.end)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
@@ -75,6 +77,23 @@ func (s *Stage) ProcessWith(o ProcessOptions) (*Process, error) {
 		return p, p.stop()
 	}
 	return p, nil
+}
+
+// start starts it from a thread that lasts as long as it does: the parent-death signal comes when
+// the thread ends that made the process (prctl(2), PR_SET_PDEATHSIG), and threads that have
+// entered a namespace are thrown away.
+func (p *Process) start() error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			<-p.gone
+		}
+	}()
+	return <-started
 }
 
 // stop sends SIGSTOP and waits until the process has stopped.
@@ -93,6 +112,7 @@ func (p *Process) stop() error {
 }
 
 func (p *Process) end() error {
+	defer close(p.gone)
 	err := p.cmd.Process.Kill()
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
