@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,11 +30,17 @@ type Options struct {
 	Detached bool
 	// From is a mount namespace file that takes the place of the launcher's own.
 	From string
-	// Parent is the cgroup below which the container gets one of its own, named by its id.
-	// Without it the container stays in the launcher's cgroup, and limits are an error.
-	Parent *cgroup.Group
+	// Parent makes the container's cgroup, named by its id with cgroup.Prefix: a Group, or the
+	// Tree for one beside the launcher's. Without it the container stays in the launcher's
+	// cgroup, and limits are an error.
+	Parent Groups
 	// Stdin, Stdout and Stderr are the container's; nil is /dev/null. They stay the caller's.
 	Stdin, Stdout, Stderr *os.File
+}
+
+// Groups makes cgroups below a place: *cgroup.Group and *cgroup.Tree do.
+type Groups interface {
+	Create(name string, l cgroup.Limits) (*cgroup.Group, error)
 }
 
 // Container is a container from Create to Delete. Its methods may be called concurrently.
@@ -133,7 +140,11 @@ func (c *Container) makeGroup(host *Host) (cgroup.Join, error) {
 		}
 		return nowhere, nil
 	}
-	c.group, err = c.options.Parent.Create(c.id, limits)
+	name := c.id
+	if !strings.HasPrefix(name, cgroup.Prefix) {
+		name = cgroup.Prefix + name // so that cellwall clean knows it
+	}
+	c.group, err = c.options.Parent.Create(name, limits)
 	if err != nil {
 		return nowhere, err
 	}

@@ -28,10 +28,14 @@ func (coreRuntime) Version(context.Context) (string, error) {
 func (coreRuntime) Expresses(b Bundle) error { return core.Validate(b.Spec) }
 
 func (r coreRuntime) Create(_ context.Context, b Bundle) (Container, error) {
-	c, err := r.launcher.Create(b.ID, core.Options{
-		Spec: b.Spec, Bundle: b.Dir, Omit: b.Omit, From: b.From, Parent: b.Parent,
+	o := core.Options{
+		Spec: b.Spec, Bundle: b.Dir, Omit: b.Omit, From: b.From,
 		Stdin: b.Stdin, Stdout: b.Stdout, Stderr: b.Stderr,
-	})
+	}
+	if b.Parent != nil {
+		o.Parent = b.Parent // a nil pointer would be a Groups that is not nil
+	}
+	c, err := r.launcher.Create(b.ID, o)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ type Bundle struct {
 	Omit []string
 	// From is a mount namespace file in which the runtime runs instead of the launcher's.
 	From string
-	// Parent is the cgroup below which the container's own is made.
+	// Parent is the cgroup below which the container's own is made; nil is none at all.
 	Parent *cgroup.Group
 	// Stdin, Stdout and Stderr are the program's; nil is /dev/null. They stay the caller's.
 	Stdin, Stdout, Stderr *os.File

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,8 +16,8 @@ import (
 	"cellwall/runtime/core"
 	"cellwall/runtime/driver"
 	"cellwall/runtime/kernel"
+	"cellwall/runtime/lease"
 	"cellwall/runtime/spec"
-	"cellwall/suites/sentinel"
 )
 
 // Run is what all trials of one invocation share on the host. Close removes it all.
@@ -55,14 +54,20 @@ const (
 	hostIDCount = 1 << 16
 )
 
-// NewRun prepares the host. It needs root: without it the error says so.
+// NewRun prepares the host, with its lease below dir. It needs root: without it the error says so.
 func NewRun(dir string) (_ *Run, err error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("verifying a host needs root: run it with sudo, or in a privileged container")
 	}
-	r := &Run{Name: cgroup.Prefix + strings.ToLower(sentinel.Token()[:10])}
+	r := &Run{}
 	defer r.undo.OnError(&err)
-	if err := r.directory(dir); err != nil {
+	held, err := lease.Take(dir)
+	if err != nil {
+		return nil, err
+	}
+	r.undo.Push("give back the lease", held.Close)
+	r.Name, r.Dir = held.Name, held.Dir
+	if err := r.attacker(); err != nil {
 		return nil, err
 	}
 	if err := r.fence(); err != nil {
@@ -74,26 +79,18 @@ func NewRun(dir string) (_ *Run, err error) {
 	}
 	r.undo.Push("close the launcher", launcher.Close)
 	r.Core = driver.NewCore(launcher)
-	held, err := kernel.HeldCapabilities()
+	capabilities, err := kernel.HeldCapabilities()
 	if err != nil {
 		return nil, err
 	}
-	r.Options = spec.Options{Capabilities: held, HostID: firstHostID, IDCount: hostIDCount}
+	r.Options = spec.Options{Capabilities: capabilities, HostID: firstHostID, IDCount: hostIDCount}
 	return r, nil
 }
 
 // Close undoes the run.
 func (r *Run) Close() error { return r.undo.Close() }
 
-func (r *Run) directory(parent string) error {
-	r.Dir = filepath.Join(parent, r.Name)
-	if err := os.MkdirAll(parent, 0o755); err != nil { //nolint:gosec // a mapped root must pass
-		return fmt.Errorf("make the directory for runs: %w", err)
-	}
-	if err := os.Mkdir(r.Dir, 0o755); err != nil { //nolint:gosec // a mapped root must pass
-		return fmt.Errorf("make the run's directory: %w", err)
-	}
-	r.undo.Push("remove the run's directory", func() error { return os.RemoveAll(r.Dir) })
+func (r *Run) attacker() error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
