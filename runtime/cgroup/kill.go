@@ -33,6 +33,9 @@ func (g *Group) kill(ctx context.Context) error {
 	if slices.Contains(procs, os.Getpid()) {
 		return errors.New("it holds the process that asks")
 	}
+	if slices.Contains(procs, 1) {
+		return errors.New("it holds process 1, the host's init")
+	}
 	if d := g.v2(); d != nil {
 		err := d.write("cgroup.kill", "1")
 		if err == nil {
