@@ -1,6 +1,8 @@
 package guarantee
 
 import (
+	"slices"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -9,7 +11,7 @@ import (
 	"cellwall/suites/sentinel"
 )
 
-var processRows = []Guarantee{{
+var processRows = slices.Concat([]Guarantee{{
 	ID:       "process.signal-host",
 	Claim:    "cannot signal a process outside its PID namespace",
 	Source:   "pid_namespaces(7)",
@@ -36,4 +38,4 @@ var processRows = []Guarantee{{
 		spec.WithoutNamespace(specs.CgroupNamespace),
 		spec.WithoutNamespace(specs.TimeNamespace),
 	},
-}}
+}}, processHostRows, processLifeRows)

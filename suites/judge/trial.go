@@ -178,7 +178,7 @@ func (j *Judge) stage(t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
 	n := j.trials.Add(1)
 	both, control := t.edits()
 	s := &sentinel.Stage{
-		Rung: t.rung, Nonce: sentinel.Token(), Fence: j.Fence, Edits: names(both, control),
+		Rung: t.rung, Binary: j.Binary, Nonce: sentinel.Token(), Fence: j.Fence, Edits: names(both, control),
 		Name: fmt.Sprintf("%s-%d", j.Name, n), UID: firstUID + uint32(n),
 		Root: firstHostID, Mapped: firstHostID + 1000 + uint32(n)%(hostIDCount-1000),
 	}

@@ -22,11 +22,10 @@ func ProcessUnsignalled(s *Stage) (*Watch, error) {
 	return &Watch{
 		Target: attack.Target{PID: p.PID()},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-			n, err := p.Signals()
-			if err != nil {
+			if err := MustTry(r, "kill ", "tgkill ", "rt_sigqueueinfo ", "fcntl F_SETOWN ", "pidfd_open "); err != nil {
 				return Finding{}, err
 			}
-			return Finding{Breached: n > 0, Evidence: fmt.Sprintf("the sentinel process %d counted %d signals", p.PID(), n)}, nil
+			return p.unsignalled()
 		},
 	}, nil
 }

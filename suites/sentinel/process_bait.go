@@ -40,11 +40,12 @@ func (s *Stage) Process() (*Process, error) { return s.ProcessWith(ProcessOption
 
 // ProcessWith is Process with options. The nonce is in its arguments and in its memory.
 func (s *Stage) ProcessWith(o ProcessOptions) (*Process, error) {
-	self, err := os.Executable()
+	self, err := executable(s.Binary)
 	if err != nil {
 		return nil, fmt.Errorf("start sentinel process: %w", err)
 	}
-	cmd := exec.Command(self, s.Nonce)
+	defer self.Close() //nolint:errcheck // read-only
+	cmd := exec.Command(procPath(self), s.Nonce)
 	cmd.Args[0] = stub.Program
 	cmd.Env = append([]string{}, o.Env...)
 	cmd.ExtraFiles = o.Files
@@ -53,8 +54,7 @@ func (s *Stage) ProcessWith(o ProcessOptions) (*Process, error) {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: o.UID, Gid: o.UID}
 	}
 	// The process ends when its input does, and its input is held by us alone.
-	in, err := cmd.StdinPipe()
-	if err != nil {
+	if _, err := cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("start sentinel process: %w", err)
 	}
 	out, err := cmd.StdoutPipe()
@@ -63,7 +63,7 @@ func (s *Stage) ProcessWith(o ProcessOptions) (*Process, error) {
 	}
 	p := &Process{cmd: cmd, gone: make(chan struct{})}
 	if err := p.start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start sentinel process: %w", err), in.Close())
+		return nil, fmt.Errorf("start sentinel process: %w", err) // which has closed the pipes
 	}
 	s.Undo.Push("end sentinel process", p.end)
 	line, err := bufio.NewReader(out).ReadString('\n')

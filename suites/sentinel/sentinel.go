@@ -30,6 +30,8 @@ type Stage struct {
 	Rootfs string
 	// Rung is that of the container's spec.
 	Rung spec.Rung
+	// Binary is a copy of this program that every uid can execute.
+	Binary string
 	// Nonce is a secret of this trial: an attacker that returns it has read it.
 	Nonce string
 	// Name starts with cellwall- and is unique: for host objects that have a name.

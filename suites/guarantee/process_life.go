@@ -1,0 +1,4 @@
+package guarantee
+
+// What a container's processes are to themselves.
+var processLifeRows = []Guarantee{}
