@@ -185,3 +185,11 @@ func Allowing(calls ...string) Edit {
 		s.Linux.Seccomp.Syscalls = append(rules, specs.LinuxSyscall{Names: calls, Action: specs.ActAllow})
 	})
 }
+
+// WithRlimit sets both values of a resource limit, or replaces the one of that type.
+func WithRlimit(name string, n uint64) Edit {
+	return Change(fmt.Sprintf("%s of %d", name, n), func(s *specs.Spec) {
+		s.Process.Rlimits = slices.DeleteFunc(s.Process.Rlimits, func(l specs.POSIXRlimit) bool { return l.Type == name })
+		s.Process.Rlimits = append(s.Process.Rlimits, specs.POSIXRlimit{Type: name, Soft: n, Hard: n})
+	})
+}

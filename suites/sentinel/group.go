@@ -1,0 +1,220 @@
+package sentinel
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+)
+
+// limited are edits that shape the limits of a bait. Below the rung where limits begin there are
+// none to shape.
+func (s *Stage) limited(apply func(*specs.Spec)) spec.Edits {
+	if !s.Rung.Covers(spec.Limits) {
+		return nil
+	}
+	return spec.Edits{spec.Change("limits that the attack soon meets", func(sp *specs.Spec) {
+		if sp.Linux.Resources == nil {
+			sp.Linux.Resources = &specs.LinuxResources{}
+		}
+		apply(sp)
+	})}
+}
+
+// unified sets files of cgroup v2 by their names.
+func unified(s *specs.Spec, files map[string]string) {
+	if s.Linux.Resources.Unified == nil {
+		s.Linux.Resources.Unified = map[string]string{}
+	}
+	for file, value := range files {
+		s.Linux.Resources.Unified[file] = value
+	}
+}
+
+// cgroupMount shows the container its own cgroups.
+func (s *Stage) cgroupMount(options ...string) spec.Edits {
+	if !s.Rung.Covers(spec.Namespaces) {
+		return nil
+	}
+	return spec.Edits{spec.WithMount(specs.Mount{
+		Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup",
+		Options: append([]string{"nosuid", "noexec", "nodev"}, options...),
+	})}
+}
+
+// delegate gives the attacker its own cgroups, as a manager does that lets it make groups below
+// them: cgroups(7), "Cgroups delegation". The limits of the groups themselves stay ours.
+func (s *Stage) delegate(a *Subject) error {
+	uid, err := a.uid()
+	if err != nil {
+		return err
+	}
+	for _, h := range a.Group.Hierarchies() {
+		if filepath.Base(h.Path) != s.Name {
+			continue // not the trial's own
+		}
+		for _, file := range []string{"", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "tasks"} {
+			err := os.Chown(filepath.Join(h.Path, file), int(uid), int(uid))
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("delegate: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// status returns a field of the attacker's /proc/PID/status, "Uid:".
+func (a *Subject) status(field string) (string, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", a.PID))
+	if err != nil {
+		return "", fmt.Errorf("look at the attacker: %w", err)
+	}
+	v := StatusField(string(b), field)
+	if v == "" {
+		return "", fmt.Errorf("look at the attacker: no %s in its status", field)
+	}
+	return v, nil
+}
+
+// uid is the attacker's kernel uid.
+func (a *Subject) uid() (uint32, error) {
+	v, err := a.status("Uid:")
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(strings.Fields(v)[0], 10, 32)
+	return uint32(n), err
+}
+
+// children are the attacker's, by pid, zombies among them.
+func (a *Subject) children() ([]int, error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", a.PID))
+	if err != nil {
+		return nil, err
+	}
+	var all []int
+	for _, f := range files {
+		b, err := os.ReadFile(f) //nolint:gosec // procfs
+		if err != nil {
+			continue // a thread that has ended
+		}
+		for _, word := range strings.Fields(string(b)) {
+			pid, err := strconv.Atoi(word)
+			if err != nil {
+				return nil, fmt.Errorf("parse %s: %w", f, err)
+			}
+			all = append(all, pid)
+		}
+	}
+	return all, nil
+}
+
+// move puts a process into a group.
+func move(g *cgroup.Group, pid int) error {
+	for _, h := range g.Hierarchies() {
+		if err := moveTo(h.Path, pid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func moveTo(dir string, pid int) error {
+	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+		return fmt.Errorf("move process %d: %w", pid, err)
+	}
+	return nil
+}
+
+// group makes a group of the trial's own below the fence, or below another group.
+func (s *Stage) group(parent *cgroup.Group, name string, l cgroup.Limits) (*cgroup.Group, error) {
+	g, err := parent.Create(s.Name+"-"+name, l)
+	if err != nil {
+		return nil, err
+	}
+	s.Undo.Push("remove the group of the "+name, g.Close)
+	return g, nil
+}
+
+// neighbour is a part of an attack that runs on the host beside the container.
+type neighbour struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// neighbour starts a part of an attack on the host, in a group if one is given. It ends with the
+// stage. Parts that must not begin before they are in the group read a line first.
+func (s *Stage) neighbour(what attack.Attack, t attack.Target, g *cgroup.Group) (*neighbour, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("start a neighbour: %w", err)
+	}
+	target, err := json.Marshal(t)
+	if err != nil {
+		return nil, fmt.Errorf("start a neighbour: %w", err)
+	}
+	cmd := exec.Command(self, what.Name, string(target)) //nolint:gosec // this program
+	cmd.Args[0] = attack.Program
+	cmd.Env = []string{}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Stderr = os.Stderr
+	n := &neighbour{cmd: cmd}
+	if n.in, err = cmd.StdinPipe(); err != nil {
+		return nil, fmt.Errorf("start a neighbour: %w", err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start a neighbour: %w", err)
+	}
+	n.out = bufio.NewReader(out)
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start a neighbour: %w", err)
+	}
+	s.Undo.Push("end a neighbour", n.end)
+	if g == nil {
+		return n, nil
+	}
+	return n, move(g, cmd.Process.Pid)
+}
+
+// begin lets it go on from its first line.
+func (n *neighbour) begin() error {
+	_, err := io.WriteString(n.in, "\n")
+	return err
+}
+
+// hears returns its next line.
+func (n *neighbour) hears() (string, error) {
+	line, err := n.out.ReadString('\n')
+	if err != nil {
+		return "", fmt.Errorf("hear from a neighbour: %w", err)
+	}
+	return strings.TrimSpace(line), nil
+}
+
+func (n *neighbour) end() error {
+	_ = n.cmd.Process.Kill()
+	var exit *exec.ExitError
+	if err := n.cmd.Wait(); err != nil && !errors.As(err, &exit) {
+		return err
+	}
+	return nil
+}
+
+// alive reports whether a process on the host still runs.
+func alive(pid int) bool { return unix.Kill(pid, 0) == nil }
