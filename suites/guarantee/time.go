@@ -1,3 +1,27 @@
 package guarantee
 
-var timeRows = []Guarantee{}
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/kernel"
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+	"cellwall/suites/sentinel"
+)
+
+var timeRows = []Guarantee{{
+	ID:      "time.offset",
+	Claim:   "cannot read the host's uptime or change its own clock offset",
+	Source:  "time_namespaces(7)",
+	Barrier: "time namespace",
+	Rung:    spec.Namespaces,
+	Gates:   []*kernel.Feature{kernel.TimeNamespace},
+	Attack:  attack.ClockOffset,
+	Witness: sentinel.ClocksOffset,
+	Refusal: Refusals{unix.EACCES: TimeNamespace, unix.EPERM: Capability},
+	Controls: spec.Edits{
+		spec.Change("no clock offsets", func(s *specs.Spec) { s.Linux.TimeOffsets = nil }),
+		spec.WithoutNamespace(specs.TimeNamespace),
+	},
+}}
