@@ -1,1 +1,102 @@
 package sentinel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cellwall/suites/attack"
+)
+
+// Edits of the lifecycle's controls that no spec can express: the witness stands in for a
+// runtime that leaves something on purpose, in the trial's directory or the fence only.
+const (
+	LeavesCgroup     = "a runtime that leaves its cgroup"
+	LeavesDescriptor = "a runtime that leaves a descriptor open"
+	LeavesThread     = "a runtime that leaves a thread"
+	JoinsAnyID       = "a runtime that makes a path of any id"
+	NeverFreezes     = "a runtime that does not freeze"
+	// ChildrenElsewhere moves a child out of the container's cgroups: no kill of a cgroup finds
+	// it any more.
+	ChildrenElsewhere = "a child in another cgroup"
+)
+
+// moreLives are containers after the first, for what shows only in repetition.
+const moreLives = 3
+
+// StateGone looks for what a runtime keeps of a container: cgroups with groups below them, and
+// whatever bears its name in the places where runtimes keep state. All of it must have been
+// there, where it was made, and be gone after the deletion.
+func StateGone(s *Stage) (*Watch, error) {
+	var made []string
+	live := func() *Watch {
+		return &Watch{
+			Target: attack.Target{Name: "state"},
+			Hold: func(_ context.Context, _ string, a *Subject) error {
+				for _, h := range a.Group.Hierarchies() {
+					if !strings.Contains(h.Path, s.Name) {
+						continue // not a group of the container's own
+					}
+					nested := filepath.Join(h.Path, "nested")
+					if err := os.Mkdir(nested, 0o755); err != nil { //nolint:gosec // cgroupfs
+						return fmt.Errorf("make a group below the container's: %w", err)
+					}
+					made = append(made, h.Path, nested)
+				}
+				if len(made) == 0 {
+					return errors.New("the container has no cgroup of its own")
+				}
+				return nil
+			},
+		}
+	}
+	w := live()
+	w.Gone = func(ctx context.Context) (Finding, error) {
+		ids := []string{s.Name}
+		for i := range moreLives {
+			id := fmt.Sprintf("%s-again-%d", s.Name, i)
+			ids = append(ids, id)
+			if _, err := s.Launch(ctx, id, live()); err != nil {
+				return Finding{}, fmt.Errorf("run container %s: %w", id, err)
+			}
+		}
+		if s.Has(LeavesCgroup) {
+			if err := os.Mkdir(made[0], 0o755); err != nil { //nolint:gosec // cgroupfs
+				return Finding{}, fmt.Errorf("leave a cgroup: %w", err)
+			}
+			s.Undo.Push("remove the cgroup left on purpose", func() error { return os.Remove(made[0]) })
+		}
+		left, err := stateOf(ids)
+		for _, path := range made {
+			if _, err := os.Lstat(path); err == nil {
+				left = append(left, path)
+			}
+		}
+		if len(left) > 0 {
+			return Finding{Breached: true, Evidence: fmt.Sprintf("left after deletion: %s", strings.Join(left, ", "))}, err
+		}
+		return Finding{Evidence: fmt.Sprintf("%d cgroups of %d containers are gone, and nothing bears their names", len(made), len(ids))}, err
+	}
+	return w, nil
+}
+
+// stateOf finds what bears one of the names where runtimes keep state: sockets and directories
+// below /run, pins in bpffs.
+func stateOf(ids []string) ([]string, error) {
+	var all []string
+	for _, id := range ids {
+		for _, dir := range []string{"/run", "/run/*", "/run/*/*", "/var/lib/*", "/sys/fs/bpf", "/sys/fs/bpf/*"} {
+			found, err := filepath.Glob(filepath.Join(dir, id+"*"))
+			if err != nil {
+				return nil, fmt.Errorf("look for state: %w", err)
+			}
+			all = append(all, found...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -82,20 +81,14 @@ func (n *standIn) guard(w *Watch) *Watch {
 // inNamespace runs f on a thread that has entered the namespace behind path and ends with f.
 // Descriptors that f opens stay open, and belong to the namespace.
 func inNamespace(flag int, path string, f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		// Never unlocked: the thread is thrown away with what it has entered.
-		runtime.LockOSThread()
-		done <- func() error {
-			fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-			if err != nil {
-				return fmt.Errorf("open namespace: %w", err)
-			}
-			if err := errors.Join(unix.Setns(fd, flag), unix.Close(fd)); err != nil {
-				return fmt.Errorf("enter namespace %s: %w", path, err)
-			}
-			return f()
-		}()
-	}()
-	return <-done
+	return onThread(func() error {
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open namespace: %w", err)
+		}
+		if err := errors.Join(unix.Setns(fd, flag), unix.Close(fd)); err != nil {
+			return fmt.Errorf("enter namespace %s: %w", path, err)
+		}
+		return f()
+	})
 }

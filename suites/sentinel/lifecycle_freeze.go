@@ -1,0 +1,91 @@
+package sentinel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"cellwall/suites/attack"
+)
+
+const (
+	counters     = 4
+	freezeWindow = 50 * time.Millisecond
+	// freezeSlack is CPU time that a task may still be charged on its way into the freezer.
+	freezeSlack = freezeWindow / 25
+)
+
+// StandsStill freezes the fence, and with it the container, while its processes count, and looks
+// at their counters and their CPU time over a window.
+func StandsStill(s *Stage) (*Watch, error) {
+	file := filepath.Join(s.Rootfs, "counters")
+	if err := os.WriteFile(file, make([]byte, counters*attack.CounterSlot), 0o600); err != nil {
+		return nil, fmt.Errorf("make counters: %w", err)
+	}
+	if err := os.Chmod(file, 0o666); err != nil { //nolint:gosec // every uid may count
+		return nil, fmt.Errorf("make counters: %w", err)
+	}
+	read := func() ([]uint64, error) {
+		b, err := os.ReadFile(file) //nolint:gosec // the bait
+		if err != nil {
+			return nil, fmt.Errorf("read counters: %w", err)
+		}
+		return attack.Counters(b, counters), nil
+	}
+	var finding Finding
+	return &Watch{
+		Target: attack.Target{Count: counters, For: 5 * time.Second},
+		Hold: func(ctx context.Context, _ string, a *Subject) (err error) {
+			counted, err := read()
+			if err != nil {
+				return err
+			}
+			if len(counted) != counters || slices.Contains(counted, 0) {
+				return fmt.Errorf("not all of the attacker's processes count: %v", counted)
+			}
+			if !s.Has(NeverFreezes) {
+				if err := s.Fence.Freeze(ctx); err != nil {
+					return err
+				}
+				defer func() { err = errors.Join(err, s.Fence.Thaw(context.WithoutCancel(ctx))) }()
+			}
+			before, err := read()
+			if err != nil {
+				return err
+			}
+			usage, err := a.Group.Stat()
+			if err != nil {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(freezeWindow):
+			}
+			after, err := read()
+			if err != nil {
+				return err
+			}
+			usageAfter, err := a.Group.Stat()
+			if err != nil {
+				return err
+			}
+			ran := time.Duration(usageAfter.CPU.UsageUsec-usage.CPU.UsageUsec) * time.Microsecond
+			finding = Finding{
+				Breached: !slices.Equal(before, after) || ran > freezeSlack,
+				Evidence: fmt.Sprintf("in %s the %d counters went from %d to %d, the cgroup ran for %s", freezeWindow, counters, before, after, ran),
+			}
+			return nil
+		},
+		Look: func(context.Context, *Subject, attack.Record) (Finding, error) {
+			if finding.Evidence == "" {
+				return Finding{}, errors.New("the attacker did not get to count")
+			}
+			return finding, nil
+		},
+	}, nil
+}
