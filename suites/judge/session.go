@@ -114,6 +114,8 @@ func (s *session) listen() (attack.Message, error) {
 	}
 }
 
+var errSilent = errors.New("the attacker made no final record")
+
 // silence explains why no final record came.
 func (s *session) silence(ctx context.Context, cause error) error {
 	how := "it is still there"
@@ -123,7 +125,7 @@ func (s *session) silence(ctx context.Context, cause error) error {
 			how = "killed by " + status.Signal.String()
 		}
 	}
-	err := fmt.Errorf("the attacker made no final record (%s)", how)
+	err := fmt.Errorf("%w (%s)", silent, how)
 	if text := strings.TrimSpace(s.errs.text()); text != "" {
 		return fmt.Errorf("%w: it wrote %.300q", err, text)
 	}

@@ -151,10 +151,15 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 		return finding, &attack.Record{}, err
 	}
 	said, err = s.converse(ctx)
-	if err != nil {
+	switch {
+	case watch.Killed != nil && errors.Is(err, errSilent):
+		said = &attack.Record{}
+		if finding, err = watch.Killed(ctx, s.subject); err != nil {
+			return finding, said, fmt.Errorf("look after the attacker's death: %w", err)
+		}
+	case err != nil:
 		return finding, said, err
-	}
-	if watch.Look != nil {
+	case watch.Look != nil:
 		if finding, err = watch.Look(ctx, s.subject, *said); err != nil {
 			return finding, said, fmt.Errorf("look: %w", err)
 		}
