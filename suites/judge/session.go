@@ -114,13 +114,14 @@ func (s *session) listen() (attack.Message, error) {
 	}
 }
 
+// errSilent is wrapped where the attacker has ended without a final record.
 var errSilent = errors.New("the attacker made no final record")
 
 // silence explains why no final record came.
 func (s *session) silence(ctx context.Context, cause error) error {
-	how := "it is still there"
+	silent, how := errors.New("the attacker stopped talking"), "it is still there"
 	if status, err := s.container.Wait(ctx); err == nil {
-		how = fmt.Sprintf("exit status %d", status.Code)
+		silent, how = errSilent, fmt.Sprintf("exit status %d", status.Code)
 		if status.Signal != 0 {
 			how = "killed by " + status.Signal.String()
 		}

@@ -74,6 +74,9 @@ type Watch struct {
 	Hold func(ctx context.Context, name string, s *Subject) error
 	// Look is called after the attacker's end, before the container is deleted.
 	Look func(context.Context, *Subject, attack.Record) (Finding, error)
+	// Killed is called in place of Look when the attacker has ended without a record: for an
+	// attack that kills it. Where it is nil silence is no result.
+	Killed func(context.Context, *Subject) (Finding, error)
 	// Gone is called after the container was deleted.
 	Gone func(context.Context) (Finding, error)
 	// Refused is called when the runtime refuses to create or start the container. Where it is
