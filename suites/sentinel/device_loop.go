@@ -1,0 +1,121 @@
+package sentinel
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+)
+
+// LoopDeviceRule is the edit that lets the container use the loop device of UnlistedUnread. The
+// witness carries it out, since it alone knows the device's number.
+const LoopDeviceRule = "a device rule for the canary's loop device"
+
+const (
+	loopSize  = 1 << 20
+	loopBlock = 512 // the nonce is in the first, the second is zero
+)
+
+// UnlistedUnread is a loop device over a file with the nonce, and a node of it in the container's
+// root directory. The target's Path is that node's, Key the device's number, and Name a
+// directory to mount it on.
+func UnlistedUnread(s *Stage) (*Watch, error) {
+	image := filepath.Join(s.Dir, "loop")
+	content := make([]byte, loopSize)
+	copy(content, s.Nonce)
+	if err := os.WriteFile(image, content, 0o600); err != nil {
+		return nil, fmt.Errorf("make an image: %w", err)
+	}
+	device, err := s.loop(image)
+	if err != nil {
+		return nil, err
+	}
+	const node, point = "/canary-device", "/canary-mount"
+	if err := errors.Join(
+		unix.Mknod(s.Rootfs+node, unix.S_IFBLK|0o666, int(device)), //nolint:gosec // a device number
+		unix.Chmod(s.Rootfs+node, 0o666),                           // modes are not the barrier
+		os.Mkdir(s.Rootfs+point, 0o755),                            //nolint:gosec // as above
+	); err != nil {
+		return nil, fmt.Errorf("make a node of the loop device: %w", err)
+	}
+	w := &Watch{
+		Target: attack.Target{Path: node, Name: point, Key: int(device)}, //nolint:gosec // a device number
+		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+			if err := MustTry(r, "open to read", "open to write", "mknod", "mount"); err != nil {
+				return Finding{}, err
+			}
+			now, err := os.ReadFile(image) //nolint:gosec // our own
+			if err != nil {
+				return Finding{}, fmt.Errorf("read the image: %w", err)
+			}
+			if !bytes.Equal(now, content) {
+				return Finding{Breached: true, Evidence: "the content of the loop device has changed; " + s.Returned(r).Evidence}, nil
+			}
+			f := s.Returned(r)
+			f.Evidence = "the content of the loop device is unchanged; " + f.Evidence
+			return f, nil
+		},
+	}
+	if s.Has(LoopDeviceRule) {
+		w.Edits = append(w.Edits, spec.Change(LoopDeviceRule, func(c *specs.Spec) {
+			major, minor := int64(unix.Major(device)), int64(unix.Minor(device))
+			c.Linux.Resources.Devices = append(c.Linux.Resources.Devices,
+				specs.LinuxDeviceCgroup{Allow: true, Type: "b", Major: &major, Minor: &minor, Access: "rwm"})
+		}))
+	}
+	return w, nil
+}
+
+// loop makes a loop device over a file and returns its number. It goes with its last descriptor,
+// also where the harness is killed.
+func (s *Stage) loop(image string) (device uint64, err error) {
+	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
+	if err != nil {
+		return 0, fmt.Errorf("make a loop device: %w", err)
+	}
+	defer func() { err = errors.Join(err, control.Close()) }()
+	file, err := os.OpenFile(image, os.O_RDWR, 0) //nolint:gosec // our own
+	if err != nil {
+		return 0, fmt.Errorf("make a loop device: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	const attempts = 16 // somebody else may take the free one first
+	for range attempts {
+		n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
+		if err != nil {
+			return 0, fmt.Errorf("find a free loop device: %w", err)
+		}
+		fd, err := unix.Open(fmt.Sprintf("/dev/loop%d", n), unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return 0, fmt.Errorf("open loop device %d: %w", n, err)
+		}
+		err = unix.IoctlLoopConfigure(fd, &unix.LoopConfig{
+			Fd:   uint32(file.Fd()), //nolint:gosec // a descriptor
+			Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR},
+		})
+		if errors.Is(err, unix.EBUSY) {
+			if err := unix.Close(fd); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		s.Undo.Push("release the loop device", func() error { return unix.Close(fd) })
+		if err != nil {
+			return 0, fmt.Errorf("set up loop device %d: %w", n, err)
+		}
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return 0, fmt.Errorf("look at loop device %d: %w", n, err)
+		}
+		return st.Rdev, nil
+	}
+	return 0, errors.New("make a loop device: none stays free")
+}
