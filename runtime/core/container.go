@@ -30,10 +30,12 @@ type Options struct {
 	Detached bool
 	// From is a mount namespace file that takes the place of the launcher's own.
 	From string
-	// Parent makes the container's cgroup, named by its id with cgroup.Prefix: a Group, or the
-	// Tree for one beside the launcher's. Without it the container stays in the launcher's
-	// cgroup, and limits are an error.
+	// Parent makes the container's cgroup: a Group, or the Tree for one beside the launcher's.
+	// Without it the container stays in the launcher's cgroup, and limits are an error.
 	Parent Groups
+	// GroupName is the cgroup's name. It starts with cgroup.Prefix; the zero value is the id
+	// with that prefix.
+	GroupName string
 	// Stdin, Stdout and Stderr are the container's; nil is /dev/null. They stay the caller's.
 	Stdin, Stdout, Stderr *os.File
 }
@@ -140,9 +142,9 @@ func (c *Container) makeGroup(host *Host) (cgroup.Join, error) {
 		}
 		return nowhere, nil
 	}
-	name := c.id
-	if !strings.HasPrefix(name, cgroup.Prefix) {
-		name = cgroup.Prefix + name // so that cellwall clean knows it
+	name := c.options.GroupName
+	if name == "" {
+		name = cgroup.Prefix + strings.TrimPrefix(c.id, cgroup.Prefix)
 	}
 	c.group, err = c.options.Parent.Create(name, limits)
 	if err != nil {

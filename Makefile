@@ -1,0 +1,55 @@
+# The targets print themselves: make help.
+GO      ?= go
+BIN     := cellwall
+OUT     ?= out
+LINT    ?= golangci-lint
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help build verify ladder test test-root race fuzz lint arm64 bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r t d; do printf '  %-10s %s\n' "$$t" "$$d"; done
+
+build: ## build the static program
+	$(GO) build -trimpath -o $(BIN) .
+
+verify: build ## prove this host's walls with the core (needs root)
+	@test "$$(id -u)" = 0 || { echo 'make verify needs root: it makes containers and cgroups. Try: sudo make verify' >&2; exit 2; }
+	./$(BIN) verify --out $(OUT)
+
+ladder: build ## show what each rung of the ladder stops (needs root)
+	@test "$$(id -u)" = 0 || { echo 'make ladder needs root: it makes containers and cgroups. Try: sudo make ladder' >&2; exit 2; }
+	./$(BIN) ladder --out $(OUT)
+
+test: ## run all tests; those that need root say so and are counted
+	@$(GO) test -count=1 -json ./... > $(BIN).test.json; status=$$?; \
+	grep -o '"Action":"skip".*"Test":"[^"]*"' $(BIN).test.json | sed -E 's/.*"Package":"([^"]*)".*"Test":"([^"]*)".*/skipped: \1 \2/' | sort -u; \
+	grep -h '"Action":"output"' $(BIN).test.json | grep -E '"Output":"(--- FAIL|FAIL|ok  )' | sed -E 's/.*"Output":"(.*)\\n".*/\1/; s/\\t/ /g' ; \
+	echo "$$(grep -c '"Action":"pass".*"Test":' $(BIN).test.json) passed, $$(grep -c '"Action":"fail".*"Test":' $(BIN).test.json) failed, $$(grep -c '"Action":"skip".*"Test":' $(BIN).test.json) skipped"; \
+	rm -f $(BIN).test.json; exit $$status
+
+race: ## run the tests with the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -count=1 ./...
+
+FUZZTIME ?= 10s
+fuzz: ## fuzz every parser for FUZZTIME each
+	@for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; \
+	done
+
+lint: ## vet and golangci-lint
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+arm64: ## build and vet for arm64
+	GOARCH=arm64 $(GO) build -o /dev/null .
+	GOARCH=arm64 $(GO) vet ./...
+
+bench: ## measure the core against the same calls from C (needs root and a C compiler)
+	$(GO) test -run '^$$' -bench StartToExit -benchtime 300x ./runtime/core
+
+clean: ## remove what was built
+	rm -rf $(BIN) $(OUT)

@@ -1,0 +1,126 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/core"
+	"cellwall/runtime/lease"
+)
+
+func newClean() *cobra.Command {
+	var dry bool
+	c := &cobra.Command{
+		Use:   "clean",
+		Short: "find and remove what a killed run left",
+		Long: "clean finds the cgroups, directories and containers of runs whose process is gone, kills what still runs in\n" +
+			"them, and removes them. What belongs to a run that is alive stays.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if os.Geteuid() != 0 {
+				return coded{exitInconclusive, errors.New("cleaning a host needs root: run it with sudo")}
+			}
+			left, err := findLeft(lease.Default)
+			if err != nil {
+				return done(err)
+			}
+			if len(left) == 0 {
+				fmt.Fprintln(c.OutOrStdout(), "nothing was left")
+				return nil
+			}
+			var errs []error
+			for _, l := range left {
+				verb := "found"
+				if !dry {
+					verb = "removed"
+					if err := l.remove(); err != nil {
+						errs = append(errs, fmt.Errorf("%s: %w", l.path, err))
+						continue
+					}
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%s %s %s\n", verb, l.what, l.path)
+			}
+			if !dry {
+				errs = append(errs, restoreTree())
+			}
+			return done(errors.Join(errs...))
+		},
+	}
+	c.Flags().BoolVar(&dry, "dry-run", false, "only list what would be removed")
+	return c
+}
+
+// leftover is one thing that a killed run left.
+type leftover struct {
+	what, path string
+	remove     func() error
+}
+
+// findLeft lists what was left, in the order in which it must go: cgroups with what runs in
+// them, then the names of containers, then directories.
+func findLeft(parent string) ([]leftover, error) {
+	var left []leftover
+	groups, err := cgroup.FindLeft(cgroup.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range groups {
+		alive, err := lease.Living(parent, lease.Of(filepath.Base(path)))
+		if err != nil {
+			return nil, err
+		}
+		if !alive {
+			left = append(left, leftover{"cgroup", path, func() error { return cgroup.Remove(path) }})
+		}
+	}
+	names, err := deadContainers(filepath.Join(parent, containersDir))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range names {
+		left = append(left, leftover{"container", path, func() error { return os.RemoveAll(path) }})
+	}
+	leases, err := lease.Left(parent)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range leases {
+		path := filepath.Join(parent, name)
+		left = append(left, leftover{"directory", path, func() error { return os.RemoveAll(path) }})
+	}
+	return left, nil
+}
+
+// deadContainers lists the entries of containers whose init is gone.
+func deadContainers(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	var dead []string
+	for _, e := range entries {
+		if _, err := core.Find(dir, e.Name()); err != nil {
+			dead = append(dead, filepath.Join(dir, e.Name()))
+		}
+	}
+	slices.Sort(dead)
+	return dead, nil
+}
+
+// restoreTree undoes what a killed run enabled in the group above its own.
+func restoreTree() error {
+	tree, err := cgroup.Find()
+	if err != nil {
+		return err
+	}
+	return tree.Close()
+}

@@ -1,0 +1,117 @@
+// Package command is the command line: one file for each subcommand. It alone knows cobra and
+// the terminal; everything else is done by the packages it assembles.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// Exit codes. `cellwall run` and `cellwall exec` give the program's own instead of 0.
+const (
+	exitHeld         = 0 // every claimed guarantee held
+	exitBreached     = 1
+	exitUsage        = 2 // wrong use: nothing was done
+	exitInconclusive = 3 // we could not tell, or failed ourselves
+)
+
+// coded is an error with an exit code. A nil err prints nothing.
+type coded struct {
+	code int
+	err  error
+}
+
+func (c coded) Error() string {
+	if c.err == nil {
+		return fmt.Sprintf("exit status %d", c.code)
+	}
+	return c.err.Error()
+}
+
+func (c coded) Unwrap() error { return c.err }
+
+// misuse is an error of whoever typed the command.
+func misuse(format string, args ...any) error {
+	return coded{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// Main runs the command line and returns the exit code. An error is one line on stderr.
+func Main(args []string, in io.Reader, out, errs io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitHeld
+	}
+	var c coded
+	if !errors.As(err, &c) {
+		// What cobra itself finds wrong is wrong use; our commands always say which it is.
+		c = coded{exitUsage, err}
+	}
+	if c.err != nil {
+		fmt.Fprintf(errs, "cellwall: %s\n", oneLine(c.err))
+	}
+	return c.code
+}
+
+// oneLine joins the lines of joined errors: what a person reads last must be the whole reason.
+func oneLine(err error) string {
+	return strings.Join(strings.Split(strings.TrimSpace(err.Error()), "\n"), "; ")
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "cellwall",
+		Short: "prove that a container's walls hold",
+		Long: "cellwall starts a container, attacks it from inside, watches from outside, and says for each\n" +
+			"guarantee whether it held, with a control that shows the attack would have worked without the wall.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return misuse("%w: see %s --help", err, c.CommandPath())
+	})
+	root.AddCommand(
+		newVerify(), newLadder(), newRun(), newExec(), newExplain(), newDoctor(), newClean(), newList(),
+	)
+	return root
+}
+
+// done says how a command that did its work itself failed.
+func done(err error) error {
+	if err == nil {
+		return nil
+	}
+	var c coded
+	if errors.As(err, &c) {
+		return err
+	}
+	return coded{exitInconclusive, err}
+}
+
+// terminalWidth is the width of a stream that is a terminal, and whether it is one.
+func terminalWidth(w any) (width int, is bool) {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0, true
+	}
+	return width, true
+}

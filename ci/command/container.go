@@ -1,0 +1,301 @@
+package command
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/spf13/cobra"
+
+	"cellwall/runtime/cleanup"
+	"cellwall/runtime/kernel"
+	"cellwall/runtime/rootfs"
+	"cellwall/runtime/spec"
+)
+
+// containerFlags describe a container by hand: run and explain share them.
+type containerFlags struct {
+	rung     string
+	rootfs   string
+	fromHost []string
+	image    string
+	bundle   string
+	hostname string
+	env      []string
+	cwd      string
+	user     string
+	binds    []string
+	readonly bool
+	memory   string
+	cpus     float64
+	pids     int
+	terminal bool
+	stdin    bool
+}
+
+func (f *containerFlags) add(c *cobra.Command) {
+	flags := c.Flags()
+	flags.SetInterspersed(false)
+	flags.StringVar(&f.rung, "rung", string(spec.Hardened), fmt.Sprintf("how much stands around the program: one of %v", spec.Ladder()))
+	flags.StringVar(&f.rootfs, "rootfs", "", "an existing directory as root")
+	flags.StringSliceVar(&f.fromHost, "from-host", nil, "programs of this host, copied with their libraries into a new root: bash,ls")
+	flags.StringVar(&f.image, "image", "", "a tar or an OCI image (layout directory or archive), unpacked into a new root")
+	flags.StringVar(&f.bundle, "bundle", "", "an OCI bundle: a directory with config.json")
+	flags.StringVar(&f.hostname, "hostname", "", "the container's host name")
+	flags.StringArrayVar(&f.env, "env", nil, "NAME=VALUE, added to the environment")
+	flags.StringVar(&f.cwd, "cwd", "", "working directory in the container")
+	flags.StringVar(&f.user, "user", "", "UID or UID:GID in the container")
+	flags.StringArrayVar(&f.binds, "bind", nil, "SOURCE:DESTINATION[:OPTIONS], such as /srv:/srv:ro,nosuid")
+	flags.BoolVar(&f.readonly, "read-only", false, "mount the root read-only")
+	flags.StringVar(&f.memory, "memory", "", "memory limit, such as 80M; swap is not given beyond it")
+	flags.Float64Var(&f.cpus, "cpus", 0, "CPU limit, such as 0.5")
+	flags.IntVar(&f.pids, "pids", 0, "limit of tasks")
+	flags.BoolVarP(&f.stdin, "interactive", "i", false, "connect standard input")
+	flags.BoolVarP(&f.terminal, "tty", "t", false, "give the program a terminal")
+	complete(c, "rung", rungNames())
+}
+
+// build makes the spec and, below dir, the root directory. Without root it maps the caller
+// alone into the user namespace.
+func (f *containerFlags) build(dir string, args []string, undo *cleanup.Stack) (*specs.Spec, error) {
+	rung, err := spec.ParseRung(f.rung)
+	if err != nil {
+		return nil, misuse("%w", err)
+	}
+	if err := f.sources(); err != nil {
+		return nil, err
+	}
+	var s *specs.Spec
+	if f.bundle != "" {
+		if s, err = readBundle(f.bundle); err != nil {
+			return nil, misuse("%w", err)
+		}
+		if len(args) > 0 {
+			s.Process.Args = args
+		}
+	} else {
+		if len(args) == 0 {
+			return nil, misuse("no program: cellwall run [flags] -- PROGRAM [ARGUMENT...]")
+		}
+		root, err := f.root(dir, undo)
+		if err != nil {
+			return nil, err
+		}
+		options, err := hostOptions()
+		if err != nil {
+			return nil, err
+		}
+		options.Rootfs, options.Args = root, args
+		s = spec.New(rung, options)
+	}
+	return s, f.change(s)
+}
+
+func (f *containerFlags) sources() error {
+	n := 0
+	for _, set := range []bool{f.rootfs != "", len(f.fromHost) > 0, f.image != "", f.bundle != ""} {
+		if set {
+			n++
+		}
+	}
+	if n != 1 {
+		return misuse("name one root: --rootfs DIR, --from-host bash,ls, --image FILE or --bundle DIR")
+	}
+	return nil
+}
+
+func (f *containerFlags) root(dir string, undo *cleanup.Stack) (string, error) {
+	type root interface {
+		Path() string
+		Close() error
+	}
+	var r root
+	var err error
+	switch {
+	case f.rootfs != "":
+		r, err = rootfs.Directory(f.rootfs)
+	case f.image != "":
+		r, err = rootfs.Archive(dir, f.image, rootfs.ArchiveOptions{})
+	default:
+		r, err = rootfs.FromHost(dir, f.fromHost...)
+	}
+	if err != nil {
+		return "", misuse("%w", err)
+	}
+	undo.Push("remove the root directory", r.Close)
+	return r.Path(), nil
+}
+
+// hostOptions are what specs are made of on this host.
+func hostOptions() (spec.Options, error) {
+	held, err := kernel.HeldCapabilities()
+	if err != nil {
+		return spec.Options{}, err
+	}
+	if os.Geteuid() != 0 {
+		return spec.Options{Capabilities: held, HostID: uint32(os.Geteuid()), IDCount: 1}, nil
+	}
+	const firstID, count = 1 << 20, 1 << 16 // host ids that no account has
+	return spec.Options{Capabilities: held, HostID: firstID, IDCount: count}, nil
+}
+
+// readBundle reads config.json. Relative host paths in it are relative to the bundle.
+func readBundle(dir string) (*specs.Spec, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, "config.json")) //nolint:gosec // the user names it
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("bundle %q: no config.json in it", dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
+	}
+	var s specs.Spec
+	if err := json.Unmarshal(raw, &s); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			line := 1 + strings.Count(string(raw[:syntax.Offset]), "\n")
+			return nil, fmt.Errorf("bundle %q: config.json:%d: %w", dir, line, err)
+		}
+		return nil, fmt.Errorf("bundle %q: config.json: %w", dir, err)
+	}
+	if s.Process == nil || s.Root == nil || s.Linux == nil {
+		return nil, fmt.Errorf("bundle %q: config.json needs process, root and linux", dir)
+	}
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("bundle %q: %w", dir, err)
+	}
+	if !filepath.IsAbs(s.Root.Path) {
+		s.Root.Path = filepath.Join(absolute, s.Root.Path)
+	}
+	if info, err := os.Stat(s.Root.Path); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("bundle %q: root %q is no directory", dir, s.Root.Path)
+	}
+	for i := range s.Mounts {
+		m := &s.Mounts[i]
+		if strings.HasPrefix(m.Source, ".") {
+			m.Source = filepath.Join(absolute, m.Source)
+		}
+	}
+	return &s, nil
+}
+
+// change applies the flags that say more than the rung.
+func (f *containerFlags) change(s *specs.Spec) error {
+	if f.hostname != "" {
+		s.Hostname = f.hostname
+	}
+	s.Process.Env = append(s.Process.Env, f.env...)
+	for _, e := range f.env {
+		if !strings.Contains(e, "=") {
+			return misuse("--env %q: want NAME=VALUE", e)
+		}
+	}
+	if f.cwd != "" {
+		s.Process.Cwd = f.cwd
+	}
+	if f.readonly {
+		s.Root.Readonly = true
+	}
+	if f.terminal {
+		s.Process.Terminal = true
+	}
+	if err := f.setUser(s); err != nil {
+		return err
+	}
+	for _, b := range f.binds {
+		m, err := parseBind(b)
+		if err != nil {
+			return err
+		}
+		spec.WithMount(m).Apply(s)
+	}
+	return f.limit(s)
+}
+
+func (f *containerFlags) setUser(s *specs.Spec) error {
+	if f.user == "" {
+		return nil
+	}
+	uid, gid, both := strings.Cut(f.user, ":")
+	if !both {
+		gid = uid
+	}
+	for text, to := range map[string]*uint32{uid: &s.Process.User.UID, gid: &s.Process.User.GID} {
+		id, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return misuse("--user %q: want UID or UID:GID, as numbers", f.user)
+		}
+		*to = uint32(id)
+	}
+	if uid == gid {
+		s.Process.User.GID = s.Process.User.UID
+	}
+	return nil
+}
+
+func parseBind(text string) (specs.Mount, error) {
+	parts := strings.SplitN(text, ":", 3)
+	if len(parts) < 2 || !filepath.IsAbs(parts[0]) || !filepath.IsAbs(parts[1]) {
+		return specs.Mount{}, misuse("--bind %q: want SOURCE:DESTINATION[:OPTIONS] with absolute paths", text)
+	}
+	var options []string
+	if len(parts) == 3 {
+		options = strings.Split(parts[2], ",")
+	}
+	return spec.Bind(parts[0], parts[1], options...), nil
+}
+
+// cpuPeriod is the kernel's default, in microseconds.
+const cpuPeriod = 100_000
+
+func (f *containerFlags) limit(s *specs.Spec) error {
+	if f.memory == "" && f.cpus == 0 && f.pids == 0 {
+		return nil
+	}
+	if s.Linux.Resources == nil {
+		s.Linux.Resources = &specs.LinuxResources{}
+	}
+	r := s.Linux.Resources
+	if f.memory != "" {
+		bytes, err := parseSize(f.memory)
+		if err != nil {
+			return misuse("--memory %q: %w", f.memory, err)
+		}
+		swap := bytes // the sum of both, in OCI's words: none beyond the memory
+		r.Memory = &specs.LinuxMemory{Limit: &bytes, Swap: &swap}
+	}
+	if f.cpus < 0 || f.cpus > 4096 || math.IsNaN(f.cpus) {
+		return misuse("--cpus %v: want a number of CPUs", f.cpus)
+	}
+	if f.cpus > 0 {
+		quota, period := int64(f.cpus*cpuPeriod), uint64(cpuPeriod)
+		r.CPU = &specs.LinuxCPU{Quota: &quota, Period: &period}
+	}
+	if f.pids < 0 {
+		return misuse("--pids %d: want a number of tasks", f.pids)
+	}
+	if f.pids > 0 {
+		limit := int64(f.pids)
+		r.Pids = &specs.LinuxPids{Limit: &limit}
+	}
+	return nil
+}
+
+// parseSize reads bytes with an optional unit of 1024: "83886080", "80M", "1.5G".
+func parseSize(text string) (int64, error) {
+	units := map[string]float64{"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+	upper := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(text), "B"), "I")
+	number := strings.TrimRight(upper, "KMGT")
+	unit, ok := units[upper[len(number):]]
+	value, err := strconv.ParseFloat(number, 64)
+	if !ok || err != nil || value <= 0 || value*unit >= math.MaxInt64 || math.IsNaN(value) {
+		return 0, errors.New("want a size such as 83886080, 80M or 1.5G")
+	}
+	return int64(value * unit), nil
+}

@@ -1,0 +1,83 @@
+package command
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"cellwall/runtime/core"
+	"cellwall/runtime/lease"
+)
+
+func newExec() *cobra.Command {
+	var env []string
+	var cwd string
+	var stdin, terminal bool
+	c := &cobra.Command{
+		Use:     "exec [flags] CONTAINER -- PROGRAM [ARGUMENT...]",
+		Short:   "run a program in a container that runs",
+		Long:    "exec runs a program in a container that `cellwall run --id CONTAINER` has made, confined exactly as it is.",
+		Example: "  sudo cellwall exec web -- ls /\n  sudo cellwall exec -it web -- bash",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return misuse("want a container and a program: cellwall exec CONTAINER -- PROGRAM")
+			}
+			entry, err := core.Find(filepath.Join(lease.Default, containersDir), args[0])
+			if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+				return misuse("%w", err)
+			}
+			if err != nil {
+				return done(err)
+			}
+			launcher, err := core.NewLauncher()
+			if err != nil {
+				return done(err)
+			}
+			defer launcher.Close() //nolint:errcheck // it only ends threads
+			p := core.DefaultProcess(entry.Spec, args[1:])
+			p.Env = append(p.Env, env...)
+			p.Terminal = terminal
+			if cwd != "" {
+				p.Cwd = cwd
+			}
+			return done(execIn(c, launcher, entry, core.Joining{
+				ID: entry.ID, Pid: entry.Pid, Spec: entry.Spec, Process: p,
+			}, stdin))
+		},
+	}
+	c.Flags().SetInterspersed(false)
+	c.Flags().StringArrayVar(&env, "env", nil, "NAME=VALUE, added to the environment")
+	c.Flags().StringVar(&cwd, "cwd", "", "working directory in the container")
+	c.Flags().BoolVarP(&stdin, "interactive", "i", false, "connect standard input")
+	c.Flags().BoolVarP(&terminal, "tty", "t", false, "give the program a terminal")
+	return c
+}
+
+func execIn(c *cobra.Command, l *core.Launcher, entry *core.Entry, j core.Joining, stdin bool) (err error) {
+	if stdin || j.Process.Terminal {
+		j.Stdin, _ = c.InOrStdin().(*os.File)
+	}
+	j.Stdout, j.Stderr = outFile(c.OutOrStdout()), outFile(c.ErrOrStderr())
+	process, err := l.Exec(j)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, process.Close()) }()
+	streams, err := connect(process.Console, c.InOrStdin(), c.OutOrStdout())
+	if err != nil {
+		return err
+	}
+	defer streams.close()
+	status, err := process.Wait(c.Context())
+	if err != nil {
+		return err
+	}
+	streams.drain()
+	if code := status.Shell(); code != 0 {
+		return coded{code, nil}
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/spf13/cobra"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/cleanup"
+	"cellwall/runtime/core"
+	"cellwall/runtime/lease"
+)
+
+// containersDir is where running containers are written down, below the leases' directory.
+const containersDir = "containers"
+
+func newRun() *cobra.Command {
+	var f containerFlags
+	var id string
+	var watch, verbose bool
+	c := &cobra.Command{
+		Use:   "run [flags] -- PROGRAM [ARGUMENT...]",
+		Short: "run a program in a container made by hand",
+		Long: "run makes a container with the core at a rung of the ladder and runs a program in it. The exit status is\n" +
+			"the program's, or 128 and the signal that killed it. The container dies with this command.",
+		Example: "  sudo cellwall run --from-host bash,ls --rung chroot -- bash -c 'ls /'\n" +
+			"  sudo cellwall run --from-host bash,yes,tr,head,grep --memory 80M --pids 64 -it -- bash\n" +
+			"  sudo cellwall run --bundle ./bundle",
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			return f.run(c, args, id, watch, verbose)
+		},
+	}
+	f.add(c)
+	c.Flags().StringVar(&id, "id", "", "the container's name, for cellwall exec; made up if not given")
+	c.Flags().BoolVar(&watch, "watch", false, "draw CPU, memory, tasks and throttling on stderr while it runs")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "say what is done")
+	return c
+}
+
+func (f *containerFlags) run(c *cobra.Command, args []string, id string, watch, verbose bool) (err error) {
+	if id != "" {
+		if err := core.ValidID(id); err != nil {
+			return misuse("--id: %w", err)
+		}
+	}
+	if err := f.sources(); err != nil {
+		return err // before anything is made
+	}
+	var undo cleanup.Stack
+	defer func() {
+		if closed := undo.Close(); closed != nil {
+			err = done(errors.Join(err, closed))
+		}
+	}()
+	place, err := takePlace(&undo)
+	if err != nil {
+		return done(err)
+	}
+	s, err := f.build(place.dir, args, &undo)
+	if err != nil {
+		return done(err)
+	}
+	if id == "" {
+		id = place.name
+	}
+	o := core.Options{Spec: s, Bundle: f.bundle, Parent: place.groups, GroupName: place.name}
+	if f.stdin || s.Process.Terminal {
+		o.Stdin, _ = c.InOrStdin().(*os.File)
+	}
+	o.Stdout, o.Stderr = outFile(c.OutOrStdout()), outFile(c.ErrOrStderr())
+	launcher, err := core.NewLauncher()
+	if err != nil {
+		return done(err)
+	}
+	undo.Push("close the launcher", launcher.Close)
+	container, err := launcher.Create(id, o)
+	if err != nil {
+		return done(err)
+	}
+	undo.Push("delete container "+id, container.Delete)
+	if err := container.Save(filepath.Join(place.parent, containersDir)); err != nil {
+		return done(err)
+	}
+	if verbose {
+		fmt.Fprintf(c.ErrOrStderr(), "container %s, init %d, cgroup %s\n", id, container.Pid(), groupPath(container))
+	}
+	return done(f.attend(c, container, watch))
+}
+
+// attend starts the container and stays with it to its end.
+func (f *containerFlags) attend(c *cobra.Command, container *core.Container, watch bool) error {
+	streams, err := connect(container.Console, c.InOrStdin(), c.OutOrStdout())
+	if err != nil {
+		return err
+	}
+	defer streams.close()
+	if err := container.Start(); err != nil {
+		return err
+	}
+	if watch {
+		stop := watchGroup(c.ErrOrStderr(), container.Group())
+		defer stop()
+	}
+	status, err := container.Wait(c.Context())
+	if errors.Is(err, context.Canceled) {
+		return coded{128 + 2, nil} // as a shell says of SIGINT
+	}
+	if err != nil {
+		return err
+	}
+	streams.drain()
+	if code := status.Shell(); code != 0 {
+		return coded{code, nil}
+	}
+	return nil
+}
+
+// place is where a container of this invocation lives.
+type place struct {
+	parent, name, dir string
+	groups            core.Groups
+}
+
+// takePlace takes a lease and looks for a cgroup to be in. An unprivileged caller leases in its
+// own directory and has no cgroup unless one was delegated to it.
+func takePlace(undo *cleanup.Stack) (place, error) {
+	p := place{parent: lease.Default}
+	if os.Geteuid() != 0 {
+		p.parent = filepath.Join(os.TempDir(), fmt.Sprintf("cellwall-of-%d", os.Geteuid()))
+	}
+	held, err := lease.Take(p.parent)
+	if err != nil {
+		return p, err
+	}
+	undo.Push("give back the lease", held.Close)
+	p.name, p.dir = held.Name, held.Dir
+	if os.Geteuid() != 0 {
+		return p, nil
+	}
+	tree, err := cgroup.Find()
+	if err != nil {
+		return p, fmt.Errorf("%w: cellwall doctor says what this host has", err)
+	}
+	undo.Push("close the cgroup tree", tree.Close)
+	p.groups = tree
+	return p, nil
+}
+
+// outFile gives the stream to the container as it is, where it is a file.
+func outFile(w io.Writer) *os.File {
+	f, _ := w.(*os.File)
+	return f
+}
+
+func groupPath(c *core.Container) string {
+	if c.Group() == nil {
+		return "of the caller"
+	}
+	var paths []string
+	for _, h := range c.Group().Hierarchies() {
+		paths = append(paths, h.Path)
+	}
+	return strings.Join(paths, ", ")
+}
+
+func newExplain() *cobra.Command {
+	var f containerFlags
+	c := &cobra.Command{
+		Use:     "explain [flags] -- PROGRAM [ARGUMENT...]",
+		Short:   "show the system calls that would make a container, and the barrier each serves",
+		Long:    "explain takes the flags of run and prints the plan: one line for each system call of the container's child,\nwith the barrier that it builds. It makes nothing but the root directory that the flags ask for, and removes it again.",
+		Example: "  cellwall explain --rung namespaces --rootfs / -- true\n  cellwall explain --from-host bash -- bash",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			var undo cleanup.Stack
+			defer func() { err = errors.Join(err, done(undo.Close())) }()
+			dir, err := os.MkdirTemp("", lease.Prefix+"explain-")
+			if err != nil {
+				return done(err)
+			}
+			undo.Push("remove the directory", func() error { return os.RemoveAll(dir) })
+			s, err := f.build(dir, args, &undo)
+			if err != nil {
+				return done(err)
+			}
+			return done(explain(c.OutOrStdout(), s))
+		},
+	}
+	f.add(c)
+	return c
+}
+
+func explain(w io.Writer, s *specs.Spec) error {
+	launcher, err := core.NewLauncher()
+	if err != nil {
+		return err
+	}
+	plan, err := core.Compile(core.Request{Spec: s, Host: launcher.Host()})
+	if err := errors.Join(err, launcher.Close()); err != nil {
+		return err
+	}
+	return plan.Explain(w)
+}

@@ -1,0 +1,79 @@
+// Package isolation makes Ginkgo specs of the catalogue: subject and claim read as one
+// sentence, "A container run by core at rung hardened cannot signal a process outside its PID
+// namespace".
+//
+// It decides nothing: a spec asks package judge and fails on what the verdict says. It works in
+// a test binary and in a plain one.
+package isolation
+
+import (
+	"io"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/formatter"
+	"github.com/onsi/gomega"
+
+	"cellwall/reports/record"
+	"cellwall/runtime/spec"
+	"cellwall/suites/guarantee"
+	"cellwall/suites/judge"
+)
+
+// Subject is a runtime at a rung.
+type Subject struct {
+	Judge *judge.Judge
+	Rung  spec.Rung
+}
+
+// Tour is a list of subjects and the rows that each is tried on.
+type Tour struct {
+	Subjects []Subject
+	Rows     []*guarantee.Guarantee
+	// Begin and Done are told of each row; both may be nil.
+	Begin func(id string)
+	Done  func(record.Verdict)
+}
+
+// specTimeout bounds one row with all its trials.
+const specTimeout = 2 * time.Minute
+
+// Declare makes the specs. Ginkgo then runs them in order, one at a time: a row's leak count
+// would see the objects of another.
+func (t *Tour) Declare() {
+	for _, s := range t.Subjects {
+		name := s.Judge.Runtime.Name()
+		ginkgo.Describe("A container run by "+name+" at rung "+string(s.Rung), ginkgo.Label(name, string(s.Rung)), func() {
+			for _, g := range t.Rows {
+				ginkgo.It(g.Claim, ginkgo.Label(g.ID, g.Group()), func(ctx ginkgo.SpecContext) {
+					if t.Begin != nil {
+						t.Begin(g.ID)
+					}
+					v := s.Judge.Check(ctx, g, s.Rung)
+					if t.Done != nil {
+						t.Done(v)
+					}
+					gomega.Expect(v).To(Stand())
+				}, ginkgo.SpecTimeout(specTimeout))
+			}
+		})
+	}
+}
+
+// Run declares and runs the specs in a binary that is no test, and reports whether all stood.
+// Ginkgo's own report goes to out. It works once in a process.
+func (t *Tour) Run(out io.Writer) bool {
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	// Ginkgo's default reporter writes to this variable and nowhere else.
+	formatter.ColorableStdOut = out
+	t.Declare()
+	suite, reporter := ginkgo.GinkgoConfiguration()
+	reporter.NoColor, reporter.Succinct = true, true
+	suite.Timeout = 0 // the rows have their own
+	return ginkgo.RunSpecs(quiet{}, "isolation", suite, reporter)
+}
+
+// quiet is what Ginkgo tells of a failure in a binary that is no test: Run returns it.
+type quiet struct{}
+
+func (quiet) Fail() {}

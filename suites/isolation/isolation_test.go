@@ -1,0 +1,38 @@
+package isolation_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+
+	"cellwall/runtime/spec"
+	"cellwall/suites/guarantee"
+	"cellwall/suites/isolation"
+	"cellwall/suites/judge"
+)
+
+// TestCore runs the catalogue on the core at the top rung.
+func TestCore(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes containers")
+	}
+	run, err := judge.NewRun(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := run.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	j, err := run.Judge(t.Context(), run.Core)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tour := isolation.Tour{Subjects: []isolation.Subject{{Judge: j, Rung: spec.Hardened}}, Rows: guarantee.All()}
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	tour.Declare()
+	ginkgo.RunSpecs(t, "isolation")
+}
