@@ -17,6 +17,8 @@ type part struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Reader
+
+	pipe io.Closer
 }
 
 // part starts a part of an attack as a child. Files become its descriptors from 3 on.
@@ -33,7 +35,7 @@ func (a *Attempt) part(what Attack, t Target, files ...*os.File) (*part, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &part{cmd: cmd, in: in, out: bufio.NewReader(out)}, cmd.Start()
+	return &part{cmd: cmd, in: in, out: bufio.NewReader(out), pipe: out}, cmd.Start()
 }
 
 // hears returns the next line that the part says; "" when it has ended.
@@ -58,6 +60,9 @@ func (h *part) wait() error {
 	}
 	return err
 }
+
+// silence has hears return.
+func (h *part) silence() { _ = h.pipe.Close() }
 
 // end kills the part.
 func (h *part) end() {

@@ -1,1 +1,189 @@
 package sentinel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/kernel"
+	"cellwall/suites/attack"
+)
+
+// Limits of the baits and how far the attacks go, in bytes. lineLimit is that of the article in
+// which this began: 80 MB against `yes | tr \\n x | head -c 1048576000 | grep n`.
+const (
+	lineLimit = 83886080
+	lineBound = 2 * lineLimit
+	hogLimit  = 32 << 20
+	hogBound  = 64 << 20
+	swapLimit = 8 << 20
+)
+
+func memoryLimit(n int64) func(*specs.Spec) {
+	return func(s *specs.Spec) { s.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &n, Swap: &n} }
+}
+
+// grown keeps what the attacker's cgroup used at the moment when its memory had grown.
+type grown struct {
+	stat   cgroup.Stat
+	events cgroup.Events
+	seen   bool
+}
+
+func (g *grown) hold(_ context.Context, _ string, a *Subject) (err error) {
+	g.seen = true
+	if g.stat, err = a.Group.Stat(); err != nil {
+		return err
+	}
+	g.events, err = a.Group.Events()
+	return err
+}
+
+// KilledInside looks whether the attacker's cgroup grew beyond its limit, whether the kernel
+// killed there, and whether it killed anywhere else: not a process of the host, and not one in a
+// sibling cgroup.
+func KilledInside(s *Stage) (*Watch, error) {
+	host, err := s.Process()
+	if err != nil {
+		return nil, err
+	}
+	group, err := s.group(s.Fence, "sibling", cgroup.Limits{}) // first, so that it is removed last
+	if err != nil {
+		return nil, err
+	}
+	sibling, err := s.Process()
+	if err != nil {
+		return nil, err
+	}
+	if err := move(group, sibling.PID()); err != nil {
+		return nil, err
+	}
+	var g grown
+	w := &Watch{Edits: s.limited(memoryLimit(lineLimit)), Target: attack.Target{Bytes: lineBound}, Hold: g.hold}
+	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+		if err := MustTry(r, "touch"); err != nil {
+			return Finding{}, err
+		}
+		f := Finding{
+			Breached: g.stat.Memory.Current > lineLimit,
+			Evidence: fmt.Sprintf("with a limit of %d bytes the cgroup held %d; oom_kill is %d", lineLimit, g.stat.Memory.Current, g.events.Memory.OOMKill),
+		}
+		for name, p := range map[string]*Process{"host": host, "sibling": sibling} {
+			n, err := p.Signals()
+			if err != nil {
+				return f, err
+			}
+			if n > 0 {
+				return Finding{Breached: true, Evidence: f.Evidence + "; a process of the " + name + " was killed"}, nil
+			}
+		}
+		if !f.Breached && g.events.Memory.OOMKill == 0 {
+			return f, errors.New("the attacker did not get to the limit: oom_kill is 0")
+		}
+		return f, nil
+	}
+	return w, nil
+}
+
+// SwapBounded reads how much swap the attacker's cgroup uses, once its memory has been touched
+// often enough to be swapped.
+func SwapBounded(s *Stage) (*Watch, error) {
+	var g grown
+	w := &Watch{Target: attack.Target{Bytes: hogBound - hogLimit/2, Count: 4}, Hold: g.hold}
+	w.Edits = s.limited(func(sp *specs.Spec) {
+		limit, sum := int64(hogLimit), int64(hogLimit+swapLimit)
+		sp.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &limit, Swap: &sum}
+	})
+	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+		if err := MustTry(r, "touch"); err != nil {
+			return Finding{}, err
+		}
+		f := Finding{
+			Breached: g.stat.Memory.SwapCurrent > swapLimit,
+			Evidence: fmt.Sprintf("with a limit of %d bytes of swap the cgroup used %d; oom_kill is %d", swapLimit, g.stat.Memory.SwapCurrent, g.events.Memory.OOMKill),
+		}
+		if g.events.Memory.OOMKill == 0 && g.stat.Memory.Current > hogLimit {
+			f.Breached = true // nothing limits memory either
+		}
+		if !f.Breached && g.events.Memory.OOMKill == 0 {
+			return f, errors.New("the attacker did not get to the limit: oom_kill is 0")
+		}
+		return f, nil
+	}
+	return w, nil
+}
+
+// Throttled looks whether the attacker's cgroup was slowed down above its high mark, and not
+// killed: it has not reached what it wanted when its time is up.
+func Throttled(s *Stage) (*Watch, error) {
+	var g grown
+	w := &Watch{
+		Target: attack.Target{Bytes: 3 * hogBound, For: 300 * time.Millisecond},
+		Hold:   g.hold,
+		Edits: s.limited(func(sp *specs.Spec) {
+			unified(sp, map[string]string{"memory.high": fmt.Sprint(hogLimit)})
+		}),
+	}
+	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+		if err := MustTry(r, "touch"); err != nil {
+			return Finding{}, err
+		}
+		if slices.Contains(g.events.Lacks, "memory.events high") {
+			return Finding{}, kernel.Unsupported("memory.high: this cgroup has no memory.events high")
+		}
+		e := g.events.Memory
+		f := Finding{
+			Breached: e.High == 0 && g.stat.Memory.Current >= hogBound || e.OOMKill > 0,
+			Evidence: fmt.Sprintf("above a high mark of %d bytes the cgroup grew to %d of %d; high is %d, oom_kill %d", hogLimit, g.stat.Memory.Current, w.Target.Bytes, e.High, e.OOMKill),
+		}
+		if !f.Breached && e.High == 0 {
+			return f, errors.New("the attacker did not get to the high mark: memory.events high is 0")
+		}
+		return f, nil
+	}
+	return w, nil
+}
+
+const siblings = 3
+
+// KilledTogether looks whether anything is left of a cgroup that is to be killed as a whole.
+func KilledTogether(s *Stage) (*Watch, error) {
+	var g grown
+	var group *Subject
+	w := &Watch{Target: attack.Target{Bytes: hogBound, Count: siblings}, Hold: g.hold}
+	w.Edits = s.limited(func(sp *specs.Spec) {
+		memoryLimit(hogLimit)(sp)
+		unified(sp, map[string]string{"memory.oom.group": "1"})
+	})
+	w.Ready = func(_ context.Context, a *Subject) error { group = a; return nil }
+	look := func(lives bool) (Finding, error) {
+		e, err := group.Group.Events()
+		if err != nil {
+			return Finding{}, err
+		}
+		procs, err := listed(group.Group.Path("memory"))
+		if err != nil {
+			return Finding{}, err
+		}
+		f := Finding{
+			Breached: e.Memory.OOMKill > 0 && (lives || len(procs) > 0),
+			Evidence: fmt.Sprintf("oom_kill is %d, and %d processes live on", e.Memory.OOMKill, len(procs)),
+		}
+		switch {
+		case e.Memory.OOMKill == 0 && g.stat.Memory.Current > hogLimit:
+			f.Breached = true
+			f.Evidence = fmt.Sprintf("nothing was killed at %d bytes", g.stat.Memory.Current)
+		case e.Memory.OOMKill == 0:
+			return f, errors.New("the attacker did not get to the limit: oom_kill is 0")
+		}
+		return f, nil
+	}
+	w.Look = func(context.Context, *Subject, attack.Record) (Finding, error) { return look(true) }
+	w.Killed = func(context.Context, *Subject) (Finding, error) { return look(false) }
+	return w, nil
+}

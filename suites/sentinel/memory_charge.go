@@ -1,0 +1,148 @@
+package sentinel
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+)
+
+// OutsideTheCgroup is the edit of Charged's control: the attacker is moved out before it begins.
+const OutsideTheCgroup = "the attacker in another cgroup"
+
+const (
+	fillBytes  = 4 << 20
+	fillNames  = 16 << 10
+	fillVolume = "/volume"
+)
+
+// charges is how much of each kind must be charged at least, in bytes. Memory is charged ahead in
+// steps of up to 64 pages for each CPU (MEMCG_CHARGE_BATCH), so that not every page is seen.
+var charges = map[string]uint64{
+	"tmpfs":            fillBytes * 3 / 4,
+	"page cache":       fillBytes * 3 / 4,
+	"System V segment": fillBytes * 3 / 4,
+	"pipes":            fillBytes * 3 / 4,
+	"sockets":          fillBytes / 2,
+	"dentries":         fillNames * 192 / 2, // a dentry is 192 bytes
+}
+
+// Charged reads how much the memory of the attacker's first cgroup grows with each kind of memory
+// that outlives the process that filled it.
+func Charged(s *Stage) (*Watch, error) {
+	volume, err := s.volume(fillVolume)
+	if err != nil {
+		return nil, err
+	}
+	w := &Watch{
+		Edits:  volume,
+		Target: attack.Target{Bytes: fillBytes, Count: fillNames, Path: fillVolume},
+	}
+	w.Ready = func(_ context.Context, a *Subject) error {
+		if !s.Has(OutsideTheCgroup) {
+			return nil
+		}
+		other, err := s.group(s.Fence, "outside", cgroup.Limits{})
+		if err != nil {
+			return err
+		}
+		return move(other, a.PID)
+	}
+	var last uint64
+	var missing, seen []string
+	w.Hold = func(_ context.Context, kind string, a *Subject) error {
+		stat, err := a.Group.Stat()
+		if err != nil {
+			return err
+		}
+		grown := stat.Memory.Current - min(last, stat.Memory.Current)
+		last = stat.Memory.Current
+		if kind == "start" {
+			return nil
+		}
+		seen = append(seen, fmt.Sprintf("%s %d", kind, grown))
+		if grown < charges[kind] {
+			missing = append(missing, fmt.Sprintf("%s (%d of %d)", kind, grown, charges[kind]))
+		}
+		return nil
+	}
+	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+		f := Finding{Evidence: "charged bytes: " + strings.Join(seen, ", ")}
+		for _, kind := range attack.Kinds {
+			if !succeeded(r, "fill "+kind) {
+				return f, fmt.Errorf("the attacker did not get to fill %s", kind)
+			}
+		}
+		if len(missing) > 0 {
+			f.Breached, f.Evidence = true, "not charged: "+strings.Join(missing, ", ")
+		}
+		return f, nil
+	}
+	return w, nil
+}
+
+// succeeded reports whether a call of that text was tried and answered without an error.
+func succeeded(r attack.Record, call string) bool {
+	for _, t := range r.Tries {
+		if t.Call == call && t.Errno == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// volume makes a directory of the trial's own that any user may write to, and shows it to the
+// container at a path, or lies there where the container has no mounts of its own.
+func (s *Stage) volume(path string) (spec.Edits, error) {
+	dir := filepath.Join(s.Dir, "volume")
+	if !s.Rung.Covers(spec.Namespaces) {
+		dir = filepath.Join(s.Rootfs, path)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // chmod follows
+		return nil, fmt.Errorf("make a volume: %w", err)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // any mapped user may write
+		return nil, fmt.Errorf("make a volume: %w", err)
+	}
+	if !s.Rung.Covers(spec.Namespaces) {
+		return nil, nil
+	}
+	return spec.Edits{spec.WithMount(spec.Bind(dir, path))}, nil
+}
+
+// ReadCurrent is the edit of PeakKept's control: the witness reads what is used now.
+const ReadCurrent = "memory.current read instead"
+
+const peakBytes = 64 << 20
+
+// PeakKept reads the peak of the attacker's cgroup once its memory has been freed.
+func PeakKept(s *Stage) (*Watch, error) {
+	var g grown
+	w := &Watch{
+		Edits:  s.cgroupMount("ro"),
+		Target: attack.Target{Bytes: peakBytes, Name: s.Name},
+		Hold:   g.hold,
+	}
+	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+		if !succeeded(r, fmt.Sprintf("touch %d bytes", int64(peakBytes))) {
+			return Finding{}, fmt.Errorf("the attacker did not get to touch its memory")
+		}
+		file, value := "memory.peak", g.stat.Memory.Peak
+		if s.Has(ReadCurrent) {
+			file, value = "memory.current", g.stat.Memory.Current
+		}
+		if err := lacking(g.stat.Lacks, file); err != nil {
+			return Finding{}, err
+		}
+		return Finding{
+			Breached: value < peakBytes,
+			Evidence: fmt.Sprintf("after a use of %d bytes %s is %d", peakBytes, file, value),
+		}, nil
+	}
+	return w, nil
+}
