@@ -37,6 +37,7 @@ const (
 	DAC             Layer = "dac"        // file modes and owners
 	Seccomp         Layer = "seccomp"
 	Landlock        Layer = "landlock"
+	Netfilter       Layer = "netfilter"
 	Cgroup          Layer = "cgroup"
 	Rlimit          Layer = "rlimit"
 	Filesystem      Layer = "filesystem" // a size or a number of inodes
