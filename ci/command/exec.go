@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,9 @@ func newExec() *cobra.Command {
 		Example: "  sudo cellwall exec web -- ls /\n  sudo cellwall exec -it web -- bash",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 && args[1] == "--" {
+				args = slices.Delete(args, 1, 2) // flags end at the container's name, so it stays
+			}
 			if len(args) < 2 {
 				return misuse("want a container and a program: cellwall exec CONTAINER -- PROGRAM")
 			}
@@ -63,7 +67,7 @@ func execIn(c *cobra.Command, l *core.Launcher, entry *core.Entry, j core.Joinin
 	j.Stdout, j.Stderr = outFile(c.OutOrStdout()), outFile(c.ErrOrStderr())
 	process, err := l.Exec(j)
 	if err != nil {
-		return err
+		return notStarted(err)
 	}
 	defer func() { err = errors.Join(err, process.Close()) }()
 	streams, err := connect(process.Console, c.InOrStdin(), c.OutOrStdout())

@@ -103,7 +103,7 @@ func (f *containerFlags) attend(c *cobra.Command, container *core.Container, wat
 	}
 	defer streams.close()
 	if err := container.Start(); err != nil {
-		return err
+		return notStarted(err)
 	}
 	if watch {
 		stop := watchGroup(c.ErrOrStderr(), container.Group())
@@ -121,6 +121,19 @@ func (f *containerFlags) attend(c *cobra.Command, container *core.Container, wat
 		return coded{code, nil}
 	}
 	return nil
+}
+
+// notStarted gives the exit codes of a shell for a program that is not there (127) or may not be
+// executed (126).
+func notStarted(err error) error {
+	var step *core.StepError
+	if !errors.As(err, &step) || step.Step.ID != "exec" {
+		return err
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return coded{127, err}
+	}
+	return coded{126, err}
 }
 
 // place is where a container of this invocation lives.

@@ -136,6 +136,7 @@ func (c *Container) makeGroup(host *Host) (cgroup.Join, error) {
 	if err != nil {
 		return nowhere, fmt.Errorf("linux.resources: %w", err)
 	}
+	limits.Devices = withDefaultDevices(limits.Devices, c.options.Spec)
 	if c.options.Parent == nil {
 		if !limits.IsZero() {
 			return nowhere, errors.New("linux.resources need a cgroup: none was given to create one in")

@@ -5,9 +5,12 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/cgroup"
 )
 
 // defaultDevices are those that the OCI runtime-spec requires (config-linux.md, "Default
@@ -47,6 +50,26 @@ func (p *planner) deviceList() []specs.LinuxDevice {
 	return list
 }
 
+// withDefaultDevices allows, behind the rules of a spec, the devices that the runtime itself
+// makes: `runc spec` denies all and relies on that.
+func withDefaultDevices(rules []cgroup.DeviceRule, s *specs.Spec) []cgroup.DeviceRule {
+	if len(rules) == 0 {
+		return nil // no filter at all
+	}
+	allow := func(kind string, major int64, minor *int64) {
+		rules = append(rules, cgroup.DeviceRule{Allow: true, Type: kind, Major: &major, Minor: minor, Access: "rwm"})
+	}
+	for _, d := range append(slices.Clone(defaultDevices), s.Linux.Devices...) {
+		if kind := strings.Replace(d.Type, "u", "c", 1); kind == "c" || kind == "b" {
+			allow(kind, d.Major, &d.Minor)
+		}
+	}
+	ptmx := int64(2)
+	allow("c", 5, &ptmx)
+	allow("c", 136, nil) // pty slaves: Documentation/admin-guide/devices.txt
+	return rules
+}
+
 const defaultDeviceMode os.FileMode = 0o666
 
 // devices fills /dev. A user namespace may not make nodes, so it gets those of the host bound.
@@ -65,6 +88,9 @@ func (p *planner) devices() {
 			continue
 		}
 		p.makeNode(d, at)
+	}
+	if p.Spec.Process.Terminal {
+		p.add(p.mkfile("/dev/console"))
 	}
 	for _, l := range devLinks {
 		p.add(Step{

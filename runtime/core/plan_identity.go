@@ -32,7 +32,7 @@ func (p *planner) identity() error {
 	if err := p.capset(caps); err != nil {
 		return err
 	}
-	p.ambient(caps.Ambient)
+	p.ambient(caps)
 	if p.Spec.Process.NoNewPrivileges {
 		p.add(Step{
 			ID: "no-new-privs", Barrier: "no_new_privs",
@@ -139,12 +139,17 @@ func capabilityText(caps *specs.LinuxCapabilities, last int) string {
 	}
 }
 
-func (p *planner) ambient(list []string) {
+// ambient raises what can be: a capability that is not both permitted and inheritable cannot be
+// ambient (capabilities(7)), though `runc spec` up to 1.1 lists some.
+func (p *planner) ambient(caps *specs.LinuxCapabilities) {
 	p.add(Step{
 		Text:   "clear the ambient set",
 		number: unix.SYS_PRCTL, args: calls(num(unix.PR_CAP_AMBIENT), num(unix.PR_CAP_AMBIENT_CLEAR_ALL), num(0), num(0), num(0)),
 	})
-	for _, name := range list {
+	for _, name := range caps.Ambient {
+		if !slices.Contains(caps.Permitted, name) || !slices.Contains(caps.Inheritable, name) {
+			continue
+		}
 		c, _ := kernel.CapabilityNumber(name)
 		p.add(Step{
 			Text:   "raise ambient " + name,

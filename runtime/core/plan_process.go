@@ -78,6 +78,16 @@ func (p *planner) session() error {
 			number: unix.SYS_IOCTL, args: calls(from(p.master), num(tiocgptpeer), num(unix.O_RDWR|unix.O_NOCTTY)), out: slave,
 		},
 	)
+	if p.made != nil && p.ownDev() {
+		// The OCI runtime-spec's /dev/console; the file is there since devices.
+		tree := p.slot()
+		p.add(Step{
+			Text:   "copy the mount of the terminal",
+			number: unix.SYS_OPEN_TREE,
+			args:   calls(from(slave), str(""), num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)), out: tree,
+		})
+		p.add(p.moveTree(tree, "/dev/console", "bind the terminal on /dev/console")...)
+	}
 	if size := p.Spec.Process.ConsoleSize; size != nil {
 		winsize := make([]byte, 8)
 		binary.NativeEndian.PutUint16(winsize, uint16(size.Height))

@@ -59,7 +59,7 @@ func Find(dir, id string) (*Entry, error) {
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, id, stateFile)) //nolint:gosec // the id is checked
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("container %s: %w", id, os.ErrNotExist)
+		return nil, fmt.Errorf("container %s does not run here (cellwall run --id %s makes it): %w", id, id, os.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("container %s: %w", id, err)
