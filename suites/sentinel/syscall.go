@@ -1,1 +1,91 @@
 package sentinel
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+)
+
+// refusedBy says that every one of the listed calls was made and got an errno of the filter.
+func refusedBy(list []attack.Call, calls []systemCall, filter unix.Errno) (Finding, error) {
+	var passed []string
+	for _, want := range list {
+		made := false
+		for _, c := range calls {
+			if c.number != uint64(want.Number) || !sameArguments(want.Number, c.args, want.Args) {
+				continue
+			}
+			made = true
+			if errno := c.errno(); errno != filter {
+				passed = append(passed, fmt.Sprintf("%s: %s", want.Name, errnoText(errno)))
+			}
+		}
+		if !made {
+			return Finding{}, fmt.Errorf("the attacker did not get to %s", want.Name)
+		}
+	}
+	if len(passed) > 0 {
+		return Finding{Breached: true, Evidence: "a tracer on the host saw calls pass the filter: " + strings.Join(passed, ", ")}, nil
+	}
+	return Finding{Evidence: fmt.Sprintf("a tracer on the host saw %s for each of %d calls", errnoText(filter), len(list))}, nil
+}
+
+// sameArguments compares the arguments that are no addresses: those of the attacker's memory and
+// its pid are its own.
+func sameArguments(number uintptr, is [6]uint64, want [6]uintptr) bool {
+	switch number {
+	case unix.SYS_IOCTL:
+		return is[1] == uint64(want[1])
+	case unix.SYS_SOCKET, unix.SYS_PERSONALITY, unix.SYS_USERFAULTFD:
+		return is[0] == uint64(want[0])
+	}
+	return true
+}
+
+func errnoText(e unix.Errno) string {
+	if e == 0 {
+		return "success"
+	}
+	return unix.ErrnoName(e)
+}
+
+// RiskyRefused sees what became of attack.RiskyCalls.
+func RiskyRefused(s *Stage) (*Watch, error) {
+	return s.traced(&Watch{}, func(calls []systemCall, _ attack.Record) (Finding, error) {
+		return refusedBy(attack.Risky(), calls, unix.EPERM)
+	}), nil
+}
+
+// HiddenRefused sees what became of attack.HiddenArguments.
+func HiddenRefused(s *Stage) (*Watch, error) {
+	return s.traced(&Watch{}, func(calls []systemCall, _ attack.Record) (Finding, error) {
+		return refusedBy(attack.Hidden(), calls, unix.EPERM)
+	}), nil
+}
+
+// newerCalls are the calls above those of Linux 6.15, by which the profile of UnknownAnswered
+// ends. The last is one more than attack.UnknownNumber.
+var newerCalls = []string{"file_getattr", "file_setattr", "listns", "rseq_slice_yield"}
+
+// UnknownAnswered sees what a call above the newest of the profile got.
+func UnknownAnswered(s *Stage) (*Watch, error) {
+	w := &Watch{Edits: spec.Edits{spec.Change("a profile without the calls after Linux 6.15", func(sp *specs.Spec) {
+		if sp.Linux.Seccomp == nil {
+			return
+		}
+		for i := range sp.Linux.Seccomp.Syscalls {
+			rule := &sp.Linux.Seccomp.Syscalls[i]
+			rule.Names = slices.DeleteFunc(rule.Names, func(n string) bool { return slices.Contains(newerCalls, n) })
+		}
+		sp.Linux.Seccomp.Syscalls = slices.DeleteFunc(sp.Linux.Seccomp.Syscalls, func(r specs.LinuxSyscall) bool { return len(r.Names) == 0 })
+	})}}
+	return s.traced(w, func(calls []systemCall, _ attack.Record) (Finding, error) {
+		return refusedBy([]attack.Call{{Name: fmt.Sprintf("system call %d", attack.UnknownNumber), Number: attack.UnknownNumber}}, calls, unix.ENOSYS)
+	}), nil
+}
