@@ -30,6 +30,10 @@ type Options struct {
 	Detached bool
 	// From is a mount namespace file that takes the place of the launcher's own.
 	From string
+	// Prepare is called on the thread that makes the container, which is thrown away then: the
+	// supplementary groups or the session keyring that it takes are the launcher's, as far as
+	// the container can inherit them.
+	Prepare func() error
 	// Parent makes the container's cgroup: a Group, or the Tree for one beside the launcher's.
 	// Without it the container stays in the launcher's cgroup, and limits are an error.
 	Parent Groups
@@ -78,7 +82,7 @@ func (l *Launcher) Create(id string, o Options) (_ *Container, err error) {
 		return nil, err
 	}
 	host.Files = fileSources(o.Spec)
-	plan, err := Compile(Request{Spec: o.Spec, Host: host, Omit: o.Omit, From: o.From, Detached: o.Detached})
+	plan, err := Compile(Request{Spec: o.Spec, Host: host, Omit: o.Omit, From: o.From, Detached: o.Detached || o.Prepare != nil})
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +102,7 @@ func (l *Launcher) Create(id string, o Options) (_ *Container, err error) {
 		defer file.Close() //nolint:errcheck // read-only
 		pidNamespace = int(file.Fd())
 	}
-	child, master, err := l.launch(plan, handles, join.Into, pidNamespace)
+	child, master, err := l.launch(plan, o.Prepare, handles, join.Into, pidNamespace)
 	if err != nil {
 		return nil, err
 	}

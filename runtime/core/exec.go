@@ -95,7 +95,7 @@ func (l *Launcher) Exec(j Joining) (_ *Process, err error) {
 	if plan.PIDNamespace != "" {
 		pidNamespace = pidfd
 	}
-	child, master, err := l.launch(plan, handles, join.Into, pidNamespace)
+	child, master, err := l.launch(plan, nil, handles, join.Into, pidNamespace)
 	if err != nil {
 		return nil, err
 	}

@@ -109,10 +109,10 @@ func (l *Launcher) take() (*thread, error) {
 }
 
 // cloneFrom calls clone3 on a thread of the launcher, or on one of its own where the thread must
-// first enter another mount or pid namespace: it could not leave it again. A detached child
+// first enter another mount or pid namespace, or be prepared: it could not leave it again. A detached child
 // needs no thread that lasts.
-func (l *Launcher) cloneFrom(from string, pidNamespace int, detached bool, clone func() error) error {
-	if from != "" || pidNamespace >= 0 {
+func (l *Launcher) cloneFrom(from string, pidNamespace int, detached bool, prepare, clone func() error) error {
+	if from != "" || pidNamespace >= 0 || prepare != nil {
 		done := make(chan error, 1)
 		go throwAway(func() {
 			var err error
@@ -122,6 +122,9 @@ func (l *Launcher) cloneFrom(from string, pidNamespace int, detached bool, clone
 			}
 			if err == nil && pidNamespace >= 0 {
 				err = unix.Setns(pidNamespace, unix.CLONE_NEWPID)
+			}
+			if err == nil && prepare != nil {
+				err = prepare()
 			}
 			if err == nil {
 				err = clone()

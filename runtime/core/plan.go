@@ -41,6 +41,8 @@ type Plan struct {
 	Flags uint64
 	// UIDMappings and GIDMappings are written by the launcher while the child waits.
 	UIDMappings, GIDMappings []specs.LinuxIDMapping
+	// DenySetgroups forbids setgroups(2) in a new user namespace.
+	DenySetgroups bool
 	// PIDNamespace is the file of a pid namespace that the launching thread enters first, since
 	// a process cannot change its own.
 	PIDNamespace string

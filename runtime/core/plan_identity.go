@@ -63,7 +63,7 @@ func (p *planner) ids() {
 		Text:   "keep capabilities across the change of user",
 		number: unix.SYS_PRCTL, args: calls(num(unix.PR_SET_KEEPCAPS), num(1)),
 	})
-	if !p.Host.Rootless {
+	if !p.Host.Rootless && !p.plan.DenySetgroups {
 		groups := make([]byte, 0, 4*len(user.AdditionalGids))
 		for _, g := range user.AdditionalGids {
 			groups = binary.NativeEndian.AppendUint32(groups, g)

@@ -107,12 +107,18 @@ func timeOffsets(offsets map[string]specs.LinuxTimeOffset) string {
 	return b.String()
 }
 
+// DenySetgroups is the annotation that, where it is "true", denies setgroups(2) in a new user
+// namespace: the container keeps the launcher's groups, and what they are denied stays denied.
+const DenySetgroups = "cellwall.deny-setgroups"
+
 // userMappings waits for the launcher to write the maps of a new user namespace. The child
 // becomes its root only later: what belongs to the launcher must first be opened.
 func (p *planner) userMappings() {
 	if !p.unshares(specs.UserNamespace) {
 		return
 	}
+	// user_namespaces(7): a launcher without CAP_SETGID cannot map groups otherwise.
+	p.plan.DenySetgroups = p.Host.Rootless || p.Spec.Annotations[DenySetgroups] == "true"
 	p.plan.UIDMappings, p.plan.GIDMappings = p.Spec.Linux.UIDMappings, p.Spec.Linux.GIDMappings
 	p.add(Step{
 		Text: "wait for the id mappings", Barrier: "user namespace",

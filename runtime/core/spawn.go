@@ -32,7 +32,7 @@ type child struct {
 
 // launch makes a child and brings it to the point where it waits for start. master is the
 // number of the terminal's master in the child, 0 without a terminal.
-func (l *Launcher) launch(plan *Plan, handles map[Handle]int, into, pidNamespace int) (_ *child, master int, err error) {
+func (l *Launcher) launch(plan *Plan, prepare func() error, handles map[Handle]int, into, pidNamespace int) (_ *child, master int, err error) {
 	c := &child{plan: plan}
 	defer c.undo.OnError(&err)
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
@@ -46,13 +46,13 @@ func (l *Launcher) launch(plan *Plan, handles map[Handle]int, into, pidNamespace
 		return nil, 0, fmt.Errorf("move the child's end of the line: %w", err)
 	}
 	handles[Line] = theirs
-	err = c.clone(l, handles, into, pidNamespace)
+	err = c.clone(l, prepare, handles, into, pidNamespace)
 	// From now on only the child holds its end, so that its end is seen here.
 	if err := errors.Join(err, unix.Close(theirs)); err != nil {
 		return nil, 0, err
 	}
 	if len(plan.UIDMappings) > 0 {
-		if err := c.mapUsers(l.host.Rootless); err != nil {
+		if err := c.mapUsers(plan.DenySetgroups); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -60,7 +60,7 @@ func (l *Launcher) launch(plan *Plan, handles map[Handle]int, into, pidNamespace
 	return c, master, err
 }
 
-func (c *child) clone(l *Launcher, handles map[Handle]int, into, pidNamespace int) error {
+func (c *child) clone(l *Launcher, prepare func() error, handles map[Handle]int, into, pidNamespace int) error {
 	image, err := load(c.plan.Steps, c.plan.slots, handles)
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func (c *child) clone(l *Launcher, handles map[Handle]int, into, pidNamespace in
 		args.cgroup = uint64(into)
 	}
 	var pid uintptr
-	err = l.cloneFrom(c.plan.From, pidNamespace, c.plan.Detached, func() error {
+	err = l.cloneFrom(c.plan.From, pidNamespace, c.plan.Detached, prepare, func() error {
 		var all, old unix.Sigset_t
 		for i := range all.Val {
 			all.Val[i] = ^all.Val[i]
@@ -115,14 +115,14 @@ func (c *child) end() error {
 	return errors.Join(err, waitErr, unix.Close(c.pidfd))
 }
 
-func (c *child) mapUsers(rootless bool) error {
+func (c *child) mapUsers(denySetgroups bool) error {
 	dir := "/proc/" + strconv.Itoa(c.pid)
 	files := []struct{ path, text string }{
 		{dir + "/uid_map", mappingText(c.plan.UIDMappings)},
 		{dir + "/gid_map", mappingText(c.plan.GIDMappings)},
 	}
-	if rootless {
-		// user_namespaces(7): without CAP_SETGID a gid map needs setgroups denied first.
+	if denySetgroups {
+		// user_namespaces(7): it cannot be denied any more once there is a gid map.
 		files = append(files[:1], struct{ path, text string }{dir + "/setgroups", "deny"}, files[1])
 	}
 	for _, f := range files {

@@ -29,7 +29,7 @@ func (coreRuntime) Expresses(b Bundle) error { return core.Validate(b.Spec) }
 
 func (r coreRuntime) Create(_ context.Context, b Bundle) (Container, error) {
 	o := core.Options{
-		Spec: b.Spec, Bundle: b.Dir, Omit: b.Omit, From: b.From,
+		Spec: b.Spec, Bundle: b.Dir, Omit: b.Omit, From: b.From, Prepare: b.Prepare,
 		Stdin: b.Stdin, Stdout: b.Stdout, Stderr: b.Stderr,
 	}
 	if b.Parent != nil {

@@ -39,6 +39,9 @@ type Bundle struct {
 	Omit []string
 	// From is a mount namespace file in which the runtime runs instead of the launcher's.
 	From string
+	// Prepare is called on the thread that starts the runtime, which is thrown away then: what it
+	// takes, such as groups or a session keyring, is what a container could inherit.
+	Prepare func() error
 	// Parent is the cgroup below which the container's own is made; nil is none at all.
 	Parent *cgroup.Group
 	// Stdin, Stdout and Stderr are the program's; nil is /dev/null. They stay the caller's.

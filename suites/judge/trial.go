@@ -226,6 +226,6 @@ func (j *Judge) bundle(l life) (driver.Bundle, string, error) {
 		parent = l.watch.Parent
 	}
 	return driver.Bundle{
-		ID: l.id, Dir: l.stage.Dir, Spec: s, Omit: omit, From: l.watch.From, Parent: parent,
+		ID: l.id, Dir: l.stage.Dir, Spec: s, Omit: omit, From: l.watch.From, Prepare: l.watch.Prepare, Parent: parent,
 	}, token, nil
 }

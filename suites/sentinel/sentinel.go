@@ -62,6 +62,9 @@ type Watch struct {
 	Fence spec.Edits
 	// From is a mount namespace file that stands in for the host's.
 	From string
+	// Prepare is called on the thread that launches the container: what it takes is what a
+	// container must not inherit of its launcher.
+	Prepare func() error
 	// Parent is the cgroup below which the container's is made, in place of the run's fence: a
 	// group of the trial's own below the fence.
 	Parent *cgroup.Group
