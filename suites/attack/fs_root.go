@@ -1,0 +1,156 @@
+package attack
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+var fsRootAttacks = []Attack{
+	NestedChroot,
+	ProcRootLink,
+	InheritedDirfd,
+	CwdLeak,
+	ControlSockets,
+	ImageSymlink,
+	MaskSource,
+	MaskedPath,
+}
+
+// NestedChroot reads Target.Path, a host path, after walking out of its root directory: a second
+// chroot(2) below a directory that is held open puts that directory outside the root.
+var NestedChroot = Attack{Name: "fs.nested-chroot", Run: func(a *Attempt) {
+	root, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if !a.Try("open /", err) {
+		return
+	}
+	if a.Try("chroot /usr", unix.Chroot(a.Inside("/usr"))) && a.Try("fchdir to the old root", unix.Fchdir(root)) {
+		for range 100 {
+			if err = unix.Chdir(".."); err != nil {
+				break
+			}
+		}
+		a.Try("chdir .. a hundred times", err)
+		a.Try("chroot .", unix.Chroot("."))
+	}
+	a.ReadFile(a.Target.Path)
+}}
+
+// ProcRootLink reads Target.Path, a host path, through the links to the root and working
+// directory of the host process Target.PID.
+var ProcRootLink = Attack{Name: "fs.proc-root-link", Run: func(a *Attempt) {
+	for _, link := range []string{"root", "cwd"} {
+		at := fmt.Sprintf("/proc/%d/%s", a.Target.PID, link)
+		_, err := os.Readlink(at)
+		a.Try("readlink "+at, err)
+		a.ReadFile(at + "/" + climb + a.Target.Path)
+	}
+}}
+
+// mostDescriptors bounds the search for descriptors that were left open: RLIMIT_NOFILE of the
+// hardened rung.
+const mostDescriptors = 1024
+
+// InheritedDirfd reads the file Target.Name in the directory behind every descriptor that it
+// finds open, and in that behind Target.FD, where the harness has opened one.
+var InheritedDirfd = Attack{Name: "fs.inherited-dirfd", Run: func(a *Attempt) {
+	for fd := range mostDescriptors {
+		file, err := unix.Openat(fd, a.Target.Name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if fd != a.Target.FD && (err == unix.EBADF || err == unix.ENOTDIR) { //nolint:errorlint // a call's own
+			continue // nothing, or no directory
+		}
+		if a.Try(fmt.Sprintf("openat %d %s", fd, a.Target.Name), err) {
+			a.ReadFrom(file)
+			_ = unix.Close(file)
+		}
+	}
+}}
+
+// ReadFrom keeps what a descriptor gives in one read, and notes it.
+func (a *Attempt) ReadFrom(fd int) {
+	b := make([]byte, 4096)
+	n, err := unix.Read(fd, b)
+	if a.Try("read", err) {
+		a.Saw(string(b[:n]))
+	}
+}
+
+// CwdLeak reads the file Target.Name in its working directory, and Target.Path, a host path, by
+// climbing from there.
+var CwdLeak = Attack{Name: "fs.cwd-leak", Run: func(a *Attempt) {
+	dir, err := unix.Getwd()
+	a.Try("getcwd", err)
+	a.Fact("cwd", dir)
+	a.ReadFile(a.Target.Name)
+	a.ReadFile(climb + a.Target.Path)
+}}
+
+// ControlSockets connects to the host's socket Target.Name: at Target.Path, where the host has
+// it, and wherever it is found where control sockets lie. It goes near no other socket.
+var ControlSockets = Attack{Name: "fs.control-sockets", Run: func(a *Attempt) {
+	a.Try("connect "+a.Target.Path, connect(a.Target.Path))
+	const most = 10_000
+	seen := 0
+	err := filepath.WalkDir("/run", func(path string, e fs.DirEntry, err error) error {
+		if seen++; seen > most {
+			return fs.SkipAll
+		}
+		if err == nil && e.Name() == a.Target.Name {
+			a.Try("connect "+path, connect(path))
+		}
+		return nil
+	})
+	a.Try("look through /run", err)
+}}
+
+// connect connects to a stream socket. It goes through the working directory, since a path may
+// be longer than unix(7) allows.
+func connect(path string) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd) //nolint:errcheck // nothing was written
+	if err := unix.Chdir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return unix.Connect(fd, &unix.SockaddrUnix{Name: filepath.Base(path)})
+}
+
+// ImageSymlink is an image, not a program: all has happened before the program runs.
+var ImageSymlink = Attack{Name: "fs.image-symlink", Run: func(a *Attempt) { a.Try("run", nil) }}
+
+// MaskSource reads and writes the masked file Target.Path, which the image's own /dev/null would
+// have replaced by Target.Name.
+var MaskSource = Attack{Name: "fs.mask-source", Run: func(a *Attempt) {
+	a.ReadFile(a.Inside(a.Target.Path))
+	a.overwrite(a.Inside(a.Target.Path))
+}}
+
+// overwrite opens a file for writing, and writes to it.
+func (a *Attempt) overwrite(path string) {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // the attack
+	if !a.Try("open "+path+" for writing", err) {
+		return
+	}
+	_, err = f.WriteString("overwritten")
+	a.Try("write "+path, err)
+	_ = f.Close()
+}
+
+// MaskedPath reads and changes what is masked in the directory Target.Path: the file "file" and
+// the directory "dir" with the file "inside". It changes no mode, owner or time, since what lies
+// over the file is the host's /dev/null.
+var MaskedPath = Attack{Name: "fs.masked-path", Run: func(a *Attempt) {
+	dir := a.Inside(a.Target.Path)
+	for _, file := range []string{dir + "/file", dir + "/dir/inside"} {
+		a.ReadFile(file)
+		a.overwrite(file)
+		a.Try("unlink "+file, unix.Unlink(file))
+	}
+	a.Try("create in "+dir+"/dir", os.WriteFile(dir+"/dir/new", nil, 0o600))
+	a.Try("rename "+dir+"/dir", unix.Rename(dir+"/dir", dir+"/moved"))
+}}

@@ -1,0 +1,296 @@
+package sentinel
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+)
+
+// programVolume is a volume with the attacker's own program in it. The file never lies on the
+// host's disk, only in the stand-in for its mounts.
+func (s *Stage) programVolume() (*hostMounts, *volume, error) {
+	h, err := s.hostMounts()
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := s.sharedDirectory()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := v.tmpfs(h); err != nil {
+		return nil, nil, err
+	}
+	return h, v, h.do(func() error { return copyProgram(s.Binary, v.program()) })
+}
+
+func (v *volume) program() string { return filepath.Join(v.host, attack.Program) }
+
+func copyProgram(from, to string) (err error) {
+	in, err := os.Open(from) //nolint:gosec // our own program
+	if err != nil {
+		return fmt.Errorf("make bait: %w", err)
+	}
+	defer in.Close()                                                      //nolint:errcheck // read-only
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755) //nolint:gosec // containers execute it
+	if err != nil {
+		return fmt.Errorf("make bait: %w", err)
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	if _, err := io.Copy(out, in); err != nil {
+		return fmt.Errorf("make bait: %w", err)
+	}
+	return nil
+}
+
+// unprivilegedUser is the container's user where an attack wants to become root.
+const unprivilegedUser = 1000
+
+// HelperGainsNothing is a set-user-ID program of the container's root in a nosuid volume, for an
+// attacker that is another user: the target's Path. While it runs the kernel says who it is.
+func HelperGainsNothing(s *Stage) (*Watch, error) {
+	h, v, err := s.programVolume()
+	if err != nil {
+		return nil, err
+	}
+	var root int
+	gained, looked := "", 0
+	return &Watch{
+		From: h.path(),
+		Edits: spec.Edits{v.bind("nosuid"), spec.Change("an unprivileged user", func(sp *specs.Spec) {
+			sp.Process.User.UID, sp.Process.User.GID = unprivilegedUser, unprivilegedUser
+		})},
+		Target: attack.Target{Path: v.path + "/" + attack.Program},
+		Ready: func(_ context.Context, a *Subject) error {
+			if root, err = hostRoot(a.PID); err != nil {
+				return err
+			}
+			return h.do(func() error {
+				if err := os.Chown(v.program(), root, root); err != nil {
+					return fmt.Errorf("make bait: %w", err)
+				}
+				return chmod(v.program(), 0o755|os.ModeSetuid)
+			})
+		},
+		Hold: func(_ context.Context, _ string, a *Subject) error {
+			pids, err := startedBy(a.PID)
+			if err != nil {
+				return err
+			}
+			for _, pid := range pids {
+				status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) //nolint:gosec // procfs
+				if err != nil {
+					return fmt.Errorf("look at the helper: %w", err)
+				}
+				looked++
+				uids := strings.Fields(StatusField(string(status), "Uid:"))
+				if len(uids) > 1 && uids[1] == fmt.Sprint(root) {
+					gained = fmt.Sprintf("the helper runs with uids %s and capabilities %s",
+						strings.Join(uids, " "), StatusField(string(status), "CapEff:"))
+				}
+			}
+			return nil
+		},
+		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
+			if gained != "" {
+				return Finding{Breached: true, Evidence: gained}, nil
+			}
+			if looked == 0 {
+				return Finding{}, errors.New("the helper was not seen to run")
+			}
+			return Finding{Evidence: fmt.Sprintf("none of %d helpers has the effective uid %d", looked, root)}, nil
+		}, "execve "),
+	}, nil
+}
+
+// hostRoot is the host uid of root in the user namespace of a process.
+func hostRoot(pid int) (int, error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/uid_map", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the attacker's uid map: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // read-only
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var inside, outside, count int
+		if _, err := fmt.Sscan(lines.Text(), &inside, &outside, &count); err == nil && inside == 0 {
+			return outside, nil
+		}
+	}
+	return 0, errors.New("the attacker's user namespace has no root")
+}
+
+// ProgramNotRun is a program in a noexec volume: the target's Path. When the attacker has run it
+// or mapped it executable, the kernel says whether that is so.
+func ProgramNotRun(s *Stage) (*Watch, error) {
+	h, v, err := s.programVolume()
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := h.do(func() error { return unix.Stat(v.program(), &st) }); err != nil {
+		return nil, fmt.Errorf("look at bait: %w", err)
+	}
+	var seen []string
+	return &Watch{
+		From:   h.path(),
+		Edits:  spec.Edits{v.bind("noexec")},
+		Target: attack.Target{Path: v.path + "/" + attack.Program},
+		Hold: func(_ context.Context, point string, a *Subject) error {
+			pids, err := startedBy(a.PID)
+			if err != nil {
+				return err
+			}
+			for _, pid := range append(pids, a.PID) {
+				maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)) //nolint:gosec // procfs
+				if err != nil {
+					return fmt.Errorf("look at the attacker's memory: %w", err)
+				}
+				if mappedExecutable(string(maps), &st) {
+					seen = append(seen, fmt.Sprintf("process %d (%s)", pid, point))
+				}
+			}
+			return nil
+		},
+		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
+			if len(seen) > 0 {
+				return Finding{Breached: true, Evidence: "the file is mapped executable by " + strings.Join(seen, ", ")}, nil
+			}
+			return Finding{Evidence: "no process was seen with the file mapped executable"}, nil
+		}, "execve ", "execveat ", "mmap "),
+	}, nil
+}
+
+// mappedExecutable reports whether a file is mapped executable: lines of proc_pid_maps(5).
+func mappedExecutable(maps string, st *unix.Stat_t) bool {
+	for line := range strings.Lines(maps) {
+		f := strings.Fields(line)
+		if len(f) < 5 || !strings.Contains(f[1], "x") {
+			continue
+		}
+		if f[3] == fmt.Sprintf("%02x:%02x", unix.Major(st.Dev), unix.Minor(st.Dev)) && f[4] == fmt.Sprint(st.Ino) {
+			return true
+		}
+	}
+	return false
+}
+
+// OpenBundle names the edit of a bundle through which every user of the host can pass.
+const OpenBundle = "a bundle with mode 0755"
+
+// PlantedUnreached keeps the root directory in a bundle of mode 0700, and a user of the host tries
+// to run what the attacker has planted in it: the target's Path.
+func PlantedUnreached(s *Stage) (*Watch, error) {
+	h, err := s.hostMounts()
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.sharedDirectory()
+	if err != nil {
+		return nil, err
+	}
+	bundle := filepath.Join(s.Dir, "bundle")
+	mode := os.FileMode(0o700)
+	if s.Has(OpenBundle) {
+		mode = 0o755
+	}
+	if err := publicDir(bundle); err != nil {
+		return nil, err
+	}
+	if err := chmod(bundle, mode); err != nil {
+		return nil, err
+	}
+	root := filepath.Join(bundle, "rootfs")
+	if err := publicDir(root); err != nil {
+		return nil, err
+	}
+	err = h.do(func() error {
+		if err := unix.Mount(s.Rootfs, root, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("bind bait: %w", err)
+		}
+		// What is planted lies in memory, and nowhere on the host.
+		return tmpfs(root + v.path)
+	})
+	if err != nil {
+		return nil, err
+	}
+	planted := filepath.Join(root, v.path, attack.Program)
+	var finding *Finding
+	return &Watch{
+		From: h.path(),
+		Edits: spec.Edits{spec.Change("a root directory in a bundle", func(sp *specs.Spec) {
+			if sp.Root.Path != "/" {
+				sp.Root.Path = root
+			} else {
+				sp.Process.Args[0] = filepath.Join(root, filepath.Base(sp.Process.Args[0]))
+			}
+		})},
+		Target: attack.Target{Path: v.path + "/" + attack.Program},
+		Hold: func(ctx context.Context, _ string, _ *Subject) error {
+			return h.do(func() error {
+				info, err := os.Stat(planted)
+				if err != nil || info.Mode()&os.ModeSetuid == 0 {
+					return errors.Join(errors.New("the attacker planted no set-user-ID program"), err)
+				}
+				finding, err = s.walkIn(ctx, strings.TrimPrefix(planted, s.Dir))
+				return err
+			})
+		},
+		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
+			if finding == nil {
+				return Finding{}, errors.New("the attacker did not get to plant its program")
+			}
+			return *finding, nil
+		}, "chmod u+s "),
+	}, nil
+}
+
+// walkIn runs a program as an unprivileged user of the host, who begins his walk in the stage's
+// directory: what lies above is not the bundle's. It is called on a thread in the stand-in for
+// the host's mounts.
+func (s *Stage) walkIn(ctx context.Context, path string) (_ *Finding, err error) {
+	dir, err := os.Open(s.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("start the host's user: %w", err)
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	const inherited = "/proc/self/fd/3"
+	cmd := exec.CommandContext(ctx, inherited+path, "fs/helper", "{}") //nolint:gosec // the planted copy of our own program
+	cmd.ExtraFiles = []*os.File{dir}
+	cmd.Args[0], cmd.Env, cmd.Dir = attack.Program, []string{}, "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: s.UID, Gid: s.UID}}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start the host's user: %w", err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the host's user: %w", err), in.Close())
+	}
+	if err := cmd.Start(); errors.Is(err, unix.EACCES) {
+		return &Finding{Evidence: "the host's user cannot run what was planted: " + err.Error()}, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("start the host's user: %w", err)
+	}
+	_, err = bufio.NewReader(out).ReadString('\n')
+	status, readErr := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)) //nolint:gosec // procfs
+	if err := errors.Join(err, readErr, in.Close(), cmd.Wait()); err != nil {
+		return nil, fmt.Errorf("look at the host's user: %w", err)
+	}
+	uids := strings.Fields(StatusField(string(status), "Uid:"))
+	return &Finding{
+		Breached: len(uids) > 1 && uids[1] == "0",
+		Evidence: "what was planted runs for the host's user with uids " + strings.Join(uids, " "),
+	}, nil
+}

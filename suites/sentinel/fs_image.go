@@ -1,0 +1,136 @@
+package sentinel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/kernel"
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+)
+
+// OutsideUntouched is an image in which the target of a bind mount lies behind a symbolic link to
+// a directory of the host. It looks at that directory before and after.
+func OutsideUntouched(s *Stage) (*Watch, error) {
+	dir, err := s.outsideDir()
+	if err != nil {
+		return nil, err
+	}
+	before, err := treeOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	source := filepath.Join(s.Dir, "source")
+	if err := publicDir(source); err != nil {
+		return nil, err
+	}
+	link := volumePrefix + s.Name
+	if err := os.Symlink(dir, filepath.Join(s.Rootfs, link)); err != nil {
+		return nil, fmt.Errorf("make bait: %w", err)
+	}
+	return &Watch{
+		Edits: spec.Edits{spec.WithMount(spec.Bind(source, link+"/inner"))},
+		Look: func(context.Context, *Subject, attack.Record) (Finding, error) {
+			return before.unchanged(dir)
+		},
+		Refused: func(err error) (Finding, error) {
+			f, lookErr := before.unchanged(dir)
+			if f.Breached || lookErr != nil {
+				return f, lookErr
+			}
+			if !strings.Contains(err.Error(), link) {
+				return f, err // about something else
+			}
+			f.Evidence = "refused: " + err.Error() + "; " + f.Evidence
+			return f, nil
+		},
+	}, nil
+}
+
+// MaskIsNull is an image whose /dev/null is a symbolic link to a file, for a container without a
+// /dev of its own. The target's Path is a masked file and Name the link's target. It looks at
+// what masks the file.
+func MaskIsNull(s *Stage) (*Watch, error) {
+	if s.Rung == spec.Bare || s.Rung == spec.Chroot {
+		return nil, kernel.Unsupported("masks without a mount namespace (rung %s)", s.Rung)
+	}
+	masked, source := "/masked-"+s.Name, "/source-"+s.Name
+	err := errors.Join(
+		publicFile(s.Rootfs+masked, s.Nonce), publicFile(s.Rootfs+source, s.Nonce),
+		os.Symlink(source, s.Rootfs+"/dev/null"),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("make bait: %w", err)
+	}
+	var found unix.Stat_t
+	return &Watch{
+		Edits:  spec.Edits{spec.WithoutMount("/dev"), mask(masked)},
+		Target: attack.Target{Path: masked, Name: source},
+		Ready: func(_ context.Context, a *Subject) (err error) {
+			found, err = statInside(a.PID, masked)
+			return err
+		},
+		Look: after(func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+			b, err := os.ReadFile(s.Rootfs + source)
+			if err != nil {
+				return Finding{}, fmt.Errorf("look at the bait: %w", err)
+			}
+			what := fmt.Sprintf("the masked file is of mode %o and device %d:%d", found.Mode, unix.Major(found.Rdev), unix.Minor(found.Rdev))
+			isNull := found.Mode&unix.S_IFMT == unix.S_IFCHR && found.Rdev == unix.Mkdev(1, 3)
+			return Finding{Breached: !isNull || string(b) != s.Nonce || s.Returned(r).Breached, Evidence: what}, nil
+		}, "open "),
+	}, nil
+}
+
+// statInside looks at a path of a process's root directory, and follows no link out of it.
+func statInside(pid int, path string) (st unix.Stat_t, err error) {
+	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return st, fmt.Errorf("open the attacker's root: %w", err)
+	}
+	defer unix.Close(root) //nolint:errcheck // nothing was written
+	fd, err := unix.Openat2(root, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	if err != nil {
+		return st, fmt.Errorf("open %s in the attacker's root: %w", path, err)
+	}
+	defer unix.Close(fd) //nolint:errcheck // nothing was written
+	if err := unix.Fstat(fd, &st); err != nil {
+		return st, fmt.Errorf("look at %s in the attacker's root: %w", path, err)
+	}
+	return st, nil
+}
+
+// FixtureMasked masks a file and a directory of the root directory, in the target's Path. It
+// looks at them before and after, and for their content.
+func FixtureMasked(s *Stage) (*Watch, error) {
+	path := "/" + s.Name
+	host := filepath.Join(s.Rootfs, path)
+	for _, dir := range []string{host, host + "/dir"} {
+		if err := publicDir(dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(publicFile(host+"/file", s.Nonce), publicFile(host+"/dir/inside", s.Nonce)); err != nil {
+		return nil, err
+	}
+	before, err := treeOf(host)
+	if err != nil {
+		return nil, err
+	}
+	return &Watch{
+		Edits:  spec.Edits{mask(path+"/file", path+"/dir")},
+		Target: attack.Target{Path: path},
+		Look: after(func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+			if f := s.Returned(r); f.Breached {
+				return f, nil
+			}
+			return before.unchanged(host)
+		}, "open ", "unlink ", "rename "),
+	}, nil
+}

@@ -1,0 +1,188 @@
+package sentinel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+)
+
+// mountsUnchanged compares two lists of mounts.
+func mountsUnchanged(whose string, before, now []string) Finding {
+	gone := slices.DeleteFunc(slices.Clone(before), func(m string) bool { return slices.Contains(now, m) })
+	made := slices.DeleteFunc(slices.Clone(now), func(m string) bool { return slices.Contains(before, m) })
+	if len(gone)+len(made) > 0 {
+		return Finding{Breached: true, Evidence: fmt.Sprintf("of %s %d were there before and not after, %d after and not before", whose, len(gone), len(made))}
+	}
+	return Finding{Evidence: fmt.Sprintf("%s are the same %d before and after", whose, len(before))}
+}
+
+// HostMountsUnchanged is a volume on a shared mount of a stand-in for the host's mounts, with a
+// directory "a" and something mounted on "b": the target's Path. It looks at the host's mounts
+// before and after.
+func HostMountsUnchanged(s *Stage) (*Watch, error) {
+	h, err := s.hostMounts()
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.sharedDirectory()
+	if err != nil {
+		return nil, err
+	}
+	err = h.do(func() error {
+		if err := tmpfs(v.host); err != nil {
+			return err
+		}
+		if err := errors.Join(publicDir(v.host+"/a"), publicDir(v.host+"/b"), tmpfs(v.host+"/b")); err != nil {
+			return err
+		}
+		if err := unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("share the stand-in's mounts: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var before, now []string
+	return &Watch{
+		From:   h.path(),
+		Edits:  spec.Edits{v.bind()},
+		Target: attack.Target{Path: v.path},
+		Ready:  func(context.Context, *Subject) (err error) { before, err = h.list(); return err },
+		Hold:   func(context.Context, string, *Subject) (err error) { now, err = h.list(); return err },
+		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
+			return mountsUnchanged("the host's mounts", before, now), nil
+		}, "mount ", "umount "),
+	}, nil
+}
+
+// coveredVolume is a read-only volume with the files "file" and, masked, "masked". Both hold the
+// nonce.
+func (s *Stage) coveredVolume() (*hostMounts, *volume, spec.Edits, error) {
+	h, err := s.hostMounts()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	v, err := s.sharedDirectory()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	err = errors.Join(
+		publicFile(v.host+"/file", "covered"), publicFile(v.host+"/masked", s.Nonce),
+		publicDir(v.host+"/a"), publicDir(v.host+"/b"), publicDir(v.host+"/c"),
+	)
+	return h, v, spec.Edits{v.bind("ro"), mask(v.path + "/masked")}, err
+}
+
+// OwnMountsUnchanged is a read-only volume with directories and a masked file: the target's Path.
+// It looks at the attacker's own mounts before and after.
+func OwnMountsUnchanged(s *Stage) (*Watch, error) {
+	h, v, edits, err := s.coveredVolume()
+	if err != nil {
+		return nil, err
+	}
+	var before, now []string
+	list := func(a *Subject) ([]string, error) { return mountList(fmt.Sprintf("/proc/%d", a.PID)) }
+	return &Watch{
+		From: h.path(), Edits: edits,
+		Target: attack.Target{Path: v.path},
+		Ready:  func(_ context.Context, a *Subject) (err error) { before, err = list(a); return err },
+		Hold:   func(_ context.Context, _ string, a *Subject) (err error) { now, err = list(a); return err },
+		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
+			return mountsUnchanged("the attacker's mounts", before, now), nil
+		}, "mount ", "remount ", "umount ", "fsopen ", "open_tree "),
+	}, nil
+}
+
+// nestedTried returns an error where an attack that goes on in a user namespace of its own did
+// not come to a call there, unless a filter kept it from making one: the filter then is a wall
+// before the one that is meant.
+func nestedTried(r attack.Record, call string) error {
+	const clone = "clone into a new user namespace"
+	if err := MustTry(r, clone); err != nil {
+		return err
+	}
+	i := slices.IndexFunc(r.Tries, func(t attack.Try) bool { return t.Call == clone })
+	if r.Tries[i].Errno != 0 && r.Filtered {
+		return nil
+	}
+	return MustTry(r, "nested: "+call)
+}
+
+// CoverKept is a read-only volume with a masked file: the target's Path. It looks at the volume
+// before and after, and for the masked file's content.
+func CoverKept(s *Stage) (*Watch, error) {
+	h, v, edits, err := s.coveredVolume()
+	if err != nil {
+		return nil, err
+	}
+	before, err := treeOf(v.host)
+	if err != nil {
+		return nil, err
+	}
+	return &Watch{
+		From: h.path(), Edits: edits,
+		Target: attack.Target{Path: v.path},
+		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+			if err := errors.Join(MustTry(r, "umount "), nestedTried(r, "umount ")); err != nil {
+				return Finding{}, err
+			}
+			if f := s.Returned(r); f.Breached {
+				return f, nil
+			}
+			return before.unchanged(v.host)
+		},
+	}, nil
+}
+
+// NoFreshProcfs gives the attacker an empty directory, the target's Path, and looks for a procfs
+// on it in the mount namespaces of its processes.
+func NoFreshProcfs(s *Stage) (*Watch, error) {
+	h, err := s.hostMounts()
+	if err != nil {
+		return nil, err
+	}
+	path := "/" + s.Name
+	if err := publicDir(filepath.Join(s.Rootfs, path)); err != nil {
+		return nil, err
+	}
+	fresh, looked := 0, 0
+	return &Watch{
+		From:   h.path(),
+		Target: attack.Target{Path: path},
+		Hold: func(_ context.Context, _ string, a *Subject) error {
+			pids, err := startedBy(a.PID)
+			if err != nil {
+				return err
+			}
+			for _, pid := range append(pids, a.PID) {
+				mounts, err := mountList(fmt.Sprintf("/proc/%d", pid))
+				if err != nil {
+					return err
+				}
+				looked++
+				for _, m := range mounts {
+					f := strings.Fields(m)
+					if strings.Contains(m, " - proc ") && len(f) > 4 && strings.HasSuffix(f[4], path) {
+						fresh++
+					}
+				}
+			}
+			return nil
+		},
+		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+			if err := nestedTried(r, "mount proc"); err != nil {
+				return Finding{}, err
+			}
+			return Finding{Breached: fresh > 0, Evidence: fmt.Sprintf("%d fresh procfs in the mounts of %d processes", fresh, looked)}, nil
+		},
+	}, nil
+}

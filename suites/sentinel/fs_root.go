@@ -1,0 +1,213 @@
+package sentinel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+)
+
+// after lets a look count only where the attacker came to some calls.
+func after(look func(context.Context, *Subject, attack.Record) (Finding, error), calls ...string) func(context.Context, *Subject, attack.Record) (Finding, error) {
+	return func(ctx context.Context, s *Subject, r attack.Record) (Finding, error) {
+		if err := MustTry(r, calls...); err != nil {
+			return Finding{}, err
+		}
+		return look(ctx, s, r)
+	}
+}
+
+// CanaryBeyondChroot is CanaryFile for an attacker that calls chroot(2).
+func CanaryBeyondChroot(s *Stage) (*Watch, error) {
+	w, err := CanaryFile(s)
+	if err != nil {
+		return nil, err
+	}
+	w.Look = after(w.Look, "chroot /usr", "open "+w.Target.Path)
+	return w, nil
+}
+
+// CanaryBehindProcess is CanaryFile with a host process, whose root and working directory are
+// the host's. The target's PID is its pid.
+func CanaryBehindProcess(s *Stage) (*Watch, error) {
+	w, err := CanaryFile(s)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.Process()
+	if err != nil {
+		return nil, err
+	}
+	w.Target.PID = p.PID()
+	w.Look = after(w.Look, "readlink /proc/", fmt.Sprintf("open /proc/%d/root/", p.PID()))
+	return w, nil
+}
+
+// outsideDir is a directory of the host with a canary, outside every root directory.
+func (s *Stage) outsideDir() (string, error) {
+	dir := filepath.Join(s.Dir, "outside")
+	if err := publicDir(dir); err != nil {
+		return "", err
+	}
+	return dir, publicFile(filepath.Join(dir, "canary"), s.Nonce)
+}
+
+// leak opens a directory as a careless launcher does: the descriptor survives an exec.
+func (s *Stage) leak(dir string) (int, error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open bait: %w", err)
+	}
+	s.Undo.Push("close bait", func() error { return unix.Close(fd) })
+	return fd, nil
+}
+
+// NoDirectoryInherited leaves a directory of the host open in the launcher, and lists the
+// descriptors with which the attacker starts. The target's FD is the descriptor and Name the
+// canary in the directory.
+func NoDirectoryInherited(s *Stage) (*Watch, error) {
+	dir, err := s.outsideDir()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := s.leak(dir)
+	if err != nil {
+		return nil, err
+	}
+	bait, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("look at bait: %w", err)
+	}
+	var held []string
+	return &Watch{
+		Target: attack.Target{FD: fd, Name: "canary"},
+		Ready: func(_ context.Context, a *Subject) error {
+			files := fmt.Sprintf("/proc/%d/fd", a.PID)
+			entries, err := os.ReadDir(files)
+			if err != nil {
+				return fmt.Errorf("list the attacker's descriptors: %w", err)
+			}
+			for _, e := range entries {
+				if info, err := os.Stat(filepath.Join(files, e.Name())); err == nil && (info.IsDir() || os.SameFile(info, bait)) {
+					held = append(held, e.Name())
+				}
+			}
+			return nil
+		},
+		Look: after(func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+			if len(held) > 0 {
+				return Finding{Breached: true, Evidence: "it started with directories open: descriptors " + strings.Join(held, ", ")}, nil
+			}
+			return s.Returned(r), nil
+		}, fmt.Sprintf("openat %d", fd)),
+	}, nil
+}
+
+// StartsInside asks for a working directory behind a descriptor of the launcher, which is a
+// directory outside the root. The target's Name is the canary in it and Path the canary's host
+// path.
+func StartsInside(s *Stage) (*Watch, error) {
+	dir, err := s.outsideDir()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := s.leak(dir)
+	if err != nil {
+		return nil, err
+	}
+	bait, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("look at bait: %w", err)
+	}
+	out := false
+	return &Watch{
+		Edits: spec.Edits{spec.Change("a working directory behind a descriptor", func(sp *specs.Spec) {
+			sp.Process.Cwd = fmt.Sprintf("/proc/self/fd/%d", fd)
+		})},
+		Target: attack.Target{Name: "canary", Path: filepath.Join(dir, "canary")},
+		Ready: func(_ context.Context, a *Subject) error {
+			cwd, err := os.Stat(fmt.Sprintf("/proc/%d/cwd", a.PID))
+			if err != nil {
+				return fmt.Errorf("look at the attacker's working directory: %w", err)
+			}
+			out = os.SameFile(cwd, bait)
+			return nil
+		},
+		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+			if out {
+				return Finding{Breached: true, Evidence: "its working directory is the host's directory"}, nil
+			}
+			return s.Returned(r), nil
+		},
+		Refused: func(err error) (Finding, error) {
+			for _, errno := range []unix.Errno{unix.ELOOP, unix.ENOENT, unix.EXDEV} {
+				if errors.Is(err, errno) && strings.Contains(err.Error(), "working directory") {
+					return Finding{Evidence: "refused: " + err.Error()}, nil
+				}
+			}
+			return Finding{}, err
+		},
+	}, nil
+}
+
+// SocketDirectory is the name of the directory beside the root directory in which the host has
+// its control socket.
+const SocketDirectory = "run"
+
+// SocketUnreached is a control socket of the host that counts who connects. The target's Path is
+// its host path and Name its name.
+func SocketUnreached(s *Stage) (*Watch, error) {
+	dir := filepath.Join(s.Dir, SocketDirectory)
+	if err := publicDir(dir); err != nil {
+		return nil, err
+	}
+	name := s.Name + ".sock"
+	at, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open bait: %w", err)
+	}
+	defer unix.Close(at) //nolint:errcheck // nothing was written
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("make socket: %w", err)
+	}
+	s.Undo.Push("close socket", func() error { return unix.Close(fd) })
+	// Through the descriptor, since a socket's path is short (unix(7)).
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d/%s", at, name)}); err != nil {
+		return nil, fmt.Errorf("bind socket: %w", err)
+	}
+	if err := chmod(filepath.Join(dir, name), 0o777); err != nil {
+		return nil, err
+	}
+	if err := unix.Listen(fd, 64); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return &Watch{
+		Target: attack.Target{Path: filepath.Join(dir, name), Name: name},
+		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
+			n := 0
+			for {
+				// A connection waits here even after the other side is gone.
+				c, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
+				if errors.Is(err, unix.EAGAIN) {
+					return Finding{Breached: n > 0, Evidence: fmt.Sprintf("the control socket counted %d connections", n)}, nil
+				}
+				if err != nil {
+					return Finding{}, fmt.Errorf("count connections: %w", err)
+				}
+				n++
+				if err := unix.Close(c); err != nil {
+					return Finding{}, fmt.Errorf("count connections: %w", err)
+				}
+			}
+		}, "connect ", "look through /run"),
+	}, nil
+}
