@@ -1,1 +1,169 @@
 package sentinel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+)
+
+// Bandwidth of the baits. The kernel enforces it at ticks and pays back later what was too much,
+// so that a window may see a tick too much on each CPU; a tick is at most 10 ms.
+const (
+	cpuPeriod   = 25 * time.Millisecond
+	cpuQuota    = 2500 * time.Microsecond
+	cpuTick     = 10 * time.Millisecond
+	cpuSpinners = 2
+	cpuWindow   = 150 * time.Millisecond
+)
+
+// spent is the CPU time that a group used between two holds.
+type spent struct {
+	group  *cgroup.Group
+	at     time.Time
+	before cgroup.CPUStat
+	window time.Duration
+	cpu    cgroup.CPUStat
+}
+
+func (u *spent) begin() error {
+	stat, err := u.group.Stat()
+	u.at, u.before = time.Now(), stat.CPU
+	return err
+}
+
+func (u *spent) end() error {
+	stat, err := u.group.Stat()
+	u.window, u.cpu = time.Since(u.at), stat.CPU
+	u.cpu.UsageUsec -= u.before.UsageUsec
+	u.cpu.NrThrottled -= u.before.NrThrottled
+	u.cpu.NrBursts -= u.before.NrBursts
+	u.cpu.BurstUsec -= u.before.BurstUsec
+	return err
+}
+
+// hold measures the attacker's group, or another one if there is one already.
+func (u *spent) hold(_ context.Context, name string, a *Subject) error {
+	switch name {
+	case "begin":
+		if u.group == nil {
+			u.group = a.Group
+		}
+		return u.begin()
+	case "spun":
+		return u.end()
+	}
+	return nil
+}
+
+func (u *spent) usage() time.Duration { return time.Duration(u.cpu.UsageUsec) * time.Microsecond }
+
+// WithoutParentQuota is an edit of QuotaKept's: the group above the container's has no quota.
+const WithoutParentQuota = "no CPU quota for the parent"
+
+// QuotaKept measures the CPU time of a container with a quota of its own, and of one without that
+// lies below a group with one.
+func QuotaKept(s *Stage) (*Watch, error) {
+	var own, parent spent
+	quota := func(q int64) spec.Edits {
+		return s.limited(func(sp *specs.Spec) {
+			period := uint64(cpuPeriod.Microseconds())
+			sp.Linux.Resources.CPU = &specs.LinuxCPU{Period: &period}
+			if q > 0 {
+				sp.Linux.Resources.CPU.Quota = &q
+			}
+		})
+	}
+	target := attack.Target{Count: cpuSpinners, For: cpuWindow}
+	w := &Watch{Edits: quota(cpuQuota.Microseconds()), Target: target, Hold: own.hold}
+	w.Look = func(ctx context.Context, _ *Subject, r attack.Record) (Finding, error) {
+		f, err := own.judge("its own quota")
+		if f.Breached || err != nil {
+			return f, err
+		}
+		var limits cgroup.Limits
+		if s.Rung.Covers(spec.Limits) && !s.Has(WithoutParentQuota) {
+			limits.CPUMax = cgroup.CPUMax{Quota: cpuQuota, Period: cpuPeriod}
+		}
+		if parent.group, err = s.parent("parent", limits); err != nil {
+			return f, err
+		}
+		below := &Watch{Edits: quota(0), Target: target, Hold: parent.hold, Parent: parent.group}
+		below.Look = func(context.Context, *Subject, attack.Record) (Finding, error) {
+			return parent.judge("its parent's quota")
+		}
+		g, err := s.Launch(ctx, s.Name+"-below", below)
+		return Finding{Breached: g.Breached, Evidence: f.Evidence + "; " + g.Evidence}, errors.Join(err, MustTry(r, "spin"))
+	}
+	return w, nil
+}
+
+func (u *spent) judge(what string) (Finding, error) {
+	allowed := time.Duration(u.window/cpuPeriod+1)*cpuQuota*11/10 + cpuSpinners*cpuTick
+	f := Finding{
+		Breached: u.usage() > allowed,
+		Evidence: fmt.Sprintf("with %s it used %v of CPU time in %v (%v allowed) and was throttled %d times", what, u.usage(), u.window.Round(time.Millisecond), allowed, u.cpu.NrThrottled),
+	}
+	if !f.Breached && u.cpu.NrThrottled == 0 {
+		return f, errors.New("the attacker did not get to " + what + ": it was never throttled")
+	}
+	return f, nil
+}
+
+const (
+	burstPeriod = 50 * time.Millisecond
+	burstQuota  = 10 * time.Millisecond
+	burstBait   = 2 * time.Millisecond
+	burstIdle   = 120 * time.Millisecond
+	burstWindow = 110 * time.Millisecond
+)
+
+// WithBurst gives the container a burst allowance.
+func WithBurst(d time.Duration) spec.Edit {
+	return spec.Change(fmt.Sprintf("a burst of %v", d), func(sp *specs.Spec) {
+		if sp.Linux.Resources != nil && sp.Linux.Resources.CPU != nil {
+			n := uint64(d.Microseconds())
+			sp.Linux.Resources.CPU.Burst = &n
+		}
+	})
+}
+
+// BurstQuota is the quota of BurstKept's bait, and the most that a burst can be.
+const BurstQuota = burstQuota
+
+// BurstKept reads how much CPU time beyond its quota the attacker got in the periods in which it
+// got some, after it had idled.
+func BurstKept(s *Stage) (*Watch, error) {
+	var u spent
+	w := &Watch{Target: attack.Target{Count: cpuSpinners, For: burstWindow, Bytes: int64(burstIdle)}, Hold: u.hold}
+	w.Edits = append(s.limited(func(sp *specs.Spec) {
+		quota, period := burstQuota.Microseconds(), uint64(burstPeriod.Microseconds())
+		sp.Linux.Resources.CPU = &specs.LinuxCPU{Quota: &quota, Period: &period}
+	}), WithBurst(burstBait))
+	w.Look = func(_ context.Context, a *Subject, r attack.Record) (Finding, error) {
+		stat, err := a.Group.Stat()
+		if err != nil {
+			return Finding{}, err
+		}
+		if err := lacking(stat.Lacks, "cpu.stat nr_bursts"); err != nil {
+			return Finding{}, err
+		}
+		burst := time.Duration(u.cpu.BurstUsec) * time.Microsecond
+		most := time.Duration(burstWindow/burstPeriod+2)*(burstQuota+burstBait) + cpuSpinners*cpuTick
+		f := Finding{
+			Breached: burst > time.Duration(u.cpu.NrBursts)*burstBait || u.usage() > most,
+			Evidence: fmt.Sprintf("with a burst of %v in each period it got %v in %d periods, of %v of CPU time in all", burstBait, burst, u.cpu.NrBursts, u.usage()),
+		}
+		if !f.Breached && u.cpu.NrBursts == 0 {
+			return f, errors.New("the attacker did not get to its burst: nr_bursts is 0")
+		}
+		return f, MustTry(r, "spin")
+	}
+	return w, nil
+}

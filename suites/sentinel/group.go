@@ -150,6 +150,18 @@ func (s *Stage) group(parent *cgroup.Group, name string, l cgroup.Limits) (*cgro
 	return g, nil
 }
 
+// parent makes a group below the fence that containers can be put below: it has all that the fence
+// has.
+func (s *Stage) parent(name string, l cgroup.Limits) (*cgroup.Group, error) {
+	l.Devices = []cgroup.DeviceRule{{Allow: true}}
+	for _, c := range []string{"cpuset", "io", "hugetlb"} {
+		if s.Fence.Path(c) != "" {
+			l.Controllers = append(l.Controllers, c)
+		}
+	}
+	return s.group(s.Fence, name, l)
+}
+
 // neighbour is a part of an attack that runs on the host beside the container.
 type neighbour struct {
 	cmd *exec.Cmd

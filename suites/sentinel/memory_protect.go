@@ -26,7 +26,7 @@ const (
 // Protected puts the container and a neighbour below one limit. The neighbour's memory is page
 // cache, which the kernel takes back where memory.min does not forbid it.
 func Protected(s *Stage) (*Watch, error) {
-	parent, err := s.group(s.Fence, "shared", cgroup.Limits{MemoryMax: sharedLimit, MemoryMin: protectedBytes})
+	parent, err := s.parent("shared", cgroup.Limits{MemoryMax: sharedLimit, MemoryMin: protectedBytes})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,217 @@
+package sentinel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/kernel"
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+)
+
+// Weights on one CPU: the attacker's share is one in nine, and one in three where it has the
+// weight of its neighbours.
+const (
+	weightBait      = 25
+	weightNeighbour = 100
+	weightWindow    = 200 * time.Millisecond
+	weightMost      = 0.22 // halfway
+	weightMinimum   = 20 * time.Millisecond
+)
+
+// WithWeight sets cpu.weight, and cpu.shares by the kernel's own scale where it is v1's.
+func WithWeight(n int) spec.Edit {
+	return spec.Change(fmt.Sprintf("a CPU weight of %d", n), func(sp *specs.Spec) {
+		if sp.Linux.Resources != nil && sp.Linux.Resources.CPU != nil {
+			sp.Linux.Resources.CPU.Shares = nil
+			unified(sp, map[string]string{"cpu.weight": strconv.Itoa(n)})
+		}
+	})
+}
+
+// WeightNeighbour is the weight of the neighbours.
+const WeightNeighbour = weightNeighbour
+
+// ShareKept measures the CPU time that the attacker gets of a CPU that two neighbours want as well.
+func ShareKept(s *Stage) (*Watch, error) {
+	cpus, err := ourCPUs()
+	if err != nil {
+		return nil, err
+	}
+	cpu := strconv.Itoa(cpus[0])
+	w := &Watch{Target: attack.Target{Count: 1, For: weightWindow, Extra: cpu}, Edits: s.limited(func(*specs.Spec) {})}
+	if w.Edits != nil {
+		w.Edits = append(w.Edits, WithWeight(weightBait))
+	}
+	used := []*spent{{}}
+	var neighbours []*neighbour
+	for i := range 2 {
+		g, err := s.group(s.Fence, fmt.Sprintf("neighbour-%d", i), cgroup.Limits{CPUWeight: weightNeighbour})
+		if err != nil {
+			return nil, err
+		}
+		// Longer than the attacker, so that its share is theirs at no time.
+		n, err := s.neighbour(attack.SpinBeside, attack.Target{Extra: cpu, For: weightWindow + time.Second}, g)
+		if err != nil {
+			return nil, err
+		}
+		neighbours, used = append(neighbours, n), append(used, &spent{group: g})
+	}
+	w.Hold = func(_ context.Context, name string, a *Subject) error {
+		used[0].group = a.Group
+		if name == "begin" {
+			for _, n := range neighbours {
+				if err := n.begin(); err != nil {
+					return err
+				}
+				if said, err := n.hears(); err != nil || said != "ok" {
+					return errors.Join(err, fmt.Errorf("a neighbour does not spin: %s", said))
+				}
+			}
+		}
+		for _, u := range used {
+			if err := u.hold(nil, name, a); err != nil { //nolint:staticcheck // it waits for nothing
+				return err
+			}
+		}
+		return nil
+	}
+	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+		total := used[0].usage() + used[1].usage() + used[2].usage()
+		if total < weightMinimum {
+			return Finding{}, fmt.Errorf("the three got %v of CPU time together: too little to compare", total)
+		}
+		share := float64(used[0].usage()) / float64(total)
+		return Finding{
+			Breached: share > weightMost,
+			Evidence: fmt.Sprintf("it got %.0f %% of %v of CPU time that three wanted; its weight allows %.0f %%, equal weights 33 %%", 100*share, total, 100.0*weightBait/(weightBait+2*weightNeighbour)),
+		}, MustTry(r, "spin")
+	}
+	return w, nil
+}
+
+// ourCPUs are those on which this process may run.
+func ourCPUs() ([]int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil, fmt.Errorf("list CPUs: %w", err)
+	}
+	var cpus []int
+	for cpu := range len(set) * strconv.IntSize {
+		if set.IsSet(cpu) {
+			cpus = append(cpus, cpu)
+		}
+	}
+	return cpus, nil
+}
+
+// CPUsKept reads where the attacker's threads last ran, while they wait.
+func CPUsKept(s *Stage) (*Watch, error) {
+	cpus, err := ourCPUs()
+	if err != nil {
+		return nil, err
+	}
+	if len(cpus) < 2 {
+		return nil, kernel.Unsupported("only CPU %d may be used", cpus[0])
+	}
+	own, words := cpus[0], []string(nil)
+	for _, c := range cpus {
+		words = append(words, strconv.Itoa(c))
+	}
+	w := &Watch{Target: attack.Target{Extra: strings.Join(words, " ")}}
+	w.Edits = s.limited(func(sp *specs.Spec) { sp.Linux.Resources.CPU.Cpus = strconv.Itoa(own) })
+	others := map[int]bool{}
+	holds := 0
+	w.Hold = func(_ context.Context, _ string, a *Subject) error {
+		holds++
+		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", a.PID))
+		if err != nil {
+			return err
+		}
+		for _, t := range tasks {
+			cpu, err := lastCPU(fmt.Sprintf("/proc/%d/task/%s/stat", a.PID, t.Name()))
+			if err != nil {
+				return err
+			}
+			if cpu != own {
+				others[cpu] = true
+			}
+		}
+		return nil
+	}
+	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+		if holds != len(cpus) {
+			return Finding{}, fmt.Errorf("the attacker did not get to %d CPUs", len(cpus))
+		}
+		return Finding{
+			Breached: len(others) > 0,
+			Evidence: fmt.Sprintf("with CPU %d alone it ran on %d others of %d", own, len(others), len(cpus)-1),
+		}, MustTry(r, "sched_setaffinity")
+	}
+	return w, nil
+}
+
+// lastCPU is the 39th field of a stat file: proc(5). The second may hold spaces.
+func lastCPU(path string) (int, error) {
+	b, err := os.ReadFile(path) //nolint:gosec // procfs
+	if err != nil {
+		return 0, err
+	}
+	_, after, ok := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
+	fields := strings.Fields(after)
+	if !ok || len(fields) < 37 {
+		return 0, fmt.Errorf("parse %s: too short", path)
+	}
+	return strconv.Atoi(fields[36])
+}
+
+// PriorityKept reads the attacker's place in the queues.
+func PriorityKept(*Stage) (*Watch, error) {
+	w := &Watch{}
+	var raised []string
+	w.Hold = func(_ context.Context, _ string, a *Subject) error {
+		attr, err := unix.SchedGetAttr(a.PID, 0)
+		if err != nil {
+			return fmt.Errorf("read the attacker's scheduling policy: %w", err)
+		}
+		const ioprioProcess, ioprioShift, ioprioRealtime = 1, 13, 1
+		ioprio, _, errno := unix.Syscall(unix.SYS_IOPRIO_GET, ioprioProcess, uintptr(a.PID), 0)
+		if errno != 0 {
+			return fmt.Errorf("read the attacker's I/O priority: %w", errno)
+		}
+		switch attr.Policy {
+		case unix.SCHED_FIFO, unix.SCHED_RR, unix.SCHED_DEADLINE:
+			raised = append(raised, fmt.Sprintf("policy %d", attr.Policy))
+		default:
+			// getpriority(2), as the system call gives it: 20 minus nice.
+			n, err := unix.Getpriority(unix.PRIO_PROCESS, a.PID)
+			if err != nil {
+				return fmt.Errorf("read the attacker's nice value: %w", err)
+			}
+			if n > 20 {
+				raised = append(raised, fmt.Sprintf("nice %d", 20-n))
+			}
+		}
+		if ioprio>>ioprioShift == ioprioRealtime {
+			raised = append(raised, "real-time I/O")
+		}
+		return nil
+	}
+	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+		if len(raised) > 0 {
+			return Finding{Breached: true, Evidence: "the attacker has " + strings.Join(raised, ", ")}, nil
+		}
+		return Finding{Evidence: "policy, nice value and I/O priority are as they were"},
+			MustTry(r, "setpriority", "ioprio_set", "sched_setscheduler", "sched_setattr")
+	}
+	return w, nil
+}
