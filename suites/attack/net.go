@@ -17,6 +17,9 @@ var netAttacks = []Attack{
 	PacketSniff,
 	HostConfig,
 	PrivilegedPort,
+	EgressPolicy,
+	RawSocket,
+	OpenFamilies,
 }
 
 // HostLoopback connects to Target.Port on the loopback addresses.
