@@ -36,7 +36,7 @@ func newExec() *cobra.Command {
 			if err != nil {
 				return done(err)
 			}
-			launcher, err := core.NewLauncher()
+			launcher, err := core.NewLauncher(core.LauncherOptions{OneShot: true})
 			if err != nil {
 				return done(err)
 			}

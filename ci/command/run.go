@@ -76,7 +76,7 @@ func (f *containerFlags) run(c *cobra.Command, args []string, id string, watch, 
 		o.Stdin, _ = c.InOrStdin().(*os.File)
 	}
 	o.Stdout, o.Stderr = outFile(c.OutOrStdout()), outFile(c.ErrOrStderr())
-	launcher, err := core.NewLauncher()
+	launcher, err := core.NewLauncher(core.LauncherOptions{OneShot: true})
 	if err != nil {
 		return done(err)
 	}
@@ -212,7 +212,7 @@ func newExplain() *cobra.Command {
 }
 
 func explain(w io.Writer, s *specs.Spec) error {
-	launcher, err := core.NewLauncher()
+	launcher, err := core.NewLauncher(core.LauncherOptions{OneShot: true})
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func newFixture(t testing.TB) *fixture {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: makes namespaces and cgroups")
 	}
-	l, err := core.NewLauncher()
+	l, err := core.NewLauncher(core.LauncherOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,30 +21,39 @@ type Launcher struct {
 	closed bool
 }
 
+// LauncherOptions change a launcher. The zero value is for one that makes many containers.
+type LauncherOptions struct {
+	// OneShot launchers make one container and end. They do not ask whether a time namespace
+	// takes effect at execve, which costs more than what its answer saves them: a child that
+	// shares the launcher's memory.
+	OneShot bool
+}
+
 // NewLauncher looks at the host. It changes nothing.
-func NewLauncher() (*Launcher, error) {
+func NewLauncher(o LauncherOptions) (*Launcher, error) {
 	last, err := kernel.LastCapability()
 	if err != nil {
 		return nil, err
 	}
-	l := &Launcher{host: Host{
-		LastCapability: last,
-		Rootless:       os.Geteuid() != 0,
-	}}
-	for _, f := range []struct {
-		feature *kernel.Feature
-		has     *bool
-	}{
-		{kernel.MountSetattr, &l.host.MountSetattr},
-		{kernel.TimeAtExecUnshare, &l.host.TimeAtExec},
-	} {
-		err := f.feature.Check()
-		if err != nil && !errors.Is(err, kernel.ErrNotSupported) {
+	l := &Launcher{host: Host{LastCapability: last, Rootless: os.Geteuid() != 0}}
+	if l.host.MountSetattr, err = has(kernel.MountSetattr); err != nil {
+		return nil, err
+	}
+	if !o.OneShot {
+		if l.host.TimeAtExec, err = has(kernel.TimeAtExecUnshare); err != nil {
 			return nil, err
 		}
-		*f.has = err == nil
 	}
 	return l, nil
+}
+
+// has asks a gate. That it could not tell is an error.
+func has(f *kernel.Feature) (bool, error) {
+	err := f.Check()
+	if errors.Is(err, kernel.ErrNotSupported) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Host returns what plans are made for. The caller fills in what depends on the container.

@@ -73,7 +73,7 @@ func NewRun(dir string) (_ *Run, err error) {
 	if err := r.fence(); err != nil {
 		return nil, err
 	}
-	launcher, err := core.NewLauncher()
+	launcher, err := core.NewLauncher(core.LauncherOptions{})
 	if err != nil {
 		return nil, err
 	}
