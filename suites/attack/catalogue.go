@@ -15,6 +15,7 @@ func Find(name string) (Attack, bool) {
 		deviceAttacks,
 		kernelAttacks,
 		syscallAttacks,
+		filterAttacks,
 		cpuAttacks,
 		memoryAttacks,
 		pidsAttacks,

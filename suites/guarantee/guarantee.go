@@ -106,6 +106,7 @@ func All() []*Guarantee {
 		deviceRows,
 		kernelRows,
 		syscallRows,
+		filterRows,
 		cpuRows,
 		memoryRows,
 		pidsRows,

@@ -35,7 +35,6 @@ var syscallRows = []Guarantee{{
 	Rung:    spec.Hardened,
 	Attack:  attack.UnknownCall,
 	Witness: sentinel.UnknownAnswered,
-	Refusal: Refusals{unix.ENOSYS: Seccomp},
 	// The newest call that has a name: what lies below it is known, and gets the default.
 	Controls: spec.Edits{spec.Allowing("rseq_slice_yield")},
 }, {
