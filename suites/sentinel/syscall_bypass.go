@@ -36,7 +36,7 @@ func UmaskKept(*Stage) (*Watch, error) {
 				finding = Finding{Evidence: fmt.Sprintf("process %d was ended by %s at the call", child, unix.SignalName(signal))}
 				return nil
 			}
-			umask, err := statusOf(fmt.Sprintf("/proc/%d", child), "Umask:")
+			umask, err := procStatus(fmt.Sprintf("/proc/%d", child), "Umask:")
 			if err != nil {
 				return err
 			}

@@ -91,8 +91,8 @@ func endedBy(pid int) (unix.Signal, error) {
 	return unix.Signal(code & signalMask), nil
 }
 
-// statusOf reads a field of /proc/PID/status, or of a thread's.
-func statusOf(dir, field string) (string, error) {
+// procStatus reads a field of /proc/PID/status, or of a thread's.
+func procStatus(dir, field string) (string, error) {
 	status, err := os.ReadFile(filepath.Join(dir, "status")) //nolint:gosec // procfs
 	if err != nil {
 		return "", fmt.Errorf("read state of the attacker: %w", err)
@@ -120,7 +120,7 @@ func AllFiltered(*Stage) (*Watch, error) {
 					return fmt.Errorf("process %d of the attacker has only %d threads", pid, len(tasks))
 				}
 				for _, task := range tasks {
-					mode, err := statusOf(task, "Seccomp:")
+					mode, err := procStatus(task, "Seccomp:")
 					if err != nil {
 						return err
 					}
@@ -160,7 +160,7 @@ func personalityOf(pid int) (uint64, error) {
 // for the effect of the denied call on it and on its child.
 func FilterKept(*Stage) (*Watch, error) {
 	filters := func(pid int) (int, error) {
-		n, err := statusOf(fmt.Sprintf("/proc/%d", pid), "Seccomp_filters:")
+		n, err := procStatus(fmt.Sprintf("/proc/%d", pid), "Seccomp_filters:")
 		if err != nil {
 			return 0, err
 		}
