@@ -80,6 +80,10 @@ func (s *session) converse(ctx context.Context) (*attack.Record, error) {
 			return nil, s.silence(ctx, err)
 		}
 		switch {
+		case m.Final != nil && s.subject == nil:
+			return nil, errors.New("the attacker ended before it was found")
+		case m.Final != nil && len(m.Final.Tries) == 0:
+			return nil, errors.New("the attacker tried nothing")
 		case m.Final != nil:
 			// It has nothing more to say; what it leaves behind is seen once it has ended.
 			if _, err := s.container.Wait(ctx); err != nil {
