@@ -39,8 +39,8 @@ func (a *Subject) others() ([]int, error) {
 	return others, nil
 }
 
-// status reads /proc/PID/status.
-func status(pid int) (string, error) {
+// statusOf reads /proc/PID/status.
+func statusOf(pid int) (string, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return "", fmt.Errorf("look at a process of the container: %w", err)

@@ -122,7 +122,7 @@ func PIDUnchosen(*Stage) (*Watch, error) {
 				return err
 			}
 			for _, pid := range pids {
-				text, err := status(pid)
+				text, err := statusOf(pid)
 				if err != nil {
 					return err
 				}
