@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -42,11 +41,6 @@ type Options struct {
 	GroupName string
 	// Stdin, Stdout and Stderr are the container's; nil is /dev/null. They stay the caller's.
 	Stdin, Stdout, Stderr *os.File
-}
-
-// Groups makes cgroups below a place: *cgroup.Group and *cgroup.Tree do.
-type Groups interface {
-	Create(name string, l cgroup.Limits) (*cgroup.Group, error)
 }
 
 // Container is a container from Create to Delete. Its methods may be called concurrently.
@@ -128,101 +122,6 @@ func (c *Container) adopt(child *child, master int) error {
 	}
 	c.child, c.reaper, c.state = child, r, specs.StateCreated
 	return nil
-}
-
-// makeGroup makes the container's cgroup with the limits of its spec.
-func (c *Container) makeGroup(host *Host) (cgroup.Join, error) {
-	nowhere := cgroup.Join{Into: -1}
-	if c.options.Spec == nil || c.options.Spec.Linux == nil {
-		return nowhere, nil // Validate says so
-	}
-	limits, err := cgroup.LimitsFromSpec(c.options.Spec.Linux.Resources)
-	if err != nil {
-		return nowhere, fmt.Errorf("linux.resources: %w", err)
-	}
-	limits.Devices = withDefaultDevices(limits.Devices, c.options.Spec)
-	if c.options.Parent == nil {
-		if !limits.IsZero() {
-			return nowhere, errors.New("linux.resources need a cgroup: none was given to create one in")
-		}
-		return nowhere, nil
-	}
-	name := c.options.GroupName
-	if name == "" {
-		name = cgroup.Prefix + strings.TrimPrefix(c.id, cgroup.Prefix)
-	}
-	c.group, err = c.options.Parent.Create(name, limits)
-	if err != nil {
-		return nowhere, err
-	}
-	c.undo.Push("remove the cgroup", c.removeGroup)
-	join, err := c.group.Join()
-	if err != nil {
-		return nowhere, err
-	}
-	for _, h := range c.group.Hierarchies() {
-		if !h.V2 {
-			host.Tasks = append(host.Tasks, h.Name) // in the order of join.Tasks
-		}
-	}
-	host.Cgroups = cgroupMounts(c.group)
-	return join, nil
-}
-
-// cgroupMounts says how a mount of type cgroup shows the group's hierarchies.
-func cgroupMounts(g *cgroup.Group) []CgroupMount {
-	var mounts []CgroupMount
-	for _, h := range g.Hierarchies() {
-		m := CgroupMount{Type: "cgroup", Name: h.Name, Data: h.Name, Path: h.Path}
-		if h.V2 {
-			m.Type, m.Data = "cgroup2", ""
-		}
-		mounts = append(mounts, m)
-	}
-	if len(mounts) == 1 && mounts[0].Type == "cgroup2" {
-		mounts[0].Name = ""
-	}
-	return mounts
-}
-
-// standard gives the standard descriptors. A missing one is /dev/null.
-func standard(undo *cleanup.Stack, in, out, errs *os.File) (map[Handle]int, error) {
-	handles := map[Handle]int{}
-	var null *os.File
-	for h, f := range map[Handle]*os.File{Stdin: in, Stdout: out, Stderr: errs} {
-		if f == nil && null == nil {
-			var err error
-			if null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
-				return nil, fmt.Errorf("open %s: %w", h, err)
-			}
-			undo.Push("close "+os.DevNull, null.Close)
-		}
-		if f == nil {
-			f = null
-		}
-		// Fd would make the file blocking for its owner, which another one may still poll.
-		conn, err := f.SyscallConn()
-		if err != nil {
-			return nil, fmt.Errorf("use %s: %w", h, err)
-		}
-		if err := conn.Control(func(fd uintptr) { handles[h] = int(fd) }); err != nil {
-			return nil, fmt.Errorf("use %s: %w", h, err)
-		}
-	}
-	return handles, nil
-}
-
-// fetchTerminal takes the terminal's master out of the child.
-func fetchTerminal(c *child, master int) (*os.File, error) {
-	fd, err := unix.PidfdGetfd(c.pidfd, master, 0)
-	if err != nil {
-		return nil, fmt.Errorf("fetch the terminal: %w", err)
-	}
-	// Nonblocking, so that a read of the master parks a goroutine and Close ends it.
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, errors.Join(fmt.Errorf("fetch the terminal: %w", err), unix.Close(fd))
-	}
-	return os.NewFile(uintptr(fd), "terminal"), nil
 }
 
 // fileSources lists the bind sources that are no directories. One that cannot be looked at is
@@ -325,21 +224,6 @@ func (c *Container) Delete() error {
 		c.reaper.file.Close(), c.child.closeLine(), c.child.image.Close(), c.undo.Close(),
 		c.hooks(c.options.Spec, stoppedHooks, 0))
 	return errors.Join(errs...)
-}
-
-// removeGroup removes the cgroup. Init's end has ended every process of a pid namespace of its
-// own; without one the others outlive it, and are killed here.
-func (c *Container) removeGroup() error {
-	err := c.group.Close()
-	if !errors.Is(err, unix.EBUSY) {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
-	defer cancel()
-	if err := c.group.Kill(ctx); err != nil {
-		return err
-	}
-	return c.group.Close()
 }
 
 // maxID keeps an id together with a suffix below NAME_MAX.
