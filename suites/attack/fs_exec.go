@@ -40,6 +40,7 @@ var fsExecveat = Attack{Name: "fs/execveat", Run: func(a *Attempt) {
 // helper runs a program that waits as fsHelper does, notes the try, and while it runs holds at a
 // point of that name.
 func (a *Attempt) helper(call, hold string, cmd *exec.Cmd) {
+	cmd.Stderr = os.Stderr // os/exec would open /dev/null, which a bare root directory lacks
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		a.Try("make a pipe", err)

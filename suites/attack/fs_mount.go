@@ -78,16 +78,22 @@ func (a *Attempt) uncover() {
 }
 
 // FreshProcfs mounts a procfs on the empty directory Target.Path, in namespaces of its own that
-// give it the capability to.
+// give it the capability to, and where it is.
 var FreshProcfs = Attack{Name: "fs.fresh-procfs", Run: func(a *Attempt) {
 	a.nested(fsMountProc, unix.CLONE_NEWNS|unix.CLONE_NEWPID, "mounted")
+	a.mountProc()
+	a.Hold("mounted")
 }}
 
 var fsMountProc = Attack{Name: "fs.fresh-procfs/mount", Run: func(a *Attempt) {
-	dir := a.Inside(a.Target.Path)
-	a.Try("mount proc on "+dir, unix.Mount("proc", dir, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""))
+	a.mountProc()
 	a.answer()
 }}
+
+func (a *Attempt) mountProc() {
+	dir := a.Inside(a.Target.Path)
+	a.Try("mount proc on "+dir, unix.Mount("proc", dir, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""))
+}
 
 // answer tells the attacker that runs this attack in nested namespaces what it notes, and stays
 // until that attacker is done.
@@ -102,6 +108,7 @@ func (a *Attempt) answer() {
 // holds, if hold names a point.
 func (a *Attempt) nested(attack Attack, flags uintptr, hold string) {
 	cmd := a.Again(attack)
+	cmd.Stderr = os.Stderr // os/exec would open /dev/null, which a bare root directory lacks
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWUSER | flags,
 		// In place of a mapping: root may map itself only with CAP_SETFCAP (user_namespaces(7)).

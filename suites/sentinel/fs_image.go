@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/kernel"
@@ -106,8 +107,8 @@ func statInside(pid int, path string) (st unix.Stat_t, err error) {
 	return st, nil
 }
 
-// FixtureMasked masks a file and a directory of the root directory, in the target's Path. It
-// looks at them before and after, and for their content.
+// FixtureMasked masks, at a rung that masks anything, a file and a directory of the root
+// directory, in the target's Path. It looks at them before and after, and for their content.
 func FixtureMasked(s *Stage) (*Watch, error) {
 	path := "/" + s.Name
 	host := filepath.Join(s.Rootfs, path)
@@ -124,7 +125,11 @@ func FixtureMasked(s *Stage) (*Watch, error) {
 		return nil, err
 	}
 	return &Watch{
-		Edits:  spec.Edits{mask(path+"/file", path+"/dir")},
+		Edits: spec.Edits{spec.Change("masks where there are any", func(sp *specs.Spec) {
+			if len(sp.Linux.MaskedPaths) > 0 {
+				mask(path+"/file", path+"/dir").Apply(sp)
+			}
+		})},
 		Target: attack.Target{Path: path},
 		Look: after(func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
 			if f := s.Returned(r); f.Breached {

@@ -1,6 +1,7 @@
 package sentinel
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -73,6 +74,31 @@ func (h *hostMounts) do(f func() error) error {
 	done := make(chan error, 1)
 	h.jobs <- func() { done <- f() }
 	return <-done
+}
+
+// guard completes the watch over an attack that mounts: one that has come to the host's own
+// mounts after all does not get its go.
+func (h *hostMounts) guard(w *Watch) *Watch {
+	w.From = h.path()
+	ready := w.Ready
+	w.Ready = func(ctx context.Context, a *Subject) error {
+		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", a.PID))
+		if err != nil {
+			return fmt.Errorf("read namespace of the attacker: %w", err)
+		}
+		ours, err := os.Readlink("/proc/self/ns/mnt")
+		if err != nil {
+			return fmt.Errorf("read our namespace: %w", err)
+		}
+		if theirs == ours {
+			return errors.New("the attacker is in the host's own mount namespace: its attack would change that")
+		}
+		if ready == nil {
+			return nil
+		}
+		return ready(ctx, a)
+	}
+	return w
 }
 
 // path is the namespace's file, for Watch.From.

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
 )
@@ -38,6 +39,9 @@ func CanaryBeyondChroot(s *Stage) (*Watch, error) {
 // CanaryBehindProcess is CanaryFile with a host process, whose root and working directory are
 // the host's. The target's PID is its pid.
 func CanaryBehindProcess(s *Stage) (*Watch, error) {
+	if err := s.needsProcfs(); err != nil {
+		return nil, err
+	}
 	w, err := CanaryFile(s)
 	if err != nil {
 		return nil, err
@@ -49,6 +53,14 @@ func CanaryBehindProcess(s *Stage) (*Watch, error) {
 	w.Target.PID = p.PID()
 	w.Look = after(w.Look, "readlink /proc/", fmt.Sprintf("open /proc/%d/root/", p.PID()))
 	return w, nil
+}
+
+// needsProcfs says that an attack through procfs shows nothing at a rung that has none.
+func (s *Stage) needsProcfs() error {
+	if s.Rung == spec.Chroot {
+		return kernel.Unsupported("an attack through procfs: at rung %s there is none", s.Rung)
+	}
+	return nil
 }
 
 // outsideDir is a directory of the host with a canary, outside every root directory.

@@ -91,6 +91,9 @@ func SubmountUnchanged(s *Stage) (*Watch, error) {
 // MappedFileUnchanged is a file in a read-only volume: the target's Path. It looks at it before
 // and after.
 func MappedFileUnchanged(s *Stage) (*Watch, error) {
+	if err := s.needsProcfs(); err != nil {
+		return nil, err
+	}
 	v, err := s.sharedDirectory()
 	if err != nil {
 		return nil, err
