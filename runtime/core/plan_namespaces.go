@@ -9,6 +9,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/spec"
 )
 
 // namespaceType is what the kernel and the spec call one type of namespace.
@@ -107,10 +109,6 @@ func timeOffsets(offsets map[string]specs.LinuxTimeOffset) string {
 	return b.String()
 }
 
-// DenySetgroups is the annotation that, where it is "true", denies setgroups(2) in a new user
-// namespace: the container keeps the launcher's groups, and what they are denied stays denied.
-const DenySetgroups = "cellwall.deny-setgroups"
-
 // userMappings waits for the launcher to write the maps of a new user namespace. The child
 // becomes its root only later: what belongs to the launcher must first be opened.
 func (p *planner) userMappings() {
@@ -118,7 +116,7 @@ func (p *planner) userMappings() {
 		return
 	}
 	// user_namespaces(7): a launcher without CAP_SETGID cannot map groups otherwise.
-	p.plan.DenySetgroups = p.Host.Rootless || p.Spec.Annotations[DenySetgroups] == "true"
+	p.plan.DenySetgroups = p.Host.Rootless || p.Spec.Annotations[spec.DenySetgroups] == "true"
 	p.plan.UIDMappings, p.plan.GIDMappings = p.Spec.Linux.UIDMappings, p.Spec.Linux.GIDMappings
 	p.add(Step{
 		Text: "wait for the id mappings", Barrier: "user namespace",

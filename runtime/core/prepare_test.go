@@ -70,7 +70,7 @@ func groupsOf(t *testing.T, rung spec.Rung, omit []string, edits ...spec.Edit) (
 // setgroups is denied.
 func TestPrepare(t *testing.T) {
 	deny := spec.Change("setgroups denied", func(s *specs.Spec) {
-		s.Annotations = map[string]string{core.DenySetgroups: "true"}
+		s.Annotations = map[string]string{spec.DenySetgroups: "true"}
 	})
 	const group = "3145805"
 	for _, test := range []struct {

@@ -193,3 +193,8 @@ func WithRlimit(name string, n uint64) Edit {
 		s.Process.Rlimits = append(s.Process.Rlimits, specs.POSIXRlimit{Type: name, Soft: n, Hard: n})
 	})
 }
+
+// DenySetgroups is the annotation that, where it is "true", denies setgroups(2) in a new user
+// namespace (user_namespaces(7)): the container keeps the launcher's groups, and what they are
+// denied stays denied. Only the core knows it.
+const DenySetgroups = "cellwall.deny-setgroups"

@@ -15,7 +15,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"cellwall/runtime/core"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
 )
@@ -106,7 +105,7 @@ func LauncherGroupDenied(s *Stage) (*Watch, error) {
 	return &Watch{
 		Prepare: func() error { return s.takeGroup(s.UID) },
 		Edits: spec.Edits{spec.Change("setgroups denied", func(s *specs.Spec) {
-			s.Annotations = map[string]string{core.DenySetgroups: "true"}
+			s.Annotations = map[string]string{spec.DenySetgroups: "true"}
 		})},
 		Target: attack.Target{Path: "/" + filepath.Base(path)},
 		Ready: func(_ context.Context, a *Subject) error {
