@@ -84,6 +84,7 @@ func (p *planner) ids() {
 			number: unix.SYS_SETRESUID, args: calls(num(user.UID), num(user.UID), num(user.UID)),
 		},
 		Step{
+			ID: "umask", Barrier: "umask by the runtime",
 			Text:   fmt.Sprintf("set the umask to %04o", umask(user)),
 			number: unix.SYS_UMASK, args: calls(num(umask(user))),
 		},
