@@ -15,13 +15,16 @@ import (
 )
 
 // mountsUnchanged compares two lists of mounts.
-func mountsUnchanged(whose string, before, now []string) Finding {
+func mountsUnchanged(whose string, before, now []string) (Finding, error) {
+	if len(before) == 0 || len(now) == 0 {
+		return Finding{}, errors.New("the attacker did not get to be looked at while it held")
+	}
 	gone := slices.DeleteFunc(slices.Clone(before), func(m string) bool { return slices.Contains(now, m) })
 	made := slices.DeleteFunc(slices.Clone(now), func(m string) bool { return slices.Contains(before, m) })
 	if len(gone)+len(made) > 0 {
-		return Finding{Breached: true, Evidence: fmt.Sprintf("of %s %d were there before and not after, %d after and not before", whose, len(gone), len(made))}
+		return Finding{Breached: true, Evidence: fmt.Sprintf("of %s %d were there before and not after, %d after and not before", whose, len(gone), len(made))}, nil
 	}
-	return Finding{Evidence: fmt.Sprintf("%s are the same %d before and after", whose, len(before))}
+	return Finding{Evidence: fmt.Sprintf("%s are the same %d before and after", whose, len(before))}, nil
 }
 
 // HostMountsUnchanged is a volume on a shared mount of a stand-in for the host's mounts, with a
@@ -58,7 +61,7 @@ func HostMountsUnchanged(s *Stage) (*Watch, error) {
 		Ready:  func(context.Context, *Subject) (err error) { before, err = h.list(); return err },
 		Hold:   func(context.Context, string, *Subject) (err error) { now, err = h.list(); return err },
 		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
-			return mountsUnchanged("the host's mounts", before, now), nil
+			return mountsUnchanged("the host's mounts", before, now)
 		}, "mount ", "umount "),
 	}), nil
 }
@@ -96,7 +99,7 @@ func OwnMountsUnchanged(s *Stage) (*Watch, error) {
 		Ready:  func(_ context.Context, a *Subject) (err error) { before, err = list(a); return err },
 		Hold:   func(_ context.Context, _ string, a *Subject) (err error) { now, err = list(a); return err },
 		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
-			return mountsUnchanged("the attacker's mounts", before, now), nil
+			return mountsUnchanged("the attacker's mounts", before, now)
 		}, "mount ", "remount ", "umount ", "fsopen ", "open_tree "),
 	}), nil
 }

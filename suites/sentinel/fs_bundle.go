@@ -1,0 +1,128 @@
+package sentinel
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+)
+
+// OpenBundle names the edit of a bundle through which every user of the host can pass.
+const OpenBundle = "a bundle with mode 0755"
+
+// PlantedUnreached keeps the root directory in a bundle of mode 0700, and a user of the host tries
+// to run what the attacker has planted in it: the target's Path.
+func PlantedUnreached(s *Stage) (*Watch, error) {
+	h, err := s.hostMounts()
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.sharedDirectory()
+	if err != nil {
+		return nil, err
+	}
+	bundle := filepath.Join(s.Dir, "bundle")
+	mode := os.FileMode(0o700)
+	if s.Has(OpenBundle) {
+		mode = 0o755
+	}
+	if err := publicDir(bundle); err != nil {
+		return nil, err
+	}
+	if err := chmod(bundle, mode); err != nil {
+		return nil, err
+	}
+	root := filepath.Join(bundle, "rootfs")
+	if err := publicDir(root); err != nil {
+		return nil, err
+	}
+	err = h.do(func() error {
+		if err := unix.Mount(s.Rootfs, root, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("bind bait: %w", err)
+		}
+		// What is planted lies in memory, and nowhere on the host.
+		return tmpfs(root + v.path)
+	})
+	if err != nil {
+		return nil, err
+	}
+	planted := filepath.Join(root, v.path, attack.Program)
+	var finding *Finding
+	return &Watch{
+		From: h.path(),
+		Edits: spec.Edits{spec.Change("a root directory in a bundle", func(sp *specs.Spec) {
+			if sp.Root.Path != "/" {
+				sp.Root.Path = root
+			} else {
+				sp.Process.Args[0] = filepath.Join(root, filepath.Base(sp.Process.Args[0]))
+			}
+		})},
+		Target: attack.Target{Path: v.path + "/" + attack.Program},
+		Hold: func(ctx context.Context, _ string, _ *Subject) error {
+			return h.do(func() error {
+				info, err := os.Stat(planted)
+				if err != nil || info.Mode()&os.ModeSetuid == 0 {
+					return errors.Join(errors.New("the attacker planted no set-user-ID program"), err)
+				}
+				finding, err = s.walkIn(ctx, strings.TrimPrefix(planted, s.Dir))
+				return err
+			})
+		},
+		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
+			if finding == nil {
+				return Finding{}, errors.New("the attacker did not get to plant its program")
+			}
+			return *finding, nil
+		}, "chmod u+s "),
+	}, nil
+}
+
+// walkIn runs a program as an unprivileged user of the host, who begins his walk in the stage's
+// directory: what lies above is not the bundle's. It is called on a thread in the stand-in for
+// the host's mounts.
+func (s *Stage) walkIn(ctx context.Context, path string) (_ *Finding, err error) {
+	dir, err := os.Open(s.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("start the host's user: %w", err)
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	const inherited = "/proc/self/fd/3"
+	cmd := exec.CommandContext(ctx, inherited+path, "fs/helper", "{}") //nolint:gosec // the planted copy of our own program
+	cmd.ExtraFiles = []*os.File{dir}
+	cmd.Args[0], cmd.Env, cmd.Dir = attack.Program, []string{}, "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: s.UID, Gid: s.UID}}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start the host's user: %w", err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the host's user: %w", err), in.Close())
+	}
+	if err := cmd.Start(); errors.Is(err, unix.EACCES) {
+		return &Finding{Evidence: "the host's user cannot run what was planted: " + err.Error()}, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("start the host's user: %w", err)
+	}
+	_, err = bufio.NewReader(out).ReadString('\n')
+	status, readErr := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)) //nolint:gosec // procfs
+	if err := errors.Join(err, readErr, in.Close(), cmd.Wait()); err != nil {
+		return nil, fmt.Errorf("look at the host's user: %w", err)
+	}
+	uids := strings.Fields(StatusField(string(status), "Uid:"))
+	return &Finding{
+		Breached: len(uids) > 1 && uids[1] == "0",
+		Evidence: "what was planted runs for the host's user with uids " + strings.Join(uids, " "),
+	}, nil
+}
