@@ -11,6 +11,7 @@ var ipcAttacks = []Attack{
 	SysV,
 	PosixQueue,
 	AbstractSocket,
+	LandlockScope,
 	DevShm,
 }
 

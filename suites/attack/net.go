@@ -20,6 +20,8 @@ var netAttacks = []Attack{
 	EgressPolicy,
 	RawSocket,
 	OpenFamilies,
+	LandlockTCP,
+	Bandwidth,
 }
 
 // HostLoopback connects to Target.Port on the loopback addresses.
@@ -54,12 +56,14 @@ func (a *Attempt) onHost() bool {
 	}
 	defer unix.Close(ns) //nolint:errcheck // nothing was written
 	var st unix.Stat_t
-	if unix.Fstat(ns, &st) != nil || strconv.FormatUint(st.Ino, 10) != a.Target.Extra {
+	if unix.Fstat(ns, &st) != nil || decimal(st.Ino) != a.Target.Extra {
 		return false
 	}
 	a.Try("leave the host's own network namespace alone", unix.ECANCELED)
 	return true
 }
+
+func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // PacketSniff listens on every link while the host sends, and returns what it has heard.
 var PacketSniff = Attack{Name: "net.packet-sniff", Run: func(a *Attempt) {

@@ -80,6 +80,32 @@ func dial(to string, port, kind int) (int, error) {
 	return fd, nil
 }
 
+// Bandwidth sends datagrams to Target.Address by four sockets, for Target.For or until
+// Target.Bytes are sent. It holds before and after.
+var Bandwidth = Attack{Name: "net.bandwidth", Run: func(a *Attempt) {
+	const sockets, discard = 4, 9 // RFC 863
+	var fds [sockets]int
+	for i := range fds {
+		fd, err := dial(a.Target.Address, discard, unix.SOCK_DGRAM)
+		if !a.Try("connect to "+a.Target.Address, err) {
+			return
+		}
+		fds[i] = fd
+	}
+	a.Hold("start")
+	datagram := make([]byte, 1400)
+	sent := int64(0)
+	for i, end := 0, time.Now().Add(a.Target.For); sent < a.Target.Bytes && time.Now().Before(end); i++ {
+		// A full queue, or a sink that answers that nobody listens, is no reason to stop.
+		if n, err := unix.Write(fds[i%sockets], datagram); err == nil {
+			sent += int64(n)
+		}
+	}
+	a.Try("flood", nil)
+	a.Fact("sent", sent)
+	a.Hold("end")
+}}
+
 // What RawSocket forges: a neighbour of the host that has moved, and a packet from elsewhere.
 var (
 	ForgedNeighbour = netip.AddrFrom4([4]byte{192, 0, 2, 77})

@@ -43,6 +43,18 @@ var ipcRows = []Guarantee{{
 	Refusal:  Refusals{unix.ECONNREFUSED: NetNamespace},
 	Controls: spec.Edits{spec.WithoutNamespace(specs.NetworkNamespace)},
 }, {
+	ID:       "ipc.landlock-scope",
+	Claim:    "cannot signal or connect out of its Landlock domain",
+	Source:   "landlock(7), LANDLOCK_SCOPE_SIGNAL, LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET",
+	Barrier:  "Landlock scoped flags",
+	Rung:     spec.Hardened,
+	Gates:    []*kernel.Feature{kernel.LandlockScope},
+	Attack:   attack.LandlockScope,
+	Witness:  sentinel.ScopeKept,
+	Refusal:  Refusals{unix.EPERM: Landlock},
+	Both:     spec.Edits{spec.WithoutNamespace(specs.UserNamespace)},
+	Controls: spec.Edits{{Name: sentinel.NoScope}},
+}, {
 	ID:       "ipc.dev-shm",
 	Claim:    "cannot open the host's shared-memory files",
 	Source:   "shm_overview(7)",

@@ -42,7 +42,7 @@ func PortsKept(s *Stage) (*Watch, error) {
 				if got, _, err = acceptAll(listener); err != nil {
 					return err
 				}
-				bound = bindOnce(80)
+				bound = bindOnce(&unix.SockaddrInet4{Port: 80})
 				return nil
 			})
 		},
@@ -80,14 +80,14 @@ func connectMany(port, count int) error {
 }
 
 // bindOnce binds a port of the calling thread's namespace and gives it back.
-func bindOnce(port int) error {
+func bindOnce(at *unix.SockaddrInet4) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("bind port %d: %w", port, err)
+		return fmt.Errorf("bind port %d: %w", at.Port, err)
 	}
-	err = unix.Bind(fd, &unix.SockaddrInet4{Port: port})
+	err = unix.Bind(fd, at)
 	if err := errors.Join(err, unix.Close(fd)); err != nil {
-		return fmt.Errorf("bind port %d: %w", port, err)
+		return fmt.Errorf("bind port %d: %w", at.Port, err)
 	}
 	return nil
 }

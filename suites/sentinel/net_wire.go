@@ -31,28 +31,31 @@ func (s *Stage) wire() (w *wire, err error) {
 
 // connect makes the links for an attacker, with the addresses of both ends. It goes with the
 // attacker's namespace.
-func (w *wire) connect(pid int, ours, theirs []string) (err error) {
-	path := fmt.Sprintf("/proc/%d/ns/net", pid)
+func (w *wire) connect(pid int, ours, theirs []string) error {
+	return w.host.wireTo(fmt.Sprintf("/proc/%d/ns/net", pid), w.link, wireEnd, ours, theirs)
+}
+
+// wireTo makes a pair of links between the stand-in and the network namespace behind path, and
+// waits until it works.
+func (n *standIn) wireTo(path, link, end string, ours, theirs []string) (err error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("open the attacker's network namespace: %w", err)
+		return fmt.Errorf("open the other network namespace: %w", err)
 	}
 	defer func() { err = errors.Join(err, unix.Close(fd)) }()
-	if err := w.host.inside(func() error {
-		if err := vethPair(w.link, wireEnd, fd); err != nil {
+	if err := n.inside(func() error {
+		if err := vethPair(link, end, fd); err != nil {
 			return err
 		}
-		return addAddresses(w.link, ours...)
+		return addAddresses(link, ours...)
 	}); err != nil {
 		return err
 	}
 	there := func(f func() error) error { return inNamespace(unix.CLONE_NEWNET, path, f) }
-	if err := there(func() error { return addAddresses(wireEnd, theirs...) }); err != nil {
+	if err := there(func() error { return addAddresses(end, theirs...) }); err != nil {
 		return err
 	}
-	return errors.Join(
-		carries(there, wireEnd, w.host.inside, w.link),
-		carries(w.host.inside, w.link, there, wireEnd))
+	return errors.Join(carries(there, end, n.inside, link), carries(n.inside, link, there, end))
 }
 
 // wireTimeout bounds the wait for a wire to carry its first frame.
