@@ -92,8 +92,21 @@ func (f *containerFlags) build(dir string, args []string, undo *cleanup.Stack) (
 		}
 		options.Rootfs, options.Args = root, args
 		s = spec.New(rung, options)
+		if os.Geteuid() != 0 {
+			unprivileged(s, options)
+		}
 	}
 	return s, f.change(s)
+}
+
+// unprivileged fits a rung's spec to a caller without root, who may make namespaces only in a
+// user namespace, and has no cgroup to limit anything with. Limits that were asked for by name
+// stay, and fail.
+func unprivileged(s *specs.Spec, o spec.Options) {
+	if len(s.Linux.Namespaces) > 0 && !spec.HasNamespace(s, specs.UserNamespace) {
+		spec.WithUserNamespace(o).Apply(s)
+	}
+	s.Linux.Resources = nil
 }
 
 func (f *containerFlags) sources() error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/cleanup"
@@ -70,6 +71,9 @@ func (f *containerFlags) run(c *cobra.Command, args []string, id string, watch, 
 	}
 	if id == "" {
 		id = place.name
+	}
+	if place.groups == nil {
+		fmt.Fprintln(c.ErrOrStderr(), "cellwall: without root there is no cgroup: nothing limits memory, CPU or tasks")
 	}
 	o := core.Options{Spec: s, Bundle: f.bundle, Parent: place.groups, GroupName: place.name}
 	if f.stdin || s.Process.Terminal {
@@ -147,7 +151,11 @@ type place struct {
 func takePlace(undo *cleanup.Stack) (place, error) {
 	p := place{parent: lease.Default}
 	if os.Geteuid() != 0 {
-		p.parent = filepath.Join(os.TempDir(), fmt.Sprintf("cellwall-of-%d", os.Geteuid()))
+		dir, err := ownDirectory()
+		if err != nil {
+			return p, err
+		}
+		p.parent = dir
 	}
 	held, err := lease.Take(p.parent)
 	if err != nil {
@@ -165,6 +173,26 @@ func takePlace(undo *cleanup.Stack) (place, error) {
 	undo.Push("close the cgroup tree", tree.Close)
 	p.groups = tree
 	return p, nil
+}
+
+// ownDirectory is where a caller without root keeps its leases. In a directory that all may
+// write to, another user could have made it first.
+func ownDirectory() (string, error) {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("cellwall-of-%d", os.Geteuid()))
+	if runtime := os.Getenv("XDG_RUNTIME_DIR"); runtime != "" {
+		dir = filepath.Join(runtime, "cellwall")
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", fmt.Errorf("make a directory for leases: %w", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return "", fmt.Errorf("look at %s: %w", dir, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
+		return "", fmt.Errorf("%s is not a directory of this user's alone: remove it, or set XDG_RUNTIME_DIR", dir)
+	}
+	return dir, nil
 }
 
 // outFile gives the stream to the container as it is, where it is a file.

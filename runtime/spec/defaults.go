@@ -53,12 +53,15 @@ func defaultLimits() *specs.LinuxResources {
 
 func ptr[T any](v T) *T { return &v }
 
-func mapUsers(s *specs.Spec, o Options) {
-	count := max(o.IDCount, 1)
-	mapping := []specs.LinuxIDMapping{{ContainerID: 0, HostID: o.HostID, Size: count}}
-	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-	s.Linux.UIDMappings = mapping
-	s.Linux.GIDMappings = slices.Clone(mapping)
+// WithUserNamespace puts the container into a user namespace that maps its ids as the options
+// say.
+func WithUserNamespace(o Options) Edit {
+	return Change("a user namespace", func(s *specs.Spec) {
+		mapping := []specs.LinuxIDMapping{{ContainerID: 0, HostID: o.HostID, Size: max(o.IDCount, 1)}}
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		s.Linux.UIDMappings = mapping
+		s.Linux.GIDMappings = slices.Clone(mapping)
+	})
 }
 
 // defaultCapabilities are those of `runc spec`.

@@ -82,7 +82,7 @@ var ladder = []step{
 		adds: "a user namespace, few capabilities, seccomp, no_new_privs, masked paths, a device filter, rlimits",
 		edits: func(o Options) Edits {
 			return Edits{
-				Change("a user namespace", func(s *specs.Spec) { mapUsers(s, o) }),
+				WithUserNamespace(o),
 				Change("few capabilities", func(s *specs.Spec) { s.Process.Capabilities = capabilities(keep(o, defaultCapabilities)) }),
 				Change("no_new_privs", func(s *specs.Spec) { s.Process.NoNewPrivileges = true }),
 				Change("masked paths", func(s *specs.Spec) {
