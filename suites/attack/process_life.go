@@ -35,9 +35,13 @@ var InitDeath = Attack{Name: "process.init-death", Run: func(a *Attempt) {
 		return
 	}
 	for range a.Target.Count {
-		err := f.start(a.Again(initDeathTree))
+		parent := a.Again(initDeathTree)
+		err := f.start(parent)
 		if err == nil {
 			_, err = f.line()
+		}
+		if err == nil {
+			err = parent.Wait() // or it would be counted, too
 		}
 		if !a.Try("start a process that outlives its parent", err) {
 			return
