@@ -16,6 +16,7 @@ import (
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/core"
 	"cellwall/runtime/kernel"
+	"cellwall/runtime/lease"
 	"cellwall/runtime/rootfs"
 	"cellwall/runtime/spec"
 )
@@ -88,7 +89,7 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { check(t, root.Close()) })
-	held, err := kernel.HeldCapabilities()
+	capabilities, err := kernel.HeldCapabilities()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,13 +98,18 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { check(t, tree.Close()) })
-	parent, err := tree.Create(fmt.Sprintf("cellwall-core-test-%d", os.Getpid()), cgroup.Limits{PidsMax: 200, Devices: []cgroup.DeviceRule{{Allow: true}}})
+	held, err := lease.Take(lease.Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, held.Close()) })
+	parent, err := tree.Create(held.Name, cgroup.Limits{PidsMax: 200, Devices: []cgroup.DeviceRule{{Allow: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { check(t, parent.Close()) })
 	return &fixture{launcher: l, parent: parent, options: spec.Options{
-		Rootfs: root.Path(), Capabilities: held, HostID: 1 << 20, IDCount: 1 << 16,
+		Rootfs: root.Path(), Capabilities: capabilities, HostID: 1 << 20, IDCount: 1 << 16,
 	}}
 }
 

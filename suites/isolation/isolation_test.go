@@ -7,6 +7,7 @@ import (
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
 
+	"cellwall/runtime/lease"
 	"cellwall/runtime/spec"
 	"cellwall/suites/guarantee"
 	"cellwall/suites/isolation"
@@ -18,7 +19,7 @@ func TestCore(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: makes containers")
 	}
-	run, err := judge.NewRun(t.TempDir())
+	run, err := judge.NewRun(lease.Default)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"cellwall/reports/record"
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/driver"
+	"cellwall/runtime/lease"
 	"cellwall/runtime/spec"
 	"cellwall/suites/guarantee"
 	"cellwall/suites/judge"
@@ -23,7 +24,7 @@ func TestMutants(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: makes containers")
 	}
-	run, err := judge.NewRun(t.TempDir())
+	run, err := judge.NewRun(lease.Default)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,6 +71,8 @@ func StateGone(s *Stage) (*Watch, error) {
 			s.Undo.Push("remove the cgroup left on purpose", func() error { return os.Remove(made[0]) })
 		}
 		left, err := stateOf(ids)
+		// The trial's own directory, which the harness removes, may lie there too.
+		left = slices.DeleteFunc(left, func(path string) bool { return strings.HasPrefix(path, s.Dir) })
 		for _, path := range made {
 			if _, err := os.Lstat(path); err == nil {
 				left = append(left, path)
