@@ -14,6 +14,7 @@ func Find(name string) (Attack, bool) {
 		timeAttacks,
 		deviceAttacks,
 		kernelAttacks,
+		kernelCgroupAttacks,
 		syscallAttacks,
 		filterAttacks,
 		cpuAttacks,

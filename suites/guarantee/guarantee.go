@@ -105,6 +105,7 @@ func All() []*Guarantee {
 		timeRows,
 		deviceRows,
 		kernelRows,
+		kernelCgroupRows,
 		syscallRows,
 		filterRows,
 		cpuRows,

@@ -1,3 +1,112 @@
 package guarantee
 
-var kernelRows = []Guarantee{}
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
+	"cellwall/suites/sentinel"
+)
+
+// hostRoot is for rows whose barrier is a mount flag: the root that files of the kernel belong to.
+var hostRoot = spec.Edits{spec.WithoutNamespace(specs.UserNamespace)}
+
+// bareCapability is for rows whose barrier is a capability: nothing but it stands in the way.
+var bareCapability = spec.Edits{spec.WithoutNamespace(specs.UserNamespace), spec.Unconfined()}
+
+var kernelRows = []Guarantee{{
+	ID:       "kernel.sysrq",
+	Claim:    "cannot trigger sysrq",
+	Source:   "proc(5), /proc/sysrq-trigger; Documentation/admin-guide/sysrq.rst",
+	Barrier:  "read-only path",
+	Rung:     spec.Hardened,
+	Attack:   attack.OpenForWrite,
+	Witness:  sentinel.SysrqClosed,
+	Refusal:  Refusals{unix.EROFS: Mount, unix.EACCES: DAC},
+	Both:     hostRoot,
+	Controls: spec.Edits{noReadonlyPaths()},
+}, {
+	ID:       "kernel.sysctl-global",
+	Claim:    "cannot write global sysctls",
+	Source:   "proc_sys(5); CVE-2022-0492 and every core_pattern escape",
+	Barrier:  "read-only path /proc/sys",
+	Rung:     spec.Hardened,
+	Attack:   attack.OpenForWrite,
+	Witness:  sentinel.SysctlsClosed,
+	Refusal:  Refusals{unix.EROFS: Mount, unix.EACCES: DAC},
+	Both:     hostRoot,
+	Controls: spec.Edits{noReadonlyPaths()},
+}, {
+	ID:      "kernel.sysfs-write",
+	Claim:   "cannot write sysfs",
+	Source:  "sysfs(5); uevent_helper escape",
+	Barrier: "read-only sysfs mount",
+	Rung:    spec.Hardened,
+	Attack:  attack.OpenSysfs,
+	Witness: sentinel.SysfsClosed,
+	Refusal: Refusals{unix.EROFS: Mount, unix.EACCES: DAC},
+	Both:    hostRoot,
+	Controls: spec.Edits{spec.WithMount(specs.Mount{
+		Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev"},
+	})},
+}, {
+	ID:       "kernel.bpf",
+	Claim:    "cannot create BPF maps or load programs",
+	Source:   "bpf(2), capabilities(7): CAP_BPF",
+	Barrier:  "capability CAP_BPF",
+	Rung:     spec.Hardened,
+	Attack:   attack.MakeBPF,
+	Witness:  sentinel.NoBPFObject,
+	Refusal:  Refusals{unix.EPERM: Capability},
+	Both:     bareCapability,
+	Controls: spec.Edits{spec.WithCapability("CAP_BPF")},
+}, {
+	ID:       "kernel.perf",
+	Claim:    "cannot watch the host with perf events",
+	Source:   "perf_event_open(2), capabilities(7): CAP_PERFMON",
+	Barrier:  "capability CAP_PERFMON",
+	Rung:     spec.Hardened,
+	Attack:   attack.WatchAll,
+	Witness:  sentinel.NoPerfEvent,
+	Refusal:  Refusals{unix.EACCES: Capability, unix.EPERM: Capability},
+	Both:     bareCapability,
+	Controls: spec.Edits{spec.WithCapability("CAP_PERFMON")},
+}, {
+	ID:       "kernel.log",
+	Claim:    "cannot read the kernel log",
+	Source:   "syslog(2), capabilities(7): CAP_SYSLOG",
+	Barrier:  "capability CAP_SYSLOG",
+	Rung:     spec.Hardened,
+	Attack:   attack.ReadLog,
+	Witness:  sentinel.LogUnread,
+	Refusal:  Refusals{unix.EPERM: Capability},
+	Both:     bareCapability,
+	Controls: spec.Edits{spec.WithCapability("CAP_SYSLOG")},
+}, {
+	ID:       "kernel.modules",
+	Claim:    "cannot load or remove kernel modules",
+	Source:   "init_module(2), delete_module(2)",
+	Barrier:  "capability CAP_SYS_MODULE",
+	Rung:     spec.Hardened,
+	Attack:   attack.LoadModule,
+	Witness:  sentinel.ModulesKept,
+	Refusal:  Refusals{unix.EPERM: Capability},
+	Both:     bareCapability,
+	Controls: spec.Edits{spec.WithCapability("CAP_SYS_MODULE")},
+}, {
+	ID:       "kernel.audit",
+	Claim:    "cannot change audit rules or its login uid",
+	Source:   "proc_pid_loginuid(5), capabilities(7): CAP_AUDIT_CONTROL",
+	Barrier:  "capability CAP_AUDIT_CONTROL",
+	Rung:     spec.Hardened,
+	Attack:   attack.SetLoginUID,
+	Witness:  sentinel.LoginUIDKept,
+	Refusal:  Refusals{unix.EPERM: Capability},
+	Both:     bareCapability,
+	Controls: spec.Edits{spec.WithCapability("CAP_AUDIT_CONTROL")},
+}}
+
+func noReadonlyPaths() spec.Edit {
+	return spec.Change("no read-only paths", func(s *specs.Spec) { s.Linux.ReadonlyPaths = nil })
+}

@@ -1,1 +1,158 @@
 package sentinel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/kernel"
+	"cellwall/suites/attack"
+)
+
+// kernelFiles are the file systems whose files are the kernel's own.
+var kernelFiles = []int64{unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC}
+
+// writable lists the descriptors of a process through which it may write to procfs or sysfs. The
+// kernel is asked, not the attacker: for the file system, and for the mode of opening.
+func writable(pid int) ([]string, error) {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list descriptors of the attacker: %w", err)
+	}
+	var all []string
+	for _, e := range entries {
+		var st unix.Statfs_t
+		fd := filepath.Join(dir, e.Name())
+		if err := unix.Statfs(fd, &st); err != nil {
+			return nil, fmt.Errorf("look at descriptor %s of the attacker: %w", e.Name(), err)
+		}
+		if !slices.Contains(kernelFiles, int64(st.Type)) {
+			continue
+		}
+		info, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, e.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("look at descriptor %s of the attacker: %w", e.Name(), err)
+		}
+		flags, err := strconv.ParseUint(StatusField(string(info), "flags:"), 8, 32)
+		if err != nil {
+			return nil, fmt.Errorf("read flags of descriptor %s: %w", e.Name(), err)
+		}
+		if flags&unix.O_ACCMODE == unix.O_RDONLY || flags&unix.O_PATH != 0 {
+			continue
+		}
+		name, err := os.Readlink(fd)
+		if err != nil {
+			return nil, fmt.Errorf("look at descriptor %s of the attacker: %w", e.Name(), err)
+		}
+		all = append(all, name)
+	}
+	return all, nil
+}
+
+// nothingWritable watches an attack that opens kernel files and holds with them.
+func nothingWritable(target attack.Target, tries ...string) *Watch {
+	var finding Finding
+	return &Watch{
+		Target: target,
+		Hold: func(_ context.Context, _ string, a *Subject) error {
+			open, err := writable(a.PID)
+			finding = Finding{Breached: len(open) > 0, Evidence: "it has no kernel file open for writing"}
+			if len(open) > 0 {
+				finding.Evidence = fmt.Sprintf("it has %d kernel files open for writing: %.200s", len(open), strings.Join(open, ", "))
+			}
+			return err
+		},
+		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+			if err := MustTry(r, tries...); err != nil {
+				return Finding{}, err
+			}
+			return seen(finding)
+		},
+	}
+}
+
+// SysrqClosed has the attacker open the trigger of sysrq.
+func SysrqClosed(*Stage) (*Watch, error) {
+	const trigger = "/proc/sysrq-trigger"
+	if _, err := os.Lstat(trigger); errors.Is(err, fs.ErrNotExist) {
+		return nil, kernel.Unsupported("%s: this kernel has none (CONFIG_MAGIC_SYSRQ)", trigger)
+	}
+	return nothingWritable(attack.Target{Paths: []string{trigger}}, "open for write "+trigger), nil
+}
+
+// SysctlsClosed has the attacker open sysctls that no namespace covers.
+func SysctlsClosed(*Stage) (*Watch, error) {
+	paths := []string{
+		"/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe",
+		"/proc/sys/vm/drop_caches", "/proc/sys/fs/file-max", "/proc/sys/fs/suid_dumpable",
+	}
+	var tries []string
+	for _, p := range paths {
+		tries = append(tries, "open for write "+p)
+	}
+	return nothingWritable(attack.Target{Paths: paths}, tries...), nil
+}
+
+// maxSysfs bounds how many files of each directory of sysfs the attacker opens.
+const maxSysfs = 4
+
+// SysfsClosed has the attacker open what the kernel offers in sysfs.
+func SysfsClosed(s *Stage) (*Watch, error) {
+	w := nothingWritable(attack.Target{Paths: []string{"/sys/kernel", "/sys/fs", "/sys/devices/system/cpu", "/sys/module"}, Count: maxSysfs})
+	look := w.Look
+	w.Look = func(ctx context.Context, a *Subject, r attack.Record) (Finding, error) {
+		// Where there is no sysfs there is nothing to open, which the first look at it says.
+		there := slices.ContainsFunc(r.Tries, func(t attack.Try) bool { return t.Call == "look at /sys/kernel" && t.Errno == 0 })
+		if there && !Tried(r, "open for write ") {
+			return Finding{}, errors.New("the attacker found no file of sysfs to open")
+		}
+		if !there && !Tried(r, "look at /sys/kernel") {
+			return Finding{}, errors.New("the attacker did not get to sysfs")
+		}
+		return look(ctx, a, r)
+	}
+	return w, nil
+}
+
+// LoginUIDKept reads the attacker's login uid from outside after it has set it twice: whoever
+// has none may set it once.
+func LoginUIDKept(s *Stage) (*Watch, error) {
+	if _, err := os.Lstat("/proc/self/loginuid"); errors.Is(err, fs.ErrNotExist) {
+		return nil, kernel.Unsupported("/proc/self/loginuid: this kernel has no audit of system calls (CONFIG_AUDITSYSCALL)")
+	}
+	const first, second = "11", "12" // as the attacker's user namespace names them
+	read := func(pid int) (string, error) {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/loginuid", pid))
+		if err != nil {
+			return "", fmt.Errorf("read login uid of the attacker: %w", err)
+		}
+		return strings.TrimSpace(string(b)), nil
+	}
+	var finding Finding
+	return &Watch{
+		Target: attack.Target{Paths: []string{first, second}},
+		Hold: func(_ context.Context, _ string, a *Subject) error {
+			uid, err := read(a.PID)
+			// With a mapping the host's name of it is another, which ends in the same way: mappings
+			// of a run begin at a multiple of 1<<16.
+			n, _ := strconv.ParseUint(uid, 10, 32)
+			finding = Finding{Breached: strconv.FormatUint(n&0xffff, 10) == second, Evidence: fmt.Sprintf("its login uid is %s", uid)}
+			return err
+		},
+		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+			if err := MustTry(r, "set loginuid "+first, "set loginuid "+second); err != nil {
+				return Finding{}, err
+			}
+			return seen(finding)
+		},
+	}, nil
+}

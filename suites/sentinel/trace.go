@@ -189,21 +189,6 @@ func (t *tracer) info() (i syscallInfo, err error) {
 	return i, nil
 }
 
-// answers returns the errnos that calls of a number got, 0 for success. None is an error: what
-// was not called has not been refused.
-func answers(calls []systemCall, number uint64, what string) ([]unix.Errno, error) {
-	var all []unix.Errno
-	for _, c := range calls {
-		if c.number == number {
-			all = append(all, c.errno())
-		}
-	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("the attacker did not get to %s", what)
-	}
-	return all, nil
-}
-
 const maxErrno = 4095
 
 func (c *systemCall) errno() unix.Errno {
