@@ -117,6 +117,10 @@ func (d *dir) mkdir(name string, undo *cleanup.Stack) (*dir, error) {
 		if errors.Is(err, unix.EEXIST) {
 			err = fmt.Errorf("%w: remove it with cellwall clean, or take another name", err)
 		}
+		if errors.Is(err, unix.ENOENT) {
+			// The kernel lacks nothing: somebody has removed the group that is to hold it.
+			return nil, fmt.Errorf("make %s: %s is gone: %w", path.Join(d.path, name), d.path, err)
+		}
 		return nil, d.wrap("make", name, err)
 	}
 	undo.Push("remove cgroup", func() error { return unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR) })

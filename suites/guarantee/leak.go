@@ -19,6 +19,7 @@ var leakRows = []Guarantee{{
 	Gates:    []*kernel.Feature{kernel.CgroupNamespace},
 	Attack:   attack.CgroupPath,
 	Witness:  sentinel.CgroupPathUnknown,
+	Refusal:  Refusals{unix.ENOENT: RootDirectory},
 	Both:     spec.Edits{spec.WithMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "ro"}})},
 	Controls: spec.Edits{spec.WithoutNamespace(specs.CgroupNamespace)},
 }, {
@@ -41,7 +42,7 @@ var leakRows = []Guarantee{{
 	Rung:     spec.Hardened,
 	Attack:   attack.KernelAddresses,
 	Witness:  sentinel.AddressesHidden,
-	Refusal:  Refusals{unix.EACCES: Capability, unix.EPERM: Capability},
+	Refusal:  Refusals{unix.EACCES: Capability, unix.EPERM: Capability, unix.ENOENT: RootDirectory},
 	Both:     spec.Edits{spec.WithoutNamespace(specs.UserNamespace)},
 	Controls: spec.Edits{spec.WithCapability("CAP_SYSLOG")},
 }}

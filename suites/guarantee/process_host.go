@@ -40,6 +40,7 @@ var processHostRows = []Guarantee{{
 	Rung:    spec.Namespaces,
 	Attack:  attack.ProcView,
 	Witness: sentinel.ProcessUnseen,
+	Refusal: Refusals{unix.ENOENT: RootDirectory},
 	Controls: spec.Edits{
 		spec.WithMount(spec.Bind("/proc", "/proc")),
 		spec.WithoutNamespace(specs.PIDNamespace),

@@ -156,7 +156,7 @@ func because(t *record.Trial) string {
 // denied names the layer behind an errno. Where the real spec has a filter and another answer
 // than the barrier alone gives, the filter came first.
 func denied(g *guarantee.Guarantee, errno unix.Errno, filtered bool) string {
-	if layer, ok := g.Refusal[errno]; ok {
+	if layer, ok := g.Refusal[errno]; ok && (layer != guarantee.Seccomp || filtered) {
 		return string(layer)
 	}
 	switch {
