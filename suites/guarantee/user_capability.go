@@ -69,7 +69,7 @@ var userCapabilityRows = []Guarantee{{
 	Barrier:  "capability CAP_SYS_RESOURCE",
 	Rung:     spec.Hardened,
 	Attack:   attack.RlimitRaise,
-	Witness:  sentinel.LimitsKept,
+	Witness:  sentinel.RlimitsKept,
 	Refusal:  Refusals{unix.EPERM: Capability},
 	Both:     spec.Edits{spec.WithoutNamespace(specs.UserNamespace)},
 	Controls: spec.Edits{spec.WithCapability("CAP_SYS_RESOURCE")},

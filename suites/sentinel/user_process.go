@@ -62,8 +62,8 @@ func hardLimits(text string) (map[string]string, error) {
 	return limits, nil
 }
 
-// LimitsKept looks whether a hard limit of the attacker changes.
-func LimitsKept(*Stage) (*Watch, error) {
+// RlimitsKept looks whether a hard limit of the attacker changes.
+func RlimitsKept(*Stage) (*Watch, error) {
 	if err := needs("CAP_SYS_RESOURCE"); err != nil {
 		return nil, err
 	}
@@ -85,12 +85,12 @@ func LimitsKept(*Stage) (*Watch, error) {
 			if len(before) == 0 || len(after) != len(before) {
 				return Finding{}, errors.New("the limits could not be read")
 			}
-			return limitsFinding(before, after), nil
+			return rlimitsFinding(before, after), nil
 		},
 	}, nil
 }
 
-func limitsFinding(before, after map[string]string) Finding {
+func rlimitsFinding(before, after map[string]string) Finding {
 	var changed []string
 	for name, was := range before {
 		if is := after[name]; is != was {

@@ -29,12 +29,12 @@ func TestHardLimits(t *testing.T) {
 	}
 }
 
-func TestLimitsFinding(t *testing.T) {
+func TestRlimitsFinding(t *testing.T) {
 	before := map[string]string{"a": "1", "b": "2"}
-	if f := limitsFinding(before, map[string]string{"a": "1", "b": "2"}); f.Breached {
+	if f := rlimitsFinding(before, map[string]string{"a": "1", "b": "2"}); f.Breached {
 		t.Errorf("%+v", f)
 	}
-	if f := limitsFinding(before, map[string]string{"a": "1", "b": "3"}); !f.Breached || !strings.Contains(f.Evidence, "b from 2 to 3") {
+	if f := rlimitsFinding(before, map[string]string{"a": "1", "b": "3"}); !f.Breached || !strings.Contains(f.Evidence, "b from 2 to 3") {
 		t.Errorf("%+v", f)
 	}
 }
