@@ -19,7 +19,7 @@ var kernelCgroupRows = []Guarantee{{
 	Rung:        spec.Hardened,
 	Controllers: []string{"pids", "memory", "cpu"},
 	Attack:      attack.RaiseLimits,
-	Witness:     sentinel.LimitsKept,
+	Witness:     sentinel.CgroupLimitsKept,
 	Refusal:     Refusals{unix.EROFS: Mount, unix.EACCES: DAC, unix.EPERM: Capability},
 	Both:        hostRoot,
 	Controls:    spec.Edits{writableCgroups()},

@@ -18,9 +18,9 @@ import (
 	"cellwall/suites/attack"
 )
 
-// LimitsKept shows the container its own cgroups, read-only, and reads their limits on the host
+// CgroupLimitsKept shows the container its own cgroups, read-only, and reads their limits on the host
 // before and after the attack.
-func LimitsKept(s *Stage) (*Watch, error) {
+func CgroupLimitsKept(s *Stage) (*Watch, error) {
 	edits := append(s.cgroupMount("ro"), spec.Change("limits of the trial", func(sp *specs.Spec) {
 		const pids, memory, quota, period = 201, 209_715_200, 90_000, 100_000 // attack.Limits
 		if sp.Linux.Resources == nil {

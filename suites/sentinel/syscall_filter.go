@@ -1,6 +1,7 @@
 package sentinel
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -77,17 +78,25 @@ func endedBy(pid int) (unix.Signal, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read how the attacker's child ended: %w", err)
 	}
-	_, rest, _ := strings.Cut(string(b[slices.Index(b, ')'):]), " ") // a name may hold anything
-	fields := strings.Fields(rest)
-	const state, exitCode = 3 - 3, 52 - 3
-	if len(fields) <= exitCode || fields[state] != "Z" {
-		return 0, fmt.Errorf("the attacker's child %d is no zombie: %.80q", pid, b)
-	}
-	code, err := strconv.Atoi(fields[exitCode])
+	signal, err := parseEnd(b)
 	if err != nil {
-		return 0, fmt.Errorf("read how the attacker's child ended: %w", err)
+		return 0, fmt.Errorf("read how the attacker's child %d ended: %w", pid, err)
 	}
-	const signalMask = 0x7f
+	return signal, nil
+}
+
+// parseEnd reads /proc/PID/stat of a zombie.
+func parseEnd(stat []byte) (unix.Signal, error) {
+	// The name is the process's own choice: no field follows but behind its last parenthesis.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	const state, exitCode, signalMask = 3 - 3, 52 - 3, 0x7f
+	if len(fields) <= exitCode || fields[state] != "Z" {
+		return 0, fmt.Errorf("it is no zombie: %.80q", stat)
+	}
+	code, err := strconv.ParseUint(fields[exitCode], 10, 16)
+	if err != nil {
+		return 0, err
+	}
 	return unix.Signal(code & signalMask), nil
 }
 

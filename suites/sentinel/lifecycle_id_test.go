@@ -1,0 +1,48 @@
+package sentinel
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestJoinUncheckedStays asks what keeps the stand-in for a careless runtime harmless: whatever the
+// id, nothing appears outside the directory around its state.
+func TestJoinUncheckedStays(t *testing.T) {
+	top := t.TempDir()
+	around := filepath.Join(top, "a", "around")
+	state := filepath.Join(around, "state", "inner")
+	if err := os.MkdirAll(state, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	list := func() (all []string) {
+		err := filepath.WalkDir(top, func(path string, _ fs.DirEntry, err error) error {
+			if path != around && !strings.HasPrefix(path, around+"/") {
+				all = append(all, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	before := list()
+	for _, id := range []string{
+		"x", "../x", "../../x", "../../../x", "../../../../x", "../../../around-x", "a/../../x",
+		"/x", "/../../../x", "", ".", "..", "../..", "../../..", "x\x00", "x\n", strings.Repeat("y", 4096),
+	} {
+		if err := joinUnchecked(around, state, id); err != nil {
+			t.Errorf("%.40q: %v", id, err)
+		}
+	}
+	if after := list(); !slices.Equal(before, after) {
+		t.Errorf("outside were %q, and are %q", before, after)
+	}
+	if !exists(filepath.Join(around, "x")) || !exists(filepath.Join(around, "state", "x")) {
+		t.Error("the stand-in left its state directory for no id")
+	}
+}
