@@ -53,11 +53,12 @@ var MakeNodes = Attack{Name: "device.mknod", Run: func(a *Attempt) {
 const demoMajor = 42
 
 // UnlistedDevice opens the node Target.Path of a device, makes one of its own of the number
-// Target.Key, and reads and writes through each.
+// Target.Key in the directory beside it, and reads and writes through each; then it mounts the
+// device on Target.Name.
 var UnlistedDevice = Attack{Name: "device.unlisted", Run: func(a *Attempt) {
 	node := a.Inside(a.Target.Path)
 	a.useDevice(node)
-	own := a.Inside(a.Target.Path + "-own")
+	own := a.Inside(a.Target.Path + "-own/node")
 	if a.Try("mknod", unix.Mknod(own, unix.S_IFBLK|0o600, a.Target.Key)) {
 		a.useDevice(own)
 	}

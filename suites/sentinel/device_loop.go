@@ -38,10 +38,12 @@ func UnlistedUnread(s *Stage) (*Watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	const node, point = "/canary-device", "/canary-mount"
+	const node, own, point = "/canary-device", "/canary-device-own", "/canary-mount"
 	if err := errors.Join(
 		unix.Mknod(s.Rootfs+node, unix.S_IFBLK|0o666, int(device)), //nolint:gosec // a device number
 		unix.Chmod(s.Rootfs+node, 0o666),                           // modes are not the barrier
+		os.Mkdir(s.Rootfs+own, 0o755),                              //nolint:gosec // as above
+		unix.Chmod(s.Rootfs+own, 0o777),                            // as above
 		os.Mkdir(s.Rootfs+point, 0o755),                            //nolint:gosec // as above
 	); err != nil {
 		return nil, fmt.Errorf("make a node of the loop device: %w", err)

@@ -24,7 +24,7 @@ const NoQdisc = "no queueing discipline on the host"
 const (
 	bandwidth       = 2 << 20 // bytes a second
 	bandwidthBurst  = 32 << 10
-	bandwidthWindow = 200 * time.Millisecond
+	bandwidthWindow = 100 * time.Millisecond
 	bandwidthBytes  = 64 << 20 // what the attacker sends at most
 	// The limit counts as kept up to 15 % above it, and as tried from half of it on.
 	bandwidthOver, bandwidthLeast = 1.15, 0.5

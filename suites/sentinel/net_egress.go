@@ -25,7 +25,7 @@ const (
 	metadata6 = "fd00:ec2::254"
 	allowed   = "192.0.2.1"
 	// egressWait is how long the attacker waits for answers that the policy drops.
-	egressWait = 50 * time.Millisecond
+	egressWait = 30 * time.Millisecond
 )
 
 // destination counts what comes to one address: datagrams and connections.

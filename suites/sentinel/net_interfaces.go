@@ -75,7 +75,7 @@ func InterfacesUnseen(s *Stage) (*Watch, error) {
 // Sniffing is bounded by frames, and by the wait for one.
 const (
 	sniffFrames = 64
-	sniffWait   = 50 * time.Millisecond
+	sniffWait   = 30 * time.Millisecond
 )
 
 // TrafficUnheard sends the nonce over lo and over a pair of links while the attacker listens.

@@ -18,7 +18,7 @@ import (
 )
 
 // forgeryWait is how long the host listens for a forged frame that has not come yet.
-const forgeryWait = 50 * time.Millisecond
+const forgeryWait = 30 * time.Millisecond
 
 // ForgeriesUnseen captures on the host's end of a wire to the attacker, and asks the host's
 // neighbour table for one that the attacker says has moved.

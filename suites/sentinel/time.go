@@ -112,7 +112,7 @@ func parseClock(facts map[string]string, name string) (time.Duration, bool, erro
 	}
 	if strings.HasPrefix(name, "uptime") {
 		seconds, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.Abs(seconds) > 1e9 { // NaN compares false and fails below
+		if err != nil || !(math.Abs(seconds) < 1e9) { // NaN is not less
 			return 0, false, fmt.Errorf("read clock %s: %.40q is none", name, text)
 		}
 		return time.Duration(seconds * float64(time.Second)), true, nil

@@ -43,3 +43,20 @@ func TestJudgeClocks(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParseClock: whatever an attacker says of a clock is a duration or an error.
+func FuzzParseClock(f *testing.F) {
+	for _, text := range []string{"123.45", "-1", "1e300", "NaN", "Inf", "9223372036854775807"} {
+		f.Add("uptime", text)
+		f.Add("monotonic", text)
+	}
+	f.Fuzz(func(t *testing.T, name, text string) {
+		_, ok, err := parseClock(map[string]string{name: text}, name)
+		if ok == (err != nil) {
+			t.Errorf("%q is %q: found %v, %v", name, text, ok, err)
+		}
+		if _, ok, err := parseClock(nil, name); ok || err != nil {
+			t.Errorf("a clock that is not there: found %v, %v", ok, err)
+		}
+	})
+}
