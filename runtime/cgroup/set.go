@@ -87,11 +87,11 @@ func (g *Group) settings(l Limits) ([]setting, error) {
 		all = append(all, memory...)
 	}
 	if l.IOWeight|g.limits.IOWeight != 0 {
-		s, err := g.ioWeight(l.IOWeight)
+		weights, err := g.ioWeight(l.IOWeight)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, s)
+		all = append(all, weights...)
 	}
 	if d := g.dir("cpuset"); d != nil && !d.v2 {
 		// v1 has no empty list: back to what the parent has.
@@ -113,30 +113,34 @@ func (g *Group) settings(l Limits) ([]setting, error) {
 	return all, nil
 }
 
-// ioWeight picks the file: io.weight is there with the iocost controller, the others with BFQ.
-func (g *Group) ioWeight(weight uint64) (setting, error) {
+// ioWeight picks the files: io.weight is there with the iocost controller, the others with BFQ.
+// Which of both a device obeys is its own affair, so where both are there both are set.
+func (g *Group) ioWeight(weight uint64) ([]setting, error) {
 	d := g.dir("io")
 	if d == nil {
-		return setting{}, g.lacks("io")
+		return nil, g.lacks("io")
 	}
 	if weight == 0 {
 		weight = 100
 	}
-	s := setting{controller: "io", value: strconv.FormatUint(weight, 10), took: func(wrote, read string) bool {
-		first, _, _ := strings.Cut(read, "\n")
-		return strings.TrimPrefix(first, "default ") == wrote
-	}}
+	var all []setting
 	for _, file := range []string{"io.weight", "io.bfq.weight", "blkio.bfq.weight"} {
 		if !d.has(file) {
 			continue
 		}
-		s.file = file
+		value := weight
 		if file != "io.weight" {
-			s.value = strconv.FormatUint(bfqFromIOWeight(weight), 10)
+			value = bfqFromIOWeight(weight)
 		}
-		return s, nil
+		all = append(all, setting{controller: "io", file: file, value: strconv.FormatUint(value, 10), took: func(wrote, read string) bool {
+			first, _, _ := strings.Cut(read, "\n")
+			return strings.TrimPrefix(first, "default ") == wrote
+		}})
 	}
-	return setting{}, kernel.Unsupported("io.weight in %s: it needs the iocost controller or BFQ", d.path)
+	if len(all) > 0 {
+		return all, nil
+	}
+	return nil, kernel.Unsupported("io.weight in %s: it needs the iocost controller or BFQ", d.path)
 }
 
 // reserveHuge sets the reservation limits (5.7) beside the usage limits: without them a mapping

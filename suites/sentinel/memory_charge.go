@@ -99,10 +99,7 @@ func succeeded(r attack.Record, call string) bool {
 // volume makes a directory of the trial's own that any user may write to, and shows it to the
 // container at a path, or lies there where the container has no mounts of its own.
 func (s *Stage) volume(path string) (spec.Edits, error) {
-	dir := filepath.Join(s.Dir, "volume")
-	if !s.Rung.Covers(spec.Namespaces) {
-		dir = filepath.Join(s.Rootfs, path)
-	}
+	dir := s.volumeDir(path)
 	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // chmod follows
 		return nil, fmt.Errorf("make a volume: %w", err)
 	}
@@ -113,6 +110,14 @@ func (s *Stage) volume(path string) (spec.Edits, error) {
 		return nil, nil
 	}
 	return spec.Edits{spec.WithMount(spec.Bind(dir, path))}, nil
+}
+
+// volumeDir is where that directory lies on the host.
+func (s *Stage) volumeDir(path string) string {
+	if !s.Rung.Covers(spec.Namespaces) {
+		return filepath.Join(s.Rootfs, path)
+	}
+	return filepath.Join(s.Dir, "volume")
 }
 
 // ReadCurrent is the edit of PeakKept's control: the witness reads what is used now.
