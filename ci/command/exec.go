@@ -29,6 +29,9 @@ func newExec() *cobra.Command {
 			if len(args) < 2 {
 				return misuse("want a container and a program: cellwall exec CONTAINER -- PROGRAM")
 			}
+			if err := core.ValidID(args[0]); err != nil {
+				return misuse("%w", err)
+			}
 			entry, err := core.Find(filepath.Join(lease.Default, containersDir), args[0])
 			if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 				return misuse("%w", err)

@@ -1,0 +1,166 @@
+package command
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// call runs the command line and returns the exit code and both streams.
+func call(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = Main(args, strings.NewReader(""), &o, &e)
+	return code, o.String(), e.String()
+}
+
+// TestWrongUse types what a tired person would. Each answer is one line that names the thing,
+// exit status 2, before anything is done, so it needs no privilege.
+func TestWrongUse(t *testing.T) {
+	bundle := t.TempDir()
+	write := func(name, text string) string {
+		dir := filepath.Join(bundle, name)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	malformed := write("malformed", "{\n\"ociVersion\": \"1.0.0\",\n\"process\": {,}\n}")
+	wrongType := write("type", `{"process": {"args": "sh"}}`)
+	empty := write("empty", `{}`)
+	noRoot := write("noroot", `{"process":{"args":["sh"],"cwd":"/"},"root":{"path":"nowhere"},"linux":{}}`)
+	none := filepath.Join(bundle, "none")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{args: []string{"frob"}, want: "frob"},
+		{args: []string{"verify", "--frob"}, want: "--frob"},
+		{args: []string{"verify", "process.*"}, want: "process.*"},
+		{args: []string{"verify", "--rung", "moon"}, want: "moon"},
+		{args: []string{"verify", "--runtime", "moon"}, want: "moon"},
+		{args: []string{"verify", "--only", "fs.nosuch"}, want: "fs.nosuch"},
+		{args: []string{"verify", "--only", "[z"}, want: "[z"},
+		{args: []string{"verify", "--format", "pdf"}, want: "pdf"},
+		{args: []string{"ladder", "--format", "junit"}, want: "junit"},
+		{args: []string{"run"}, want: "--rootfs"},
+		{args: []string{"run", "--rootfs", "/", "--from-host", "sh", "--", "sh"}, want: "one root"},
+		{args: []string{"run", "--id", "../x", "--rootfs", bundle, "--", "sh"}, want: "../x"},
+		{args: []string{"exec"}, want: "a container and a program"},
+		{args: []string{"exec", "../x", "--", "sh"}, want: "../x"},
+		{args: []string{"exec", "nosuch", "--", "sh"}, want: "nosuch"},
+		{args: []string{"explain", "--rootfs", "/nosuch", "--", "sh"}, want: "/nosuch"},
+		{args: []string{"explain", "--rootfs", bundle}, want: "no program"},
+		{args: []string{"explain", "--from-host", "no-such-program", "--", "sh"}, want: "no-such-program"},
+		{args: []string{"explain", "--image", "/nosuch.tar", "--", "sh"}, want: "/nosuch.tar"},
+		{args: []string{"explain", "--bundle", none}, want: "config.json"},
+		{args: []string{"explain", "--bundle", malformed}, want: "config.json:3"},
+		{args: []string{"explain", "--bundle", wrongType}, want: "process.args"},
+		{args: []string{"explain", "--bundle", empty}, want: "process, root and linux"},
+		{args: []string{"explain", "--bundle", noRoot}, want: "nowhere"},
+		{args: []string{"explain", "--rootfs", bundle, "--memory", "80Q", "--", "sh"}, want: "80Q"},
+		{args: []string{"explain", "--rootfs", bundle, "--cpus", "-1", "--", "sh"}, want: "-1"},
+		{args: []string{"explain", "--rootfs", bundle, "--pids", "-1", "--", "sh"}, want: "-1"},
+		{args: []string{"explain", "--rootfs", bundle, "--user", "root", "--", "sh"}, want: "root"},
+		{args: []string{"explain", "--rootfs", bundle, "--bind", "a:b", "--", "sh"}, want: "a:b"},
+		{args: []string{"explain", "--rootfs", bundle, "--env", "A", "--", "sh"}, want: "\"A\""},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			code, out, errs := call(t, c.args...)
+			if code != exitUsage {
+				t.Errorf("exit status %d, want %d", code, exitUsage)
+			}
+			if out != "" || strings.Count(errs, "\n") != 1 || !strings.HasPrefix(errs, "cellwall: ") || !strings.Contains(errs, c.want) {
+				t.Errorf("stdout %q, stderr %q, want one line with %q", out, errs, c.want)
+			}
+			if strings.Contains(errs, "goroutine") {
+				t.Errorf("a stack trace: %q", errs)
+			}
+		})
+	}
+}
+
+// TestHostileBundle explains a bundle that is well formed and must not be made.
+func TestHostileBundle(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "rootfs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, config := range map[string]string{
+		"needs a mount namespace": `{"process":{"args":["sh"],"cwd":"/"},"root":{"path":"rootfs"},"mounts":[{"destination":"/etc","type":"tmpfs"}],"linux":{}}`,
+		"is not absolute":         `{"process":{"args":["sh"],"cwd":"x"},"root":{"path":"rootfs"},"linux":{}}`,
+		"CAP_MOON":                `{"process":{"args":["sh"],"cwd":"/","capabilities":{"bounding":["CAP_MOON"]}},"root":{"path":"rootfs"},"linux":{}}`,
+		"linux.seccomp":           `{"process":{"args":["sh"],"cwd":"/"},"root":{"path":"rootfs"},"linux":{"seccomp":{"defaultAction":"SCMP_ACT_MOON"}}}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		code, _, errs := call(t, "explain", "--bundle", dir)
+		if code == 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, strings.TrimPrefix(name, "needs a ")) {
+			t.Errorf("exit status %d, stderr %q, want one line with %q", code, errs, name)
+		}
+	}
+}
+
+func TestExplainNeedsNoPrivilege(t *testing.T) {
+	code, out, errs := call(t, "explain", "--rung", "hardened", "--rootfs", t.TempDir(), "--", "/bin/true")
+	if code != 0 || errs != "" {
+		t.Fatalf("exit status %d: %s", code, errs)
+	}
+	for _, want := range []string{"pivot_root . .", "mount proc on /proc", "load a seccomp filter", "execute /bin/true"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestListAndDoctor(t *testing.T) {
+	if code, out, errs := call(t, "list"); code != 0 || !strings.Contains(out, "process.signal-host") {
+		t.Errorf("list: %d %q", code, errs)
+	}
+	if code, out, errs := call(t, "doctor"); code != 0 || !strings.Contains(out, "gates are open") {
+		t.Errorf("doctor: %d %q", code, errs)
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]int64{
+		"83886080": 83886080, "80M": 80 << 20, "80m": 80 << 20, "80MiB": 80 << 20, "1.5G": 3 << 29, "1K": 1024, "7B": 7,
+		"": 0, "M": 0, "-1": 0, "0": 0, "80MM": 0, "1e400": 0, "NaN": 0, "9000000T": 0, "8Q": 0, " 8": 0,
+	} {
+		got, err := parseSize(text)
+		if got != want || (err != nil) != (want == 0) {
+			t.Errorf("parseSize(%q) = %d, %v, want %d", text, got, err, want)
+		}
+	}
+}
+
+func FuzzParseSize(f *testing.F) {
+	for _, s := range []string{"80M", "1.5G", "x", "1KMGT", "ı"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if n, err := parseSize(s); err == nil && n <= 0 {
+			t.Errorf("parseSize(%q) = %d", s, n)
+		}
+	})
+}
+
+func FuzzReadBundle(f *testing.F) {
+	f.Add([]byte(`{"process":{"args":["sh"],"cwd":"/"},"root":{"path":"."},"linux":{}}`))
+	f.Add([]byte(`{"mounts":[{"source":"."}]}`))
+	f.Fuzz(func(t *testing.T, config []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := readBundle(dir); err == nil && (s.Process == nil || s.Root == nil || s.Linux == nil) {
+			t.Error("a bundle without process, root or linux was accepted")
+		}
+	})
+}
