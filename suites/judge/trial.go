@@ -212,6 +212,9 @@ func (j *Judge) bundle(l life) (driver.Bundle, string, error) {
 	both, control := l.edits()
 	edits = slices.Concat(edits, both, l.watch.Edits, control, l.watch.Fence)
 	s, omit := edits.Apply(spec.New(l.rung, j.options(l.stage.Rootfs)))
+	if err := affordable(s, j.Options.Capabilities); err != nil {
+		return driver.Bundle{}, "", err
+	}
 	target, err := json.Marshal(l.watch.Target)
 	if err != nil {
 		return driver.Bundle{}, "", fmt.Errorf("encode the target: %w", err)

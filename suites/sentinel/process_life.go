@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cellwall/runtime/kernel"
 	"cellwall/suites/attack"
 )
 
@@ -151,9 +150,6 @@ func PIDUnchosen(*Stage) (*Watch, error) {
 
 // OOMScoreKept looks whether the attacker's oom_score_adj sinks.
 func OOMScoreKept(*Stage) (*Watch, error) {
-	if err := needs("CAP_SYS_RESOURCE"); err != nil {
-		return nil, err
-	}
 	var before, after int
 	read := func(a *Subject) (int, error) {
 		b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(a.PID), "oom_score_adj"))
@@ -172,17 +168,4 @@ func OOMScoreKept(*Stage) (*Watch, error) {
 			}, MustTry(r, "write -500 to oom_score_adj")
 		},
 	}, nil
-}
-
-// needs says that a row cannot be proven by a launcher without a capability: no control can give
-// a container what the launcher has not.
-func needs(capability string) error {
-	held, err := kernel.HeldCapabilities()
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(held, capability) {
-		return kernel.Unsupported("this process lacks %s, so nothing can show that the attack works with it", capability)
-	}
-	return nil
 }
