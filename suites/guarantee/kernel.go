@@ -95,6 +95,7 @@ var kernelRows = []Guarantee{{
 	Both:     bareCapability,
 	Controls: spec.Edits{spec.WithCapability("CAP_SYS_MODULE")},
 }, {
+	// The login uid is the half of it that shows from outside; the rules are asked for by nobody.
 	ID:       "kernel.audit",
 	Claim:    "cannot change audit rules or its login uid",
 	Source:   "proc_pid_loginuid(5), capabilities(7): CAP_AUDIT_CONTROL",

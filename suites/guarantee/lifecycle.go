@@ -46,6 +46,7 @@ var lifecycleRows = []Guarantee{{
 	Attack:   attack.Live,
 	Witness:  sentinel.NoGrowth,
 	Controls: spec.Edits{{Name: sentinel.LeavesDescriptor}, {Name: sentinel.LeavesThread}},
+	Alone:    true,
 }, {
 	ID:       "lifecycle.failed-create-clean",
 	Claim:    "leaves nothing behind when its creation fails",
@@ -55,6 +56,7 @@ var lifecycleRows = []Guarantee{{
 	Attack:   attack.Live,
 	Witness:  sentinel.FailureClean,
 	Controls: spec.Edits{{Name: sentinel.LeavesCgroup}},
+	Alone:    true,
 }, {
 	ID:       "lifecycle.freeze-stops-all",
 	Claim:    "cannot run or thaw itself while frozen",
