@@ -52,7 +52,7 @@ func (l *Launcher) launch(plan *Plan, prepare func() error, handles map[Handle]i
 		return nil, 0, err
 	}
 	if len(plan.UIDMappings) > 0 {
-		if err := c.mapUsers(plan.DenySetgroups); err != nil {
+		if err := c.lastWords(c.mapUsers(plan.DenySetgroups)); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -146,10 +146,27 @@ func (c *child) closeLine() error { return unix.Close(c.line) }
 // goOn lets the child leave a step in which it waits.
 func (c *child) goOn() error {
 	// A child that has ended must not end us: write(2) would raise SIGPIPE.
-	if err := unix.Sendto(c.line, []byte{1}, unix.MSG_NOSIGNAL, nil); err != nil {
+	err := unix.Sendto(c.line, []byte{1}, unix.MSG_NOSIGNAL, nil)
+	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+		return nil // it has ended, and what it reported before says why: listen reads it
+	}
+	if err != nil {
 		return fmt.Errorf("tell the child to go on: %w", err)
 	}
 	return nil
+}
+
+// lastWords returns what a child that has ended reported, in place of what went wrong for that
+// reason.
+func (c *child) lastWords(err error) error {
+	if err == nil {
+		return nil
+	}
+	buf := make([]byte, reportSize)
+	if n, _, recvErr := unix.Recvfrom(c.line, buf, unix.MSG_DONTWAIT); recvErr == nil && n == len(buf) {
+		return c.failed(buf)
+	}
+	return err
 }
 
 // ready waits until the child waits for start.
@@ -180,7 +197,7 @@ func (c *child) start() error {
 // its thread: a child answers within a millisecond, and waking a parked goroutine costs a tenth
 // of that.
 func (c *child) listen() ([]byte, error) {
-	buf := make([]byte, 16)
+	buf := make([]byte, reportSize)
 	n, err := unix.Read(c.line, buf)
 	for errors.Is(err, unix.EINTR) {
 		n, err = unix.Read(c.line, buf)
@@ -194,13 +211,21 @@ func (c *child) listen() ([]byte, error) {
 	if n < len(buf) {
 		return buf[:n], nil
 	}
-	at := uintptr(binary.NativeEndian.Uint64(buf))
-	res := int64(binary.NativeEndian.Uint64(buf[8:]))
+	return nil, c.failed(buf)
+}
+
+// reportSize is the length of the report of a failed step: its address and its result.
+const reportSize = 16
+
+// failed takes the report of a failed step apart.
+func (c *child) failed(report []byte) error {
+	at := uintptr(binary.NativeEndian.Uint64(report))
+	res := int64(binary.NativeEndian.Uint64(report[8:]))
 	i, ok := c.image.step(at)
 	if !ok {
-		return nil, fmt.Errorf("the child reports step at %#x, which is none", at)
+		return fmt.Errorf("the child reports step at %#x, which is none", at)
 	}
-	return nil, &StepError{Step: c.plan.Steps[i], Index: i, Count: len(c.plan.Steps), Result: res}
+	return &StepError{Step: c.plan.Steps[i], Index: i, Count: len(c.plan.Steps), Result: res}
 }
 
 // StepError says which step of a plan did not succeed.
