@@ -51,23 +51,24 @@ var ReadDevice = Attack{Name: "io.read", Run: func(a *Attempt) {
 		return
 	}
 	a.Hold("begin")
-	a.Try("read the device", readDirect(fd, a.Target.Bytes, a.Target.For))
+	a.Try("read the device", readDirect(fd, 0, a.Target.Bytes, a.Target.For))
 	a.Hold("read")
 }}
 
-// readDirect reads from the start again and again.
-func readDirect(fd int, bytes int64, limit time.Duration) error {
-	const block = 16 << 10
+// readDirect reads one half of the device, 0 or 1, again and again.
+func readDirect(fd, half int, bytes int64, limit time.Duration) error {
+	const block = 64 << 10
 	raw := make([]byte, block+directAlignment)
 	skip := directAlignment - int(uintptr(unsafe.Pointer(&raw[0]))%directAlignment)
 	b := raw[skip : skip+block]
 	size, err := unix.Seek(fd, 0, unix.SEEK_END)
-	if err != nil || size < block {
+	if err != nil || size < 2*block {
 		return errors.Join(err, unix.EINVAL)
 	}
+	size /= 2
 	start := time.Now()
 	for n := int64(0); n < bytes && time.Since(start) < limit; n += block {
-		if _, err := unix.Pread(fd, b, n%(size-block+1)/block*block); err != nil {
+		if _, err := unix.Pread(fd, b, int64(half)*size+n%(size/block*block)); err != nil {
 			return err
 		}
 	}
@@ -84,7 +85,8 @@ var ReadBeside = Attack{Name: "io.read/neighbour", Run: func(a *Attempt) {
 	say(nil)
 	var b [1]byte
 	if n, _ := a.in.Read(b[:]); n == 1 {
-		say(readDirect(fd, a.Target.Bytes, a.Target.For))
+		// Another half: for two that read the same, the scheduler has one queue.
+		say(readDirect(fd, 1, a.Target.Bytes, a.Target.For))
 	}
 }}
 

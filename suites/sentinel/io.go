@@ -206,6 +206,10 @@ func IOShareKept(s *Stage) (*Watch, error) {
 		if mine, err = a.readBytes(); err != nil {
 			return err
 		}
+		// Anybody on the host may change it, and then the weights say nothing.
+		if now, err := os.ReadFile(scheduler(number)); err != nil || !strings.Contains(string(now), "[bfq]") {
+			return errors.Join(err, fmt.Errorf("the loop device's scheduler has become %s", now))
+		}
 		others, err = read(group)
 		return err
 	}
@@ -222,9 +226,13 @@ func IOShareKept(s *Stage) (*Watch, error) {
 	return w, nil
 }
 
+func scheduler(number uint64) string {
+	return fmt.Sprintf("/sys/dev/block/%s/queue/scheduler", deviceName(number))
+}
+
 // useBFQ gives our own loop device the scheduler that knows weights.
 func (s *Stage) useBFQ(number uint64) error {
-	file := fmt.Sprintf("/sys/dev/block/%s/queue/scheduler", deviceName(number))
+	file := scheduler(number)
 	b, err := os.ReadFile(file) //nolint:gosec // sysfs
 	if err != nil {
 		return fmt.Errorf("choose a scheduler: %w", err)
