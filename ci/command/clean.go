@@ -56,6 +56,9 @@ func newClean() *cobra.Command {
 	return c
 }
 
+// sharedMemory is where baits of POSIX shared memory lie: shm_overview(7).
+const sharedMemory = "/dev/shm"
+
 // leftover is one thing that a killed run left.
 type leftover struct {
 	what, path string
@@ -63,7 +66,7 @@ type leftover struct {
 }
 
 // findLeft lists what was left, in the order in which it must go: cgroups with what runs in
-// them, then the names of containers, then directories.
+// them, then the names of containers, then files and directories.
 func findLeft(parent string) ([]leftover, error) {
 	var left []leftover
 	groups, err := cgroup.FindLeft(cgroup.Prefix)
@@ -85,6 +88,19 @@ func findLeft(parent string) ([]leftover, error) {
 	}
 	for _, path := range names {
 		left = append(left, leftover{"container", path, func() error { return os.RemoveAll(path) }})
+	}
+	files, err := filepath.Glob(filepath.Join(sharedMemory, lease.Prefix+"*"))
+	if err != nil {
+		return nil, fmt.Errorf("list shared memory: %w", err)
+	}
+	for _, path := range files {
+		alive, err := lease.Living(parent, lease.Of(filepath.Base(path)))
+		if err != nil {
+			return nil, err
+		}
+		if !alive {
+			left = append(left, leftover{"shared memory", path, func() error { return os.Remove(path) }})
+		}
 	}
 	leases, err := lease.Left(parent)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -29,10 +28,11 @@ func (s *Stage) hostMounts() (*hostMounts, error) {
 	h := &hostMounts{jobs: make(chan func()), ended: make(chan struct{})}
 	go func() {
 		defer close(h.ended)
-		throwAway(func() {
+		_ = onThread(func() error {
 			for f := range h.jobs {
 				f()
 			}
+			return nil
 		})
 	}()
 	s.Undo.Push("end the stand-in for the host's mounts", func() error {
@@ -50,23 +50,6 @@ func (s *Stage) hostMounts() (*hostMounts, error) {
 		}
 		return nil
 	})
-}
-
-// throwAway calls f on a thread that ends with the calling goroutine. It is never the process's
-// first: that one cannot end, and /proc/self shows the namespaces that it is in.
-func throwAway(f func()) {
-	runtime.LockOSThread()
-	if unix.Gettid() != unix.Getpid() {
-		f()
-		return
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		throwAway(f)
-	}()
-	<-done
-	runtime.UnlockOSThread()
 }
 
 // do calls f inside.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -59,23 +58,6 @@ func (m *mountStandIn) mounts() (list []string, err error) {
 		return err
 	})
 	return list, err
-}
-
-// onThread runs f on a thread that ends with it. It is never the process's first, which cannot end
-// and whose namespaces /proc/self shows.
-func onThread(f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			err := onThread(f) // on another, since this one is taken
-			runtime.UnlockOSThread()
-			done <- err
-			return
-		}
-		done <- f() // and never unlock
-	}()
-	return <-done
 }
 
 // NoMountLeft compares the mounts of a stand-in for the host before and after containers with
