@@ -160,18 +160,28 @@ func CPUsKept(s *Stage) (*Watch, error) {
 	return w, nil
 }
 
-// lastCPU is the 39th field of a stat file: proc(5). The second may hold spaces.
 func lastCPU(path string) (int, error) {
 	b, err := os.ReadFile(path) //nolint:gosec // procfs
 	if err != nil {
 		return 0, err
 	}
-	_, after, ok := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
-	fields := strings.Fields(after)
-	if !ok || len(fields) < 37 {
-		return 0, fmt.Errorf("parse %s: too short", path)
+	cpu, err := parseLastCPU(string(b))
+	if err != nil {
+		return 0, fmt.Errorf("parse %s: %w", path, err)
 	}
-	return strconv.Atoi(fields[36])
+	return cpu, nil
+}
+
+// parseLastCPU returns the 39th field of a stat file: proc(5). The second is a name in
+// parentheses, which may hold both.
+func parseLastCPU(stat string) (int, error) {
+	const thirdTo39th = 39 - 3
+	end := strings.LastIndexByte(stat, ')')
+	fields := strings.Fields(stat[end+1:])
+	if end < 0 || len(fields) <= thirdTo39th {
+		return 0, errors.New("too few fields")
+	}
+	return strconv.Atoi(fields[thirdTo39th])
 }
 
 // PriorityKept reads the attacker's place in the queues.
