@@ -10,7 +10,7 @@ import (
 )
 
 // Kinds of memory that outlive the process that filled it, in the order in which Fill takes them.
-var Kinds = []string{"tmpfs", "page cache", "System V segment", "pipes", "sockets", "dentries"}
+var Kinds = []string{"tmpfs", "page cache", "System V segment", "pipes", "sockets", "names"}
 
 // Fill has a part fill Target.Bytes of each kind of memory and exit, while the attacker keeps
 // what it has filled. It holds at "start" and, after each, at its kind.
@@ -108,15 +108,12 @@ var filler = Attack{Name: "memory.all-charged/filler", Run: func(a *Attempt) {
 		}
 	case "pipes", "sockets":
 		err = fillDescriptors(int(a.Target.Bytes / pipeBytes))
-	case "dentries":
-		// A name that was looked for is kept, also where there is nothing of that name.
-		for i := range a.Target.Count {
-			var st unix.Stat_t
-			name := a.Inside(fmt.Sprintf("%s/nothing-%d", a.Target.Path, i))
-			if err = unix.Stat(name, &st); !errors.Is(err, unix.ENOENT) {
-				break
-			}
-			err = nil
+	case "names":
+		// Each is a dentry and an inode.
+		dir := a.Inside("/dev/shm/names")
+		err = os.MkdirAll(dir, 0o755)
+		for i := 0; i < a.Target.Count && err == nil; i++ {
+			err = unix.Mknod(fmt.Sprintf("%s/%d", dir, i), unix.S_IFREG|0o600, 0)
 		}
 	}
 	say(err)

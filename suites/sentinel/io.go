@@ -99,6 +99,9 @@ const deviceNode = "/cellwall-device"
 // without limits on devices may have no io.stat of its own.
 func (a *Subject) readBytes() (uint64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", a.PID))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, kernel.Unsupported("/proc/PID/io: the kernel has no task I/O accounting")
+	}
 	if err != nil {
 		return 0, fmt.Errorf("count what was read: %w", err)
 	}

@@ -123,7 +123,7 @@ func SwapBounded(s *Stage) (*Watch, error) {
 func Throttled(s *Stage) (*Watch, error) {
 	var g grown
 	w := &Watch{
-		Target: attack.Target{Bytes: 3 * hogBound, For: 300 * time.Millisecond},
+		Target: attack.Target{Bytes: 2 * hogBound, For: 300 * time.Millisecond},
 		Hold:   g.hold,
 		Edits: s.limited(func(sp *specs.Spec) {
 			unified(sp, map[string]string{"memory.high": fmt.Sprint(hogLimit)})
@@ -138,7 +138,7 @@ func Throttled(s *Stage) (*Watch, error) {
 		}
 		e := g.events.Memory
 		f := Finding{
-			Breached: e.High == 0 && g.stat.Memory.Current >= hogBound || e.OOMKill > 0,
+			Breached: g.stat.Memory.Current >= hogBound || e.OOMKill > 0,
 			Evidence: fmt.Sprintf("above a high mark of %d bytes the cgroup grew to %d of %d; high is %d, oom_kill %d", hogLimit, g.stat.Memory.Current, w.Target.Bytes, e.High, e.OOMKill),
 		}
 		if !f.Breached && e.High == 0 {

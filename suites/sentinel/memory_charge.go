@@ -17,7 +17,7 @@ const OutsideTheCgroup = "the attacker in another cgroup"
 
 const (
 	fillBytes  = 4 << 20
-	fillNames  = 16 << 10
+	fillNames  = 2 << 10
 	fillVolume = "/volume"
 )
 
@@ -29,7 +29,7 @@ var charges = map[string]uint64{
 	"System V segment": fillBytes * 3 / 4,
 	"pipes":            fillBytes * 3 / 4,
 	"sockets":          fillBytes / 2,
-	"dentries":         fillNames * 192 / 2, // a dentry is 192 bytes
+	"names":            fillNames * 192, // of a dentry alone
 }
 
 // Charged reads how much the memory of the attacker's first cgroup grows with each kind of memory

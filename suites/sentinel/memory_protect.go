@@ -79,7 +79,7 @@ func Protected(s *Stage) (*Watch, error) {
 			return Finding{}, kernel.Unsupported("memory.min: this hierarchy has none")
 		}
 		f := Finding{
-			Breached: after < before*9/10,
+			Breached: after < protectedBytes*9/10, // it had more, which is anybody's
 			Evidence: fmt.Sprintf("the neighbour had %d bytes and kept %d; memory.events max of both is %d", before, after, e.Memory.Max),
 		}
 		if !f.Breached && e.Memory.Max == 0 {
