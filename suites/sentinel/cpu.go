@@ -20,7 +20,7 @@ const (
 	cpuQuota    = 2500 * time.Microsecond
 	cpuTick     = 10 * time.Millisecond
 	cpuSpinners = 2
-	cpuWindow   = 150 * time.Millisecond
+	cpuWindow   = 100 * time.Millisecond
 )
 
 // spent is the CPU time that a group used between two holds.

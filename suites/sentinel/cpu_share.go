@@ -23,7 +23,7 @@ import (
 const (
 	weightBait      = 25
 	weightNeighbour = 100
-	weightWindow    = 200 * time.Millisecond
+	weightWindow    = 150 * time.Millisecond
 	weightMost      = 0.22 // halfway
 	weightMinimum   = 20 * time.Millisecond
 )

@@ -25,7 +25,7 @@ const (
 	fileLimit, fileBound = 64 << 10, 256 << 10
 	deviceBytes          = 4 << 20
 	readRate             = 1 << 20 // bytes a second
-	readWindow           = 250 * time.Millisecond
+	readWindow           = 150 * time.Millisecond
 	readBound            = 16 << 20
 	ioWeightBait         = 100
 	ioWeightNeighbour    = 2000
