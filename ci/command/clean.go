@@ -56,7 +56,8 @@ func newClean() *cobra.Command {
 	return c
 }
 
-// sharedMemory is where baits of POSIX shared memory lie: shm_overview(7).
+// sharedMemory is where baits of POSIX shared memory lie, and the directories of runs:
+// shm_overview(7).
 const sharedMemory = "/dev/shm"
 
 // leftover is one thing that a killed run left.
@@ -99,7 +100,7 @@ func findLeft(parent string) ([]leftover, error) {
 			return nil, err
 		}
 		if !alive {
-			left = append(left, leftover{"shared memory", path, func() error { return os.Remove(path) }})
+			left = append(left, leftover{"shared memory", path, func() error { return os.RemoveAll(path) }})
 		}
 	}
 	leases, err := lease.Left(parent)

@@ -91,6 +91,7 @@ var kernelRows = []Guarantee{{
 	Rung:     spec.Hardened,
 	Attack:   attack.LoadModule,
 	Witness:  sentinel.ModulesKept,
+	Alone:    true, // a tracer waits on its own
 	Refusal:  Refusals{unix.EPERM: Capability},
 	Both:     bareCapability,
 	Controls: spec.Edits{spec.WithCapability("CAP_SYS_MODULE")},

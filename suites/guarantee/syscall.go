@@ -26,6 +26,7 @@ var syscallRows = []Guarantee{{
 	Rung:     spec.Hardened,
 	Attack:   attack.MatchRules,
 	Witness:  sentinel.RulesAnswered,
+	Alone:    true, // a tracer waits on its own
 	Controls: spec.Edits{spec.Unconfined()},
 }, {
 	ID:      "syscall.unknown-enosys",
@@ -35,6 +36,7 @@ var syscallRows = []Guarantee{{
 	Rung:    spec.Hardened,
 	Attack:  attack.UnknownCall,
 	Witness: sentinel.UnknownAnswered,
+	Alone:   true, // a tracer waits on its own
 	// The newest call that has a name: what lies below it is known, and gets the default.
 	Controls: spec.Edits{spec.Allowing("rseq_slice_yield")},
 }, {
@@ -45,6 +47,7 @@ var syscallRows = []Guarantee{{
 	Rung:    spec.Hardened,
 	Attack:  attack.HiddenArguments,
 	Witness: sentinel.HiddenRefused,
+	Alone:   true, // a tracer waits on its own
 	Refusal: Refusals{unix.EPERM: Seccomp},
 	Controls: spec.Edits{allowUnless("arguments that a value in the high bits hides",
 		specs.LinuxSyscall{Names: []string{"ioctl"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 1, Value: unix.TIOCSTI, Op: specs.OpNotEqual}}},
@@ -58,6 +61,7 @@ var syscallRows = []Guarantee{{
 	Rung:     spec.Hardened,
 	Attack:   attack.RiskyCalls,
 	Witness:  sentinel.RiskyRefused,
+	Alone:    true, // a tracer waits on its own
 	Refusal:  Refusals{unix.EPERM: Seccomp},
 	Controls: spec.Edits{spec.Unconfined()},
 }}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -61,13 +62,20 @@ func (j *Judge) decide(ctx context.Context, g *guarantee.Guarantee, rung spec.Ru
 		v.Outcome, v.Reason = record.Inconclusive, err.Error()
 		return
 	}
+	tries := []try{{j.Runtime, trial{guarantee: g, rung: rung}}}
 	if v.Claimed {
-		j.prove(ctx, g, v)
+		tries = append(tries, j.proof(g)...)
 	}
-	real := j.trial(ctx, j.Runtime, trial{guarantee: g, rung: rung})
+	results := j.tryAll(ctx, tries, !g.Alone)
+	real := results[0]
 	v.Outcome, v.DeniedBy, v.Errno = real.Outcome, real.DeniedBy, real.Errno
 	v.Evidence, v.Reason, v.Tries = real.Evidence, real.Reason, real.Tries
 	if v.Claimed {
+		v.Alone, v.Controls = &results[1], results[2:]
+		if len(v.Controls) > 0 {
+			shown := slices.IndexFunc(v.Controls, func(t record.Trial) bool { return t.Outcome != record.Breached })
+			v.Control = &v.Controls[max(shown, 0)]
+		}
 		j.weigh(v)
 	}
 	v.Leaks = j.leaks(before)
@@ -95,23 +103,40 @@ func (j *Judge) gates(g *guarantee.Guarantee) (record.Outcome, string) {
 	return "", ""
 }
 
-// prove runs the controls, and the attack on the spec that differs from them in one edit.
-func (j *Judge) prove(ctx context.Context, g *guarantee.Guarantee, v *record.Verdict) {
+// try is a trial and the runtime that makes its container.
+type try struct {
+	runtime driver.Runtime
+	trial   trial
+}
+
+// proof is the attack on the barrier alone, and the controls, which differ from it in one edit.
+func (j *Judge) proof(g *guarantee.Guarantee) []try {
 	base := g.Rung
 	if base == spec.Runtime {
 		base = spec.Namespaces
 	}
+	tries := []try{{j.Runtime, trial{guarantee: g, rung: base, both: true}}}
 	for i := range g.Controls {
-		control := j.trial(ctx, j.controlRuntime(g, base, &g.Controls[i]), trial{guarantee: g, rung: base, both: true, edit: &g.Controls[i]})
-		v.Controls = append(v.Controls, control)
+		edit := &g.Controls[i]
+		tries = append(tries, try{j.controlRuntime(g, base, edit), trial{guarantee: g, rung: base, both: true, edit: edit}})
 	}
-	alone := j.trial(ctx, j.Runtime, trial{guarantee: g, rung: base, both: true})
-	v.Alone = &alone
-	if len(v.Controls) == 0 {
-		return
+	return tries
+}
+
+// tryAll runs trials, side by side where they cannot disturb each other: each has a stage and
+// baits of its own.
+func (j *Judge) tryAll(ctx context.Context, tries []try, together bool) []record.Trial {
+	results := make([]record.Trial, len(tries))
+	var wait sync.WaitGroup
+	for i, t := range tries {
+		if !together {
+			results[i] = j.trial(ctx, t.runtime, t.trial)
+			continue
+		}
+		wait.Go(func() { results[i] = j.trial(ctx, t.runtime, t.trial) })
 	}
-	shown := slices.IndexFunc(v.Controls, func(t record.Trial) bool { return t.Outcome != record.Breached })
-	v.Control = &v.Controls[max(shown, 0)]
+	wait.Wait()
+	return results
 }
 
 // controlRuntime is the runtime itself, or the core for a control that it cannot express.

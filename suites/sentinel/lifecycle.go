@@ -72,7 +72,10 @@ func StateGone(s *Stage) (*Watch, error) {
 		}
 		left, err := stateOf(ids)
 		// The trial's own directory, which the harness removes, may lie there too.
-		left = slices.DeleteFunc(left, func(path string) bool { return strings.HasPrefix(path, s.Dir) })
+		left = slices.DeleteFunc(left, func(path string) bool {
+			real, err := filepath.EvalSymlinks(path) // /run/shm may be /dev/shm
+			return err == nil && strings.HasPrefix(real, s.Dir)
+		})
 		for _, path := range made {
 			if _, err := os.Lstat(path); err == nil {
 				left = append(left, path)
