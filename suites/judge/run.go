@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -50,11 +51,21 @@ const (
 	fenceMemory = 1 << 30
 )
 
-// The user namespaces of a run map to host ids that no account has.
+// Every run has a block of host ids that no account has, nor, but for one chance in idBlocks,
+// another run: quotas of the kernel count by id. Its user namespaces map to the start of it, and
+// its baits use what begins at baitIDs.
 const (
-	firstHostID = 1 << 20
+	firstBlock  = 1 << 28
+	idBlock     = 1 << 18
+	idBlocks    = 1 << 12
 	hostIDCount = 1 << 16
+	baitIDs     = 1 << 17
 )
+
+// block returns the first id of a run's block.
+func block(name string) uint32 {
+	return firstBlock + crc32.ChecksumIEEE([]byte(name))%idBlocks*idBlock
+}
 
 // NewRun prepares the host, with its lease below dir. It needs root: without it the error says so.
 func NewRun(dir string) (_ *Run, err error) {
@@ -88,7 +99,7 @@ func NewRun(dir string) (_ *Run, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Options = spec.Options{Capabilities: capabilities, HostID: firstHostID, IDCount: hostIDCount}
+	r.Options = spec.Options{Capabilities: capabilities, HostID: block(r.Name), IDCount: hostIDCount}
 	return r, nil
 }
 

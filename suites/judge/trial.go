@@ -175,17 +175,14 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 	return finding, said, nil
 }
 
-// firstUID is where the host uids begin that trials use: above the mapping of the containers.
-const firstUID = 3 << 20
-
 // stage makes the place for one trial.
 func (j *Judge) stage(t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
 	n := j.trials.Add(1)
 	both, control := t.edits()
 	s := &sentinel.Stage{
 		Rung: t.rung, Binary: j.Binary, Nonce: sentinel.Token(), Fence: j.Fence, Edits: names(both, control),
-		Name: fmt.Sprintf("%s-%d", j.Name, n), UID: firstUID + uint32(n),
-		Root: firstHostID, Mapped: firstHostID + 1000 + uint32(n)%(hostIDCount-1000),
+		Name: fmt.Sprintf("%s-%d", j.Name, n), UID: j.Options.HostID + baitIDs + uint32(n),
+		Root: j.Options.HostID, Mapped: j.Options.HostID + 1000 + uint32(n)%(hostIDCount-1000),
 	}
 	defer s.Undo.OnError(&err)
 	s.Dir = filepath.Join(j.Dir, s.Name)
