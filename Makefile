@@ -23,7 +23,7 @@ ladder: build ## show what each rung of the ladder stops (needs root)
 	./$(BIN) ladder --out $(OUT)
 
 test: ## run all tests; those that need root say so and are counted
-	@$(GO) test -count=1 -json ./... > $(BIN).test.json; status=$$?; \
+	@$(GO) test -p 1 -count=1 -json ./... > $(BIN).test.json; status=$$?; \
 	grep -o '"Action":"skip".*"Test":"[^"]*"' $(BIN).test.json | sed -E 's/.*"Package":"([^"]*)".*"Test":"([^"]*)".*/skipped: \1 \2/' | sort -u; \
 	grep -h '"Action":"output"' $(BIN).test.json | grep -E '"Output":"(--- FAIL|FAIL|ok  )' | sed -E 's/.*"Output":"(.*)\\n".*/\1/; s/\\t/ /g' ; \
 	echo "$$(grep -c '"Action":"pass".*"Test":' $(BIN).test.json) passed, $$(grep -c '"Action":"fail".*"Test":' $(BIN).test.json) failed, $$(grep -c '"Action":"skip".*"Test":' $(BIN).test.json) skipped"; \

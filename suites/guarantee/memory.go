@@ -27,6 +27,7 @@ var memoryLimitRows = []Guarantee{{
 	Witness:     sentinel.KilledInside,
 	Refusal:     Refusals{unix.ENOMEM: Cgroup},
 	Controls:    spec.Edits{withoutMemoryLimit},
+	Alone:       true, // what its containers take is the fence's too
 }, {
 	ID:          "memory.swap-limit",
 	Claim:       "cannot use more swap than its limit",
@@ -84,6 +85,7 @@ var memoryLimitRows = []Guarantee{{
 	Attack:      attack.Fill,
 	Witness:     sentinel.Charged,
 	Controls:    spec.Edits{spec.Change(sentinel.OutsideTheCgroup, nil)},
+	Alone:       true, // what its containers take is the fence's too
 }, {
 	ID:          "memory.peak-recorded",
 	Claim:       "cannot hide its peak memory use from the host",
@@ -95,6 +97,7 @@ var memoryLimitRows = []Guarantee{{
 	Witness:     sentinel.PeakKept,
 	Refusal:     Refusals{unix.EROFS: Mount},
 	Controls:    spec.Edits{spec.Change(sentinel.ReadCurrent, nil)},
+	Alone:       true, // what its containers take is the fence's too
 }}
 
 var memoryPlaceRows = []Guarantee{{

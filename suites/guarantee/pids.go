@@ -20,6 +20,7 @@ var pidsRows = []Guarantee{{
 	Witness:     sentinel.PidsBounded,
 	Refusal:     Refusals{unix.EAGAIN: Cgroup, unix.EACCES: DAC},
 	Controls:    spec.Edits{withoutPidsLimit},
+	Alone:       true, // what its containers take is the fence's too
 }, {
 	ID:          "pids.threads-count",
 	Claim:       "cannot evade its pids limit with threads or zombies",
@@ -31,6 +32,7 @@ var pidsRows = []Guarantee{{
 	Witness:     sentinel.TasksCounted,
 	Refusal:     Refusals{unix.EAGAIN: Cgroup},
 	Controls:    spec.Edits{withoutPidsLimit},
+	Alone:       true, // what its containers take is the fence's too
 }, {
 	ID:      "pids.kill-fork-bomb",
 	Claim:   "can be killed completely while it forks",
@@ -42,6 +44,7 @@ var pidsRows = []Guarantee{{
 	// The end of a pid namespace kills all that are in it, whatever the list says.
 	Both:     spec.Edits{spec.WithoutNamespace(specs.PIDNamespace)},
 	Controls: spec.Edits{spec.Change(sentinel.KillByList, nil)},
+	Alone:    true, // what its containers take is the fence's too
 }, {
 	ID:      "pids.nproc-per-userns",
 	Claim:   "cannot use up another container's RLIMIT_NPROC",

@@ -65,10 +65,7 @@ func KilledInside(s *Stage) (*Watch, error) {
 	}
 	var g grown
 	w := &Watch{Edits: s.limited(memoryLimit(lineLimit)), Target: attack.Target{Bytes: lineBound}, Hold: g.hold}
-	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-		if err := MustTry(r, "touch"); err != nil {
-			return Finding{}, err
-		}
+	look := func() (Finding, error) {
 		f := Finding{
 			Breached: g.stat.Memory.Current > lineLimit,
 			Evidence: fmt.Sprintf("with a limit of %d bytes the cgroup held %d; oom_kill is %d", lineLimit, g.stat.Memory.Current, g.events.Memory.OOMKill),
@@ -86,6 +83,20 @@ func KilledInside(s *Stage) (*Watch, error) {
 			return f, errors.New("the attacker did not get to the limit: oom_kill is 0")
 		}
 		return f, nil
+	}
+	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+		if err := MustTry(r, "touch"); err != nil {
+			return Finding{}, err
+		}
+		return look()
+	}
+	// The kernel takes another process too where the first one's memory comes free too late.
+	w.Killed = func(ctx context.Context, a *Subject) (Finding, error) {
+		if err := g.hold(ctx, "killed", a); err != nil {
+			return Finding{}, err
+		}
+		g.stat.Memory.Current = max(g.stat.Memory.Current, g.stat.Memory.Peak) // it is gone by now
+		return look()
 	}
 	return w, nil
 }
