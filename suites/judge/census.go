@@ -27,19 +27,23 @@ func (j *Judge) census() (census, error) {
 		return c, err
 	}
 	for _, h := range j.Fence.Hierarchies() {
-		entries, err := filepath.Glob(filepath.Join(h.Path, "*", "cgroup.procs"))
+		entries, err := os.ReadDir(h.Path)
 		if err != nil {
 			return c, fmt.Errorf("count cgroups: %w", err)
 		}
-		c.groups = append(c.groups, entries...)
+		for _, e := range entries {
+			if e.IsDir() {
+				c.groups = append(c.groups, filepath.Join(h.Path, e.Name()))
+			}
+		}
 	}
-	tasks, err := filepath.Glob("/proc/self/task/*/children")
+	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return c, fmt.Errorf("count children: %w", err)
 	}
 	for _, t := range tasks {
-		b, err := os.ReadFile(t) //nolint:gosec // procfs
-		if err == nil {          // a thread may have ended meanwhile
+		b, err := os.ReadFile(filepath.Join("/proc/self/task", t.Name(), "children")) //nolint:gosec // procfs
+		if err == nil {                                                               // a thread may have ended meanwhile
 			c.children = append(c.children, strings.Fields(string(b))...)
 		}
 	}
