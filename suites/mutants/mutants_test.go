@@ -61,8 +61,9 @@ func check(ctx context.Context, run *judge.Run, rt driver.Runtime, id string, ru
 const (
 	ready   = `say() { printf '{"token":"%s",%s}\n' "$TOKEN" "$1"; }; TOKEN=$3; say '"hold":"ready"'; read go; `
 	victim  = `pid=$(printf %s "$2" | sed 's/.*"pid":\([0-9]*\).*/\1/'); `
-	refused = `say '"final":{"tries":[{"call":"kill","errno":3}]}'; `
-	claimed = `say '"final":{"tries":[{"call":"kill","errno":0}]}'; `
+	refused = `say '"final":{"tries":[{"call":"kill 1","errno":3}]}'; `
+	claimed = `say '"final":{"tries":[{"call":"kill 1","errno":0},{"call":"tgkill 1","errno":0},{"call":"rt_sigqueueinfo 1","errno":0},` +
+		`{"call":"fcntl F_SETOWN 1","errno":0},{"call":"pidfd_open 1","errno":0}]}'; `
 )
 
 // declareLies has attackers and runtimes that do not tell the truth. The witness decides: what
@@ -79,6 +80,7 @@ func declareLies(run *judge.Run) {
 		{name: "exits with an error", script: ready + `echo broken >&2; exit 3`, want: record.Inconclusive, reason: "broken"},
 		{name: "says refused while the witness saw the breach", script: ready + victim + `kill -USR1 "$pid"; ` + refused, want: record.Breached},
 		{name: "claims a breach that the witness did not see", script: ready + claimed, want: record.Held},
+		{name: "leaves out part of the attack", script: ready + refused, want: record.Inconclusive, reason: "did not get to tgkill"},
 		{name: "repeats the record of another trial", script: ready + `TOKEN=AAAA; ` + refused, want: record.Inconclusive, reason: "no final record"},
 		{name: "prints what is no record", script: ready + `echo '{"final":{}}'; echo held; exit 0`, want: record.Inconclusive, reason: "no final record"},
 		{name: "tries nothing and says it has ended", script: ready + `say '"final":{"tries":[]}'; `, want: record.Inconclusive, reason: "tried nothing"},

@@ -22,10 +22,11 @@ func ProcessUnsignalled(s *Stage) (*Watch, error) {
 	return &Watch{
 		Target: attack.Target{PID: p.PID()},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-			if err := MustTry(r, "kill ", "tgkill ", "rt_sigqueueinfo ", "fcntl F_SETOWN ", "pidfd_open "); err != nil {
-				return Finding{}, err
+			f, err := p.unsignalled()
+			if err != nil || f.Breached {
+				return f, err // a breach that was seen stands, whatever the attacker says
 			}
-			return p.unsignalled()
+			return f, MustTry(r, "kill ", "tgkill ", "rt_sigqueueinfo ", "fcntl F_SETOWN ", "pidfd_open ")
 		},
 	}, nil
 }
