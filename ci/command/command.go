@@ -11,9 +11,9 @@ import (
 	"os/signal"
 	"strings"
 
+	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 )
 
 // Exit codes. `cellwall run` and `cellwall exec` give the program's own instead of 0.
@@ -106,10 +106,10 @@ func done(err error) error {
 // terminalWidth is the width of a stream that is a terminal, and whether it is one.
 func terminalWidth(w any) (width int, is bool) {
 	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !ok || !term.IsTerminal(f.Fd()) {
 		return 0, false
 	}
-	width, _, err := term.GetSize(int(f.Fd()))
+	width, _, err := term.GetSize(f.Fd())
 	if err != nil {
 		return 0, true
 	}

@@ -6,8 +6,8 @@ import (
 	"os"
 	"os/signal"
 
+	"github.com/charmbracelet/x/term"
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 )
 
 // streams joins a container's terminal to ours.
@@ -25,8 +25,8 @@ func connect(console *os.File, in io.Reader, out io.Writer) (*streams, error) {
 		close(s.finished)
 		return s, nil
 	}
-	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		old, err := term.MakeRaw(int(f.Fd()))
+	if f, ok := in.(*os.File); ok && term.IsTerminal(f.Fd()) {
+		old, err := term.MakeRaw(f.Fd())
 		if err != nil {
 			return nil, err
 		}
@@ -35,7 +35,7 @@ func connect(console *os.File, in io.Reader, out io.Writer) (*streams, error) {
 		s.restore = func() {
 			signal.Stop(resized)
 			close(resized)
-			_ = term.Restore(int(f.Fd()), old)
+			_ = term.Restore(f.Fd(), old)
 		}
 		go func() {
 			s.resize(f)

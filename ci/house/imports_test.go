@@ -55,13 +55,13 @@ var mayImport = map[string][]string{
 
 // onlyIn says where a dependency may be used, by the start of its path.
 var onlyIn = map[string][]string{
-	"github.com/onsi/":        {"suites/isolation", "suites/mutants"},
-	"github.com/cilium/ebpf":  {"runtime/cgroup", "probes"},
-	"gonum.org/":              {"reports"},
-	"github.com/spf13/":       {"ci/command"},
-	"golang.org/x/term":       {"ci/command"},
-	"github.com/moby/profile": {"runtime/seccomp"},
-	"github.com/klauspost/":   {"runtime/rootfs"},
+	"github.com/onsi/":         {"suites/isolation", "suites/mutants"},
+	"github.com/cilium/ebpf":   {"runtime/cgroup", "probes"},
+	"gonum.org/":               {"reports"},
+	"github.com/spf13/":        {"ci/command"},
+	"github.com/charmbracelet": {"ci/command"},
+	"github.com/moby/profile":  {"runtime/seccomp"},
+	"github.com/klauspost/":    {"runtime/rootfs"},
 }
 
 // alone are packages that may use nothing but the standard library and x/sys.
