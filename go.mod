@@ -1,6 +1,6 @@
 module cellwall
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/charmbracelet/x/term v0.2.2
