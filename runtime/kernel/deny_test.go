@@ -24,11 +24,11 @@ var denials = map[string]struct {
 			unix.SYS_IO_SETUP, unix.SYS_USERFAULTFD,
 		},
 		absent: []*Feature{
-			Openat2, PidfdOpen, PidfdSendSignal, PidfdGetfd, WaitidPidfd, CloseRange, CloseRangeCloexec,
+			Openat2, MountSetattr, PidfdOpen, PidfdSendSignal, PidfdGetfd, WaitidPidfd, CloseRange, CloseRangeCloexec,
 			LandlockFS, LandlockNet, LandlockScope, Keyrings, SysVIPC, PosixMQ, IPv6, Packet, Vsock, Alg,
 			NetlinkAudit, NetlinkRoute, BPF, BPFCgroupDevice, PerfEventOpen, IOUring, AIO, Userfaultfd, UserfaultfdUser,
 		},
-		unknown: []*Feature{MoveMount, MountSetattr, Fsopen, Tmpfs, Devpts, Mqueue, Cgroup2, Overlay},
+		unknown: []*Feature{MoveMount, Fsopen, Tmpfs, Devpts, Mqueue, Cgroup2, Overlay},
 	},
 	"pidfds": {
 		numbers: []uint32{unix.SYS_PIDFD_GETFD, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_WAITID},

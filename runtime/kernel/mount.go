@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,9 +33,14 @@ var (
 		Name: "mount_setattr(2)", Since: Version{5, 12},
 		Remedy: "run as root or enable user namespaces",
 		probe: func() error {
-			attr := make([]byte, 32) // struct mount_attr, whose first member is attr_set
-			attr[0] = unix.MOUNT_ATTR_RDONLY
-			return inMountNamespace(0, ask("mount_setattr", unix.SYS_MOUNT_SETATTR, 0, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, attr, len(attr)))
+			// A size that no version of struct mount_attr has is refused before rights and the
+			// path are looked at, so that this needs no mount namespace to try in.
+			var attr unix.MountAttr
+			_, _, errno := unix.Syscall6(unix.SYS_MOUNT_SETATTR, ^uintptr(0), 0, 0, uintptr(unsafe.Pointer(&attr)), 1, 0)
+			if errno == unix.EINVAL {
+				return nil
+			}
+			return refused(errno, "")
 		},
 	}
 	Fsopen = &Feature{
