@@ -5,20 +5,41 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=${1:-200}
 mounts=$(cat /proc/self/mountinfo)
+
+# left lists what a killed run may leave: cgroups, directories, files and processes.
+left() {
+	find /sys/fs/cgroup -type d -name 'cellwall-*' 2>/dev/null || true
+	find /run/cellwall -mindepth 1 -not -path /run/cellwall/containers 2>/dev/null || true
+	find /dev/shm -maxdepth 1 -name 'cellwall-*' 2>/dev/null || true
+	for d in /proc/[0-9]*; do
+		tr '\0' ' ' <"$d/cmdline" 2>/dev/null | grep -aE '^(\./cellwall|[^ ]*cellwall-(attacker|sentinel)) ' || true
+	done
+}
+
+alive=0
 for ((i = 1; i <= runs; i++)); do
 	./cellwall verify --format jsonl >/dev/null 2>&1 &
 	pid=$!
 	sleep "$(printf '%d.%03d' $((RANDOM % 6)) $((RANDOM % 1000)))"
-	kill -KILL "$pid" 2>/dev/null || true
+	if kill -KILL "$pid" 2>/dev/null; then alive=$((alive + 1)); fi
 	wait "$pid" 2>/dev/null || true
-	((i % 10)) || echo "killed $i of $runs"
+	((i % 10)) || echo "killed $alive of $i runs"
 done
+# Runs that had ended by themselves, or never began, would prove nothing.
+if ((alive * 10 < runs * 9)); then
+	echo "only $alive of $runs runs were alive when they were to be killed"
+	exit 1
+fi
+before=$(left | wc -l)
+if ((before == 0)); then
+	echo "$alive killed runs left nothing at all: this cannot be"
+	exit 1
+fi
 ./cellwall clean | tail -n 3
-left=$(ls -d /dev/shm/cellwall-* 2>/dev/null; find /sys/fs/cgroup -type d -name 'cellwall-*' 2>/dev/null; find /run/cellwall -mindepth 1 -not -name containers 2>/dev/null || true)
-processes=$(for d in /proc/[0-9]*; do tr '\0' ' ' <"$d/cmdline" 2>/dev/null | grep -aE '^(/?cellwall-(attacker|sentinel)|\./cellwall)' || true; done)
-if [[ -n $left || -n $processes || $mounts != "$(cat /proc/self/mountinfo)" ]]; then
-	printf 'left after clean:\n%s\n%s\n' "$left" "$processes"
+after=$(left)
+if [[ -n $after || $mounts != "$(cat /proc/self/mountinfo)" ]]; then
+	printf 'left after clean:\n%s\n' "$after"
 	diff <(echo "$mounts") /proc/self/mountinfo || true
 	exit 1
 fi
-echo "$runs runs killed: nothing left after clean"
+echo "$alive of $runs runs killed while alive: $before things were left, none after clean"
