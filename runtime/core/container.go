@@ -25,7 +25,8 @@ type Options struct {
 	// Omit names steps of the plan that are left out: a deliberately weakened container.
 	Omit []string
 	// Detached lets the container outlive the launcher, as OCI's create and start want it. The
-	// others are killed when the launcher ends, however it does.
+	// others are killed when the launcher ends, however it does, but for those with From, Prepare
+	// or an existing pid namespace: the thread that made them is gone, and with it the signal.
 	Detached bool
 	// From is a mount namespace file that takes the place of the launcher's own.
 	From string
@@ -201,29 +202,33 @@ func (c *Container) State() specs.State {
 // uninterruptible call outlives it, and then Delete says so.
 const killTimeout = 10 * time.Second
 
-// Delete ends what is left of the container and removes what was made for it. A second call
-// does nothing.
+// Delete ends what is left of the container and removes what was made for it. After an error it
+// can be called again; after a success it does nothing.
 func (c *Container) Delete() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.deleted {
 		return nil
 	}
-	c.deleted = true
 	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
 	defer cancel()
-	var errs []error
 	if err := c.Kill(unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		errs = append(errs, err)
+		return err
 	}
 	if _, err := c.Wait(ctx); err != nil {
-		errs = append(errs, fmt.Errorf("wait for init %d of %s: %w", c.child.pid, c.id, err))
+		return fmt.Errorf("wait for init %d of %s: %w", c.child.pid, c.id, err)
 	}
 	c.state = specs.StateStopped
-	errs = append(errs,
+	if c.group != nil {
+		// What is still in it has a name, so this can be tried again.
+		if err := c.removeGroup(); err != nil {
+			return err
+		}
+	}
+	c.deleted = true
+	return errors.Join(
 		c.reaper.file.Close(), c.child.closeLine(), c.child.image.Close(), c.undo.Close(),
 		c.hooks(c.options.Spec, stoppedHooks, 0))
-	return errors.Join(errs...)
 }
 
 // maxID keeps an id together with a suffix below NAME_MAX.

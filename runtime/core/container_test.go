@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,19 @@ func inside(args []string) int {
 		}
 	case "id":
 		fmt.Println(os.Getpid(), os.Getuid(), os.Getgid())
+	case "flags":
+		flags, err := unix.FcntlInt(1, unix.F_GETFL, 0)
+		if err != nil || flags&unix.O_NONBLOCK != 0 {
+			fmt.Println("nonblocking", err)
+			return 1
+		}
+		fmt.Println("blocking")
+	case "terminal":
+		name, err := os.Readlink("/proc/self/fd/0")
+		if err != nil {
+			fmt.Println(err)
+		}
+		fmt.Println(name)
 	case "wait":
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	}
@@ -181,3 +195,5 @@ func TestFailedStepIsNamed(t *testing.T) {
 		t.Errorf("start: %v, want the execve step and ENOENT", err)
 	}
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }

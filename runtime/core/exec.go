@@ -115,10 +115,10 @@ func (l *Launcher) Exec(j Joining) (_ *Process, err error) {
 
 // adopt gives the started child to a reaper.
 func (p *Process) adopt() (err error) {
-	p.child.undo.Forget()
 	if p.reaper, err = reap(p.child.pidfd); err != nil {
 		return err
 	}
+	p.child.undo.Forget()
 	p.undo.Push("close the pidfd", p.reaper.file.Close)
 	p.undo.Push("unmap the plan", p.child.image.Close)
 	p.undo.Push("close the line", p.child.closeLine)
@@ -128,7 +128,7 @@ func (p *Process) adopt() (err error) {
 // Pid returns the process's pid as the launcher sees it.
 func (p *Process) Pid() int { return p.child.pid }
 
-// Wait waits for the process's end and releases what it holds, but for the terminal.
+// Wait waits for the process's end. Close releases what it holds.
 func (p *Process) Wait(ctx context.Context) (Status, error) {
 	select {
 	case <-p.reaper.done:
@@ -164,6 +164,7 @@ func CompileExec(s *specs.Spec, process *specs.Process, h Host, omit []string) (
 		p.undumpable,
 		p.stdio,
 		p.joinCgroups,
+		p.launcherFiles,
 		p.joinContainer,
 		p.closeDescriptors,
 		p.workingDirectory,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os/exec"
 	"time"
@@ -39,6 +40,7 @@ func hooksAt(h *specs.Hooks, m moment) []specs.Hook {
 // environment is only what the spec gives them: neither the launcher's nor the container's
 // (CVE-2019-14271, CVE-2025-23266).
 func (c *Container) hooks(s *specs.Spec, m moment, pid int) error {
+	var errs []error
 	for _, h := range hooksAt(s.Hooks, m) {
 		state, err := json.Marshal(specs.State{
 			Version: specs.Version, ID: c.id, Status: c.state, Pid: pid,
@@ -48,10 +50,29 @@ func (c *Container) hooks(s *specs.Spec, m moment, pid int) error {
 			return fmt.Errorf("hook %s: %w", h.Path, err)
 		}
 		if err := runHook(h, state); err != nil {
-			return err
+			errs = append(errs, err)
+			if m == createHooks {
+				break // the container is not to be; later hooks run all, whatever fails
+			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// maxHookOutput is how much of what a hook writes an error may hold, in bytes.
+const maxHookOutput = 4 << 10
+
+// limited keeps the start of what is written and drops the rest.
+type limited struct {
+	w    *bytes.Buffer
+	left int
+}
+
+func (l *limited) Write(b []byte) (int, error) {
+	n := min(len(b), l.left)
+	l.left -= n
+	l.w.Write(b[:n])
+	return len(b), nil
 }
 
 func runHook(h specs.Hook, state []byte) error {
@@ -67,7 +88,11 @@ func runHook(h specs.Hook, state []byte) error {
 		cmd.Args = h.Args
 	}
 	cmd.Env = append([]string{}, h.Env...) // never nil, which would mean ours
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(state), &output, &output
+	cmd.Stdin = bytes.NewReader(state)
+	cmd.Stdout = &limited{w: &output, left: maxHookOutput}
+	cmd.Stderr = cmd.Stdout
+	// A child of the hook may keep its output open after it.
+	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("hook %s: %w: %.200q", h.Path, err, bytes.TrimSpace(output.Bytes()))
 	}

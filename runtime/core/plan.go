@@ -108,7 +108,7 @@ type planner struct {
 	plan     Plan
 	lastSlot int
 	omitted  map[string]bool
-	trees    map[string]slot // detached copies of bind sources, by mount destination or device path
+	trees    map[tree]slot   // detached copies of what lies outside the root
 	made     map[string]bool // the texts of steps that made directories which nothing hides
 	null     slot            // the launcher's /dev/null
 	master   slot            // the terminal's

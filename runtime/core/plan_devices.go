@@ -82,7 +82,10 @@ func (p *planner) devices() {
 	for _, d := range p.deviceList() {
 		at := path.Join("/", d.Path)
 		p.makeDirectories(path.Dir(at))
-		if tree, ok := p.trees[d.Path]; ok {
+		if slices.ContainsFunc(p.Spec.Mounts, func(m specs.Mount) bool { return path.Join("/", m.Destination) == at }) {
+			continue // the spec has put something else there
+		}
+		if tree, ok := p.trees[tree{device: d.Path}]; ok {
 			p.add(p.mkfile(at))
 			p.add(p.moveTree(tree, at, "bind the host's "+at)...)
 			continue

@@ -2,6 +2,7 @@ package core
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,6 +29,9 @@ func (p *planner) identity() error {
 		caps = &specs.LinuxCapabilities{}
 	}
 	p.bounding(caps.Bounding)
+	if (p.Host.Rootless || p.plan.DenySetgroups) && len(p.Spec.Process.User.AdditionalGids) > 0 {
+		return errors.New("process.user.additionalGids cannot be set where setgroups is denied")
+	}
 	p.ids()
 	if err := p.capset(caps); err != nil {
 		return err

@@ -19,21 +19,37 @@ func isBind(m specs.Mount) bool { return parseMountOptions(m.Options).flags&unix
 // paths are still the launcher's. A copy is one object: nothing can be exchanged between here
 // and its place (CVE-2021-30465).
 func (p *planner) openSources() {
-	p.trees = map[string]slot{}
-	for _, m := range p.Spec.Mounts {
-		if isBind(m) {
-			p.openTree(m.Destination, m.Source, parseMountOptions(m.Options).recursive())
+	p.trees = map[tree]slot{}
+	for i, m := range p.Spec.Mounts {
+		switch {
+		case isBind(m):
+			p.openTree(tree{mount: i}, m.Source, parseMountOptions(m.Options).recursive())
+		case isCgroup(m) && !p.has(specs.CgroupNamespace):
+			// The hierarchy itself would show the host's groups.
+			for _, c := range p.Host.Cgroups {
+				p.openTree(tree{mount: i, name: c.Name}, c.Path, true)
+			}
 		}
 	}
 	p.openNull()
 	if p.ownDev() && p.has(specs.UserNamespace) {
 		for _, d := range p.deviceList() {
-			p.openTree(d.Path, d.Path, false)
+			p.openTree(tree{device: d.Path}, d.Path, false)
 		}
 	}
 }
 
-func (p *planner) openTree(key, source string, recursive bool) {
+// tree names a detached copy: of the source of a mount, by its place in the spec and the name
+// of the hierarchy if it shows several, or of a device.
+type tree struct {
+	mount  int
+	name   string
+	device string
+}
+
+func isCgroup(m specs.Mount) bool { return m.Type == "cgroup" || m.Type == "cgroup2" }
+
+func (p *planner) openTree(key tree, source string, recursive bool) {
 	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
 	if recursive {
 		flags |= unix.AT_RECURSIVE
@@ -51,7 +67,7 @@ var kernelFS = []string{"proc", "sysfs"}
 
 // mounts makes the spec's mounts below root: "/" once that is the container's own.
 func (p *planner) mounts(root string) error {
-	for _, m := range p.Spec.Mounts {
+	for i, m := range p.Spec.Mounts {
 		at := path.Join(root, m.Destination)
 		p.makeDirectories(path.Dir(at))
 		p.add(p.target(m, at))
@@ -61,9 +77,12 @@ func (p *planner) mounts(root string) error {
 		}
 		switch {
 		case opts.flags&unix.MS_BIND != 0:
-			p.attach(m, at, opts)
-		case m.Type == "cgroup" || m.Type == "cgroup2":
-			p.cgroupMount(m, at, opts)
+			p.attach(p.trees[tree{mount: i}], m, at, opts)
+		case isCgroup(m):
+			if len(p.Host.Cgroups) == 0 {
+				return fmt.Errorf("mounts: %s: the container has no cgroup of its own to show", m.Destination)
+			}
+			p.cgroupMount(i, m, at, opts)
 		default:
 			p.mountNew(m, at, opts)
 		}
@@ -118,8 +137,7 @@ func mountBarrier(fs string) string {
 
 // attach puts a bind source into its place with its flags already set, so that no moment
 // exists at which it can be written to. Kernels without mount_setattr set them afterwards.
-func (p *planner) attach(m specs.Mount, at string, opts mountFlags) {
-	tree := p.trees[m.Destination]
+func (p *planner) attach(tree slot, m specs.Mount, at string, opts mountFlags) {
 	propagation := opts.propagation &^ unix.MS_REC
 	if propagation == 0 {
 		propagation = unix.MS_PRIVATE
@@ -175,9 +193,9 @@ func (p *planner) moveTree(tree slot, at, text string) []Step {
 
 // cgroupMount shows the container its own cgroups: the hierarchies themselves, which a cgroup
 // namespace cuts to its root, or the container's directories of them.
-func (p *planner) cgroupMount(m specs.Mount, at string, opts mountFlags) {
+func (p *planner) cgroupMount(i int, m specs.Mount, at string, opts mountFlags) {
 	if len(p.Host.Cgroups) == 1 && p.Host.Cgroups[0].Name == "" {
-		p.mountHierarchy(m, p.Host.Cgroups[0], at, opts)
+		p.mountHierarchy(i, m, p.Host.Cgroups[0], at, opts)
 		return
 	}
 	// Read-write until the directories are made.
@@ -186,14 +204,19 @@ func (p *planner) cgroupMount(m specs.Mount, at string, opts mountFlags) {
 	for _, c := range p.Host.Cgroups {
 		sub := path.Join(at, c.Name)
 		p.makeDirectories(sub)
-		p.mountHierarchy(m, c, sub, opts)
+		p.mountHierarchy(i, m, c, sub, opts)
 	}
 	if opts.flags&unix.MS_RDONLY != 0 {
 		p.add(p.setFlags("readonly-cgroup", "read-only cgroupfs", at, unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NOEXEC|unix.MS_NODEV)...)
 	}
 }
 
-func (p *planner) mountHierarchy(m specs.Mount, c CgroupMount, at string, opts mountFlags) {
+func (p *planner) mountHierarchy(i int, m specs.Mount, c CgroupMount, at string, opts mountFlags) {
+	if tree, ok := p.trees[tree{mount: i, name: c.Name}]; ok {
+		m.Source = c.Path
+		p.attach(tree, m, at, opts)
+		return
+	}
 	p.mountNew(specs.Mount{Type: c.Type, Source: c.Type, Options: m.Options}, at,
 		mountFlags{flags: opts.flags &^ (unix.MS_REC | unix.MS_RELATIME), data: c.Data})
 }

@@ -38,7 +38,10 @@ var namespaceTypes = []namespaceType{
 }
 
 func (p *planner) namespaces() error {
-	p.plan.Flags = unix.CLONE_VM | unix.CLONE_CLEAR_SIGHAND
+	p.plan.Flags = unix.CLONE_CLEAR_SIGHAND
+	if p.mayShareMemory() {
+		p.plan.Flags |= unix.CLONE_VM
+	}
 	p.plan.From = p.From
 	for _, t := range namespaceTypes {
 		i := slices.IndexFunc(p.Spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == t.name })
@@ -56,6 +59,32 @@ func (p *planner) namespaces() error {
 	p.hostNames()
 	p.loopback()
 	return nil
+}
+
+// safeMemory is a limit that no plan comes near, in bytes: its mounts and its execve are charged
+// some hundred KiB.
+const safeMemory = 16 << 20
+
+// mayShareMemory reports whether the child can share the launcher's memory until execve without
+// harm to the launcher. The kernel's OOM killer ends every process that shares the victim's
+// memory (__oom_kill_process), a score that is written for one counts for all of them
+// (__set_oom_adj), a change of user makes the memory undumpable for all (commit_creds), and who
+// is in the same pid namespace could reach for it through /proc.
+func (p *planner) mayShareMemory() bool {
+	if p.Spec.Process.OOMScoreAdj != nil || p.Host.Rootless || !p.unshares(specs.PIDNamespace) {
+		return false
+	}
+	r := p.Spec.Linux.Resources
+	if r == nil {
+		return true
+	}
+	if r.CPU != nil && r.CPU.Mems != "" {
+		return false // a v1 cpuset rebinds the memory policy of whoever shares the memory
+	}
+	if _, unified := r.Unified["memory.max"]; unified {
+		return false
+	}
+	return r.Memory == nil || r.Memory.Limit == nil || *r.Memory.Limit <= 0 || *r.Memory.Limit >= safeMemory
 }
 
 func (p *planner) join(t namespaceType, path string) {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/seccomp"
 )
 
@@ -75,7 +77,7 @@ func (p *planner) session() error {
 		Step{Text: "unlock the terminal", number: unix.SYS_IOCTL, args: calls(from(p.master), num(unix.TIOCSPTLCK), mem(unlock))},
 		Step{
 			Text:   "open the terminal's other end",
-			number: unix.SYS_IOCTL, args: calls(from(p.master), num(tiocgptpeer), num(unix.O_RDWR|unix.O_NOCTTY)), out: slave,
+			number: unix.SYS_IOCTL, args: calls(from(p.master), num(tiocgptpeer), num(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)), out: slave,
 		},
 	)
 	if p.made != nil && p.ownDev() {
@@ -131,6 +133,9 @@ func (p *planner) program() error {
 			ID: "close-descriptors", Barrier: "close-on-exec of launcher descriptors",
 			Text:   "mark the descriptors above 2 close-on-exec",
 			number: unix.SYS_CLOSE_RANGE, args: calls(num(firstFree), num(^uint32(0)), num(unix.CLOSE_RANGE_CLOEXEC)),
+			// 5.10 has the call but not the flag. All that the plan opens is close-on-exec
+			// anyway; this is for what a later step might forget.
+			tolerate: []unix.Errno{unix.EINVAL},
 		},
 		// CLONE_CLEAR_SIGHAND has reset all handlers, so a signal that comes from now on ends
 		// the child and never runs the launcher's code.
@@ -158,6 +163,9 @@ func (p *planner) seccomp() error {
 	}
 	program, err := seccomp.Compile(p.Spec.Linux.Seccomp)
 	if err != nil {
+		if errors.Is(err, seccomp.ErrNotSupported) {
+			return kernel.Unsupported("linux.seccomp: %v", err)
+		}
 		return fmt.Errorf("compile linux.seccomp: %w", err)
 	}
 	code := make([]byte, 0, 8*len(program.Filters))
@@ -185,6 +193,15 @@ func (p *planner) exec() {
 		}
 	}
 	for i, c := range candidates {
+		// A program that is a link to /proc/self/exe would be the launcher's own, for a process
+		// in the container to write to (CVE-2019-5736).
+		p.add(Step{
+			ID: "exec-magic-links", Barrier: "no magic links to the program",
+			Text:     "look at " + c,
+			number:   unix.SYS_OPENAT2,
+			args:     calls(cwd(), str(c), mem(openHow(unix.O_PATH|unix.O_CLOEXEC, unix.RESOLVE_NO_MAGICLINKS)), num(unix.SizeofOpenHow)),
+			tolerate: []unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.EACCES},
+		})
 		s := Step{
 			ID: "exec", Text: "execute " + c,
 			number: unix.SYS_EXECVE, args: calls(str(c), vec(p.Spec.Process.Args), vec(p.Spec.Process.Env)),

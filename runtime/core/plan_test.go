@@ -95,6 +95,49 @@ func TestOldKernelPlans(t *testing.T) {
 	}
 }
 
+// TestSharedMemory: the child shares the launcher's memory only where that cannot harm it.
+func TestSharedMemory(t *testing.T) {
+	const cloneVM = 0x100
+	small, large, score := int64(1<<20), int64(1<<30), 500
+	for _, c := range []struct {
+		name   string
+		change func(*specs.Spec)
+		shared bool
+	}{
+		{name: "hardened", change: func(*specs.Spec) {}, shared: true},
+		{name: "a large limit", change: func(s *specs.Spec) { s.Linux.Resources.Memory.Limit = &large }, shared: true},
+		{name: "a limit that the plan itself may meet", change: func(s *specs.Spec) { s.Linux.Resources.Memory.Limit = &small }},
+		{name: "an OOM score", change: func(s *specs.Spec) { s.Process.OOMScoreAdj = &score }},
+		{name: "a memory policy", change: func(s *specs.Spec) { s.Linux.Resources.CPU.Mems = "0" }},
+		{name: "the host's pid namespace", change: func(s *specs.Spec) { spec.WithoutNamespace(specs.PIDNamespace).Apply(s) }},
+		{name: "another's pid namespace", change: func(s *specs.Spec) { spec.JoinNamespace(specs.PIDNamespace, "/proc/1/ns/pid").Apply(s) }},
+	} {
+		s := goldenSpec(spec.Hardened)
+		c.change(s)
+		plan, err := core.Compile(core.Request{Spec: s, Host: goldenHost})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shared := plan.Flags&cloneVM != 0; shared != c.shared {
+			t.Errorf("%s: shared %v, want %v", c.name, shared, c.shared)
+		}
+	}
+}
+
+// TestPlanOfExec pins the plan of a process that joins a hardened container.
+func TestPlanOfExec(t *testing.T) {
+	s := goldenSpec(spec.Hardened)
+	plan, err := core.CompileExec(s, core.DefaultProcess(s, []string{"ls", "/"}), goldenHost, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	if err := plan.Explain(&got); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "plan-exec.txt", got.Bytes())
+}
+
 // TestOmitNamesAStep: an edit that leaves out a step that is not there proves nothing.
 func TestOmitNamesAStep(t *testing.T) {
 	_, err := core.Compile(core.Request{Spec: goldenSpec(spec.Hardened), Host: goldenHost, Omit: []string{"pivot-roof"}})
@@ -137,6 +180,15 @@ func TestHostileSpecs(t *testing.T) {
 		{name: "unknown capability", change: func(s *specs.Spec) { s.Process.Capabilities.Bounding = []string{"CAP_MOON"} }, want: "CAP_MOON"},
 		{name: "unknown rlimit", change: func(s *specs.Spec) { s.Process.Rlimits[0].Type = "RLIMIT_MOON" }, want: "RLIMIT_MOON"},
 		{name: "sysctl that climbs", change: func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"../../x": "1"} }, want: "sysctl"},
+		{name: "sysctl of the host", change: func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"kernel.core_pattern": "x"} }, want: "would change the host"},
+		{name: "sysctl of a joined namespace", change: func(s *specs.Spec) {
+			for i := range s.Linux.Namespaces {
+				if s.Linux.Namespaces[i].Type == specs.NetworkNamespace {
+					s.Linux.Namespaces[i].Path = "/proc/1/ns/net"
+				}
+			}
+			s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
+		}, want: "new network namespace"},
 		{name: "device outside /dev", change: func(s *specs.Spec) {
 			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/../etc/x", Type: "c"}}
 		}, want: "not below /dev"},

@@ -25,14 +25,9 @@ func standard(undo *cleanup.Stack, in, out, errs *os.File) (map[Handle]int, erro
 		if f == nil {
 			f = null
 		}
-		// Fd would make the file blocking for its owner, which another one may still poll.
-		conn, err := f.SyscallConn()
-		if err != nil {
-			return nil, fmt.Errorf("use %s: %w", h, err)
-		}
-		if err := conn.Control(func(fd uintptr) { handles[h] = int(fd) }); err != nil {
-			return nil, fmt.Errorf("use %s: %w", h, err)
-		}
+		// Fd makes the open file blocking, which the program shares: one that is not would give
+		// it EAGAIN.
+		handles[h] = int(f.Fd())
 	}
 	return handles, nil
 }

@@ -45,7 +45,12 @@ func (c *Container) Save(dir string) error {
 		return fmt.Errorf("save state of %s: %w", c.id, err)
 	}
 	c.undo.Push("remove the state", func() error { return os.RemoveAll(place) })
-	if err := os.WriteFile(filepath.Join(place, stateFile), raw, 0o600); err != nil {
+	// Whole or not at all: clean takes a container without a state for one that is gone.
+	file := filepath.Join(place, stateFile)
+	if err := os.WriteFile(file+".new", raw, 0o600); err != nil {
+		return fmt.Errorf("save state of %s: %w", c.id, err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
 		return fmt.Errorf("save state of %s: %w", c.id, err)
 	}
 	return nil

@@ -24,7 +24,7 @@ func Validate(s *specs.Spec) error {
 		return errors.New("config.json needs linux")
 	}
 	for _, check := range []func(*specs.Spec) error{
-		validateProcess, validateStrings, validateNamespaces, validateMounts, validateDevices, validateUnsupported,
+		validateProcess, validateStrings, validateNamespaces, validateMounts, validateSysctls, validateDevices, validateHooks, validateUnsupported,
 	} {
 		if err := check(s); err != nil {
 			return err
@@ -81,9 +81,6 @@ func validateStrings(s *specs.Spec) error {
 	}
 	for k, v := range s.Linux.Sysctl {
 		fields["linux.sysctl"] = append(fields["linux.sysctl"], k, v)
-		if strings.Contains(k, "..") || strings.HasPrefix(k, "/") {
-			return fmt.Errorf("linux.sysctl: key %q is not one", k)
-		}
 	}
 	for field, values := range fields {
 		for _, v := range values {
@@ -152,6 +149,41 @@ func validateMounts(s *specs.Spec) error {
 	return nil
 }
 
+// namespacedSysctls are the sysctls that belong to a namespace, by the start of their keys. All
+// others are the host's, whoever writes them.
+var namespacedSysctls = []struct {
+	prefix    string
+	namespace specs.LinuxNamespaceType
+}{
+	{"net.", specs.NetworkNamespace},
+	{"kernel.msg", specs.IPCNamespace},
+	{"kernel.sem", specs.IPCNamespace},
+	{"kernel.shm", specs.IPCNamespace},
+	{"fs.mqueue.", specs.IPCNamespace},
+	{"kernel.domainname", specs.UTSNamespace},
+}
+
+func validateSysctls(s *specs.Spec) error {
+	for key := range s.Linux.Sysctl {
+		if strings.Contains(key, "..") || strings.Contains(key, "/") {
+			return fmt.Errorf("linux.sysctl: key %q is not one", key)
+		}
+		i := slices.IndexFunc(namespacedSysctls, func(n struct {
+			prefix    string
+			namespace specs.LinuxNamespaceType
+		}) bool {
+			return strings.HasPrefix(key, n.prefix)
+		})
+		if i < 0 {
+			return fmt.Errorf("linux.sysctl: %s belongs to no namespace: it would change the host", key)
+		}
+		if want := namespacedSysctls[i].namespace; !slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == want && n.Path == "" }) {
+			return fmt.Errorf("linux.sysctl: %s without a new %s namespace would change another's", key, want)
+		}
+	}
+	return nil
+}
+
 func validateDevices(s *specs.Spec) error {
 	for _, d := range s.Linux.Devices {
 		if _, ok := nodeTypes[d.Type]; !ok {
@@ -164,6 +196,21 @@ func validateDevices(s *specs.Spec) error {
 	return nil
 }
 
+// validateHooks refuses hooks that would be looked up in the launcher's PATH, or never end.
+func validateHooks(s *specs.Spec) error {
+	for _, m := range []moment{createHooks, startedHooks, stoppedHooks} {
+		for _, h := range hooksAt(s.Hooks, m) {
+			if !path.IsAbs(h.Path) || strings.ContainsRune(h.Path, 0) {
+				return fmt.Errorf("hooks: path %q is not absolute", h.Path)
+			}
+			if h.Timeout != nil && *h.Timeout <= 0 {
+				return fmt.Errorf("hooks: timeout %d of %s is not above 0", *h.Timeout, h.Path)
+			}
+		}
+	}
+	return nil
+}
+
 // validateUnsupported names the parts of the runtime-spec that the core does not have.
 func validateUnsupported(s *specs.Spec) error {
 	h := s.Hooks
@@ -171,6 +218,7 @@ func validateUnsupported(s *specs.Spec) error {
 		there bool
 		what  string
 	}{
+		{s.Linux.CgroupsPath != "", "linux.cgroupsPath: the cgroup lies where the caller says"},
 		{h != nil && len(h.CreateContainer)+len(h.StartContainer) > 0, "hooks that run inside the container (createContainer, startContainer)"},
 		{s.Process.ApparmorProfile != "", "process.apparmorProfile"},
 		{s.Process.SelinuxLabel != "" || s.Linux.MountLabel != "", "SELinux labels"},

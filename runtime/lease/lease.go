@@ -41,7 +41,7 @@ func Take(parent string) (_ *Lease, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	l := &Lease{Name: Prefix + strings.ToLower(rand.Text()[:10])}
+	l := &Lease{Name: Prefix + strings.ToLower(rand.Text()[:tokenLength])}
 	defer l.undo.OnError(&err)
 	l.Dir = filepath.Join(parent, l.Name)
 	if err := os.Mkdir(l.Dir, 0o755); err != nil { //nolint:gosec // a mapped root must pass
@@ -80,15 +80,19 @@ func lock(parent string) (unlock func() error, err error) {
 // Close gives the lease back and removes its directory.
 func (l *Lease) Close() error { return l.undo.Close() }
 
+// tokenLength is that of the part of a name behind Prefix: base32 in lower case.
+const tokenLength = 10
+
 // Of returns the name of the lease to which an object on the host belongs, by the object's name:
-// "cellwall-abcdefghij-7" belongs to "cellwall-abcdefghij". It is empty for any other name.
+// "cellwall-abcdefghij-7" belongs to "cellwall-abcdefghij". It is empty for any other name, such
+// as one that somebody else has begun with the prefix.
 func Of(object string) string {
 	rest, ok := strings.CutPrefix(object, Prefix)
-	if !ok {
+	token, _, _ := strings.Cut(rest, "-")
+	if !ok || len(token) != tokenLength || strings.Trim(token, "abcdefghijklmnopqrstuvwxyz234567") != "" {
 		return ""
 	}
-	name, _, _ := strings.Cut(rest, "-")
-	return Prefix + name
+	return Prefix + token
 }
 
 // Living reports whether the holder of a lease below parent is alive. A lease that is not there
@@ -102,7 +106,8 @@ func Living(parent, name string) (bool, error) {
 		return false, fmt.Errorf("look at lease %s: %w", name, err)
 	}
 	defer unix.Close(fd) //nolint:errcheck // read-only
-	switch err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); {
+	// Shared, so that two who look do not take each other for the holder.
+	switch err := unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB); {
 	case errors.Is(err, unix.EWOULDBLOCK):
 		return true, nil
 	case err != nil:

@@ -82,8 +82,9 @@ func TestCloseLeavesNothing(t *testing.T) {
 
 func TestOf(t *testing.T) {
 	for object, want := range map[string]string{
-		"cellwall-abc": "cellwall-abc", "cellwall-abc-7": "cellwall-abc", "cellwall-abc-7-x": "cellwall-abc",
-		"cellwal": "", "": "", "other-abc": "",
+		"cellwall-abcdefgh23": "cellwall-abcdefgh23", "cellwall-abcdefgh23-7": "cellwall-abcdefgh23",
+		"cellwall-abcdefgh23-7-x": "cellwall-abcdefgh23", "cellwall-nightly.service": "", "cellwall-backups12": "",
+		"cellwall-abc": "", "cellwall-": "", "cellwal": "", "": "", "other-abcdefgh23": "",
 	} {
 		if got := lease.Of(object); got != want {
 			t.Errorf("Of(%q) = %q, want %q", object, got, want)
