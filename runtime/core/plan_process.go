@@ -52,6 +52,7 @@ func (p *planner) workingDirectory() error {
 		},
 		Step{Text: "change into " + dir, number: unix.SYS_FCHDIR, args: calls(from(file))},
 	)
+	p.lookAtProgram()
 	return nil
 }
 
@@ -182,19 +183,25 @@ func (p *planner) seccomp() error {
 	return nil
 }
 
-// exec tries the program in every directory of the container's PATH, as execvp(3) does.
-func (p *planner) exec() {
+// candidates are where the program may lie: in every directory of the container's PATH, as
+// execvp(3) looks for it.
+func (p *planner) candidates() []string {
 	name := p.Spec.Process.Args[0]
-	candidates := []string{name}
-	if !strings.Contains(name, "/") {
-		candidates = nil
-		for _, dir := range strings.Split(searchPath(p.Spec.Process.Env), ":") {
-			candidates = append(candidates, path.Join("/", dir, name))
-		}
+	if strings.Contains(name, "/") {
+		return []string{name}
 	}
-	for i, c := range candidates {
-		// A program that is a link to /proc/self/exe would be the launcher's own, for a process
-		// in the container to write to (CVE-2019-5736).
+	var list []string
+	for _, dir := range strings.Split(searchPath(p.Spec.Process.Env), ":") {
+		list = append(list, path.Join("/", dir, name))
+	}
+	return list
+}
+
+// lookAtProgram refuses a program that is a link to /proc/self/exe: it would be the launcher's
+// own, for a process in the container to write to (CVE-2019-5736). It comes before a filter that
+// may not know the call.
+func (p *planner) lookAtProgram() {
+	for _, c := range p.candidates() {
 		p.add(Step{
 			ID: "exec-magic-links", Barrier: "no magic links to the program",
 			Text:     "look at " + c,
@@ -202,6 +209,13 @@ func (p *planner) exec() {
 			args:     calls(cwd(), str(c), mem(openHow(unix.O_PATH|unix.O_CLOEXEC, unix.RESOLVE_NO_MAGICLINKS)), num(unix.SizeofOpenHow)),
 			tolerate: []unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.EACCES},
 		})
+	}
+}
+
+// exec becomes the first candidate that is there.
+func (p *planner) exec() {
+	name, candidates := p.Spec.Process.Args[0], p.candidates()
+	for i, c := range candidates {
 		s := Step{
 			ID: "exec", Text: "execute " + c,
 			number: unix.SYS_EXECVE, args: calls(str(c), vec(p.Spec.Process.Args), vec(p.Spec.Process.Env)),

@@ -161,6 +161,7 @@ var namespacedSysctls = []struct {
 	{"kernel.shm", specs.IPCNamespace},
 	{"fs.mqueue.", specs.IPCNamespace},
 	{"kernel.domainname", specs.UTSNamespace},
+	{"user.max_", specs.UserNamespace}, // namespaces(7): "The /proc/sys/user directory"
 }
 
 func validateSysctls(s *specs.Spec) error {

@@ -1,8 +1,9 @@
 package judge
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,23 +42,28 @@ func (j *Judge) census() (census, error) {
 	if err != nil {
 		return c, fmt.Errorf("count children: %w", err)
 	}
+	read := 0
 	for _, t := range tasks {
 		b, err := os.ReadFile(filepath.Join("/proc/self/task", t.Name(), "children")) //nolint:gosec // procfs
 		if err == nil {                                                               // a thread may have ended meanwhile
+			read++
 			c.children = append(c.children, strings.Fields(string(b))...)
 		}
+	}
+	if read == 0 {
+		return c, errors.New("count children: no thread has /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN)")
 	}
 	// Only of processes that are ours: others on the host come and go as they like. One that no
 	// process is in shows as a descriptor or a mount.
 	fenced, err := j.Fence.Procs()
 	if err != nil {
-		return c, fmt.Errorf("count network namespaces: %w", err)
+		return c, fmt.Errorf("count processes: %w", err)
 	}
-	ours := slices.Clone(c.children)
 	for _, pid := range fenced {
-		ours = append(ours, strconv.Itoa(pid))
+		// An orphan is the child of the host's init by now, but still in the fence.
+		c.children = append(c.children, strconv.Itoa(pid))
 	}
-	for _, pid := range ours {
+	for _, pid := range c.children {
 		if link, err := os.Readlink("/proc/" + pid + "/ns/net"); err == nil {
 			c.namespaces = append(c.namespaces, link)
 		}
@@ -89,8 +95,12 @@ func lines(path string) ([]string, error) {
 	}
 	defer f.Close() //nolint:errcheck // read-only
 	var list []string
-	for s := bufio.NewScanner(f); s.Scan(); {
-		list = append(list, s.Text())
+	all, err := io.ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("count mounts: %w", err)
+	}
+	for line := range strings.Lines(string(all)) {
+		list = append(list, strings.TrimSuffix(line, "\n"))
 	}
 	return list, nil
 }
@@ -109,7 +119,7 @@ func (j *Judge) leaks(before census) []string {
 		{"descriptor", before.descriptors, after.descriptors},
 		{"mount", before.mounts, after.mounts},
 		{"cgroup", before.groups, after.groups},
-		{"child process", before.children, after.children},
+		{"process", before.children, after.children},
 		{"network namespace", before.namespaces, after.namespaces},
 	} {
 		for _, name := range kind.after {

@@ -47,7 +47,7 @@ func (j *Judge) Check(ctx context.Context, g *guarantee.Guarantee, rung spec.Run
 	return v
 }
 
-// decide fills in the outcome. The order is DESIGN's: gates, control, attack, witness, leaks.
+// decide fills in the outcome: gates first, then all trials, then what was left behind.
 func (j *Judge) decide(ctx context.Context, g *guarantee.Guarantee, rung spec.Rung, v *record.Verdict) {
 	if outcome, reason := j.gates(g); outcome != "" {
 		v.Outcome, v.Reason = outcome, reason
@@ -72,11 +72,9 @@ func (j *Judge) decide(ctx context.Context, g *guarantee.Guarantee, rung spec.Ru
 	v.Evidence, v.Reason, v.Tries = real.Evidence, real.Reason, real.Tries
 	if v.Claimed {
 		v.Alone, v.Controls = &results[1], results[2:]
-		if len(v.Controls) > 0 {
-			shown := slices.IndexFunc(v.Controls, func(t record.Trial) bool { return t.Outcome != record.Breached })
-			v.Control = &v.Controls[max(shown, 0)]
-		}
-		j.weigh(v)
+		weigh(v)
+	} else if v.Outcome == record.Held {
+		v.Outcome, v.Reason = record.Unproven, "not claimed at this rung: no control has shown that the attack can succeed"
 	}
 	v.Leaks = j.leaks(before)
 	if len(v.Leaks) > 0 && v.Outcome == record.Held {
@@ -148,27 +146,48 @@ func (j *Judge) controlRuntime(g *guarantee.Guarantee, rung spec.Rung, edit *spe
 	return j.Runtime
 }
 
-// weigh lets the proof decide what the attack on the real spec is worth.
-func (j *Judge) weigh(v *record.Verdict) {
+// weigh lets the proof decide what the attack on the real spec is worth. A breach that any
+// witness has seen outweighs everything; that something is unsupported outweighs nothing but a
+// clean proof.
+func weigh(v *record.Verdict) {
+	v.Control = worst(v.Controls)
 	switch {
+	case v.Outcome == record.Breached:
+	case v.Alone.Outcome == record.Breached:
+		v.Outcome = record.Breached
+		v.Reason, v.Evidence = "the barrier alone does not hold; another one hides it", v.Alone.Evidence
 	case v.Outcome != record.Held:
 	case v.Control == nil:
 		v.Outcome, v.Reason = record.Inconclusive, "it has no control: nothing shows that the attack can succeed"
-	case v.Control.Outcome == record.Unsupported:
-		v.Outcome, v.Reason = record.Unsupported, "control: "+v.Control.Reason
-	case v.Control.Outcome != record.Breached:
+	case v.Control.Outcome != record.Breached && v.Control.Outcome != record.Unsupported:
 		v.Outcome = record.Inconclusive
 		v.Reason = fmt.Sprintf("control did not breach: with %s it was %s: %s", v.Control.Edit, v.Control.Outcome, because(v.Control))
 	case v.Alone.Outcome == record.Unsupported:
 		v.Outcome, v.Reason = record.Unsupported, "barrier alone: "+v.Alone.Reason
-	case v.Alone.Outcome == record.Breached:
-		v.Outcome = record.Breached
-		v.Reason, v.Evidence = "the barrier alone does not hold; another one hides it", v.Alone.Evidence
 	case v.Alone.Outcome != record.Held:
 		v.Outcome, v.Reason = record.Inconclusive, "barrier alone: "+because(v.Alone)
-	case v.Alone.Errno != "" && v.Alone.Errno != v.Errno && v.DeniedBy == "":
+	case v.Control.Outcome == record.Unsupported:
+		v.Outcome, v.Reason = record.Unsupported, "control: "+v.Control.Reason
+	case v.DeniedBy == "":
 		v.DeniedBy = v.Alone.DeniedBy
 	}
+}
+
+// worst returns the control that says least for the row: one that ran and did not breach before
+// one that could not run, and that before one that did as it should.
+func worst(controls []record.Trial) *record.Trial {
+	if len(controls) == 0 {
+		return nil
+	}
+	for _, unwanted := range []func(record.Outcome) bool{
+		func(o record.Outcome) bool { return o != record.Breached && o != record.Unsupported },
+		func(o record.Outcome) bool { return o == record.Unsupported },
+	} {
+		if i := slices.IndexFunc(controls, func(t record.Trial) bool { return unwanted(t.Outcome) }); i >= 0 {
+			return &controls[i]
+		}
+	}
+	return &controls[0]
 }
 
 func because(t *record.Trial) string {

@@ -30,6 +30,7 @@ type session struct {
 	out       *bufio.Reader
 	errs      *tail
 	undo      cleanup.Stack
+	held      bool // the attacker came to a hold behind the first
 	ended     bool
 }
 
@@ -80,8 +81,13 @@ func (s *session) converse(ctx context.Context) (*attack.Record, error) {
 			return nil, s.silence(ctx, err)
 		}
 		switch {
-		case m.Final != nil && s.subject == nil:
-			return nil, errors.New("the attacker ended before it was found")
+		case s.subject == nil && m.Hold != attack.Ready:
+			return nil, errors.New("the attacker did not begin by being ready")
+		case s.subject != nil && m.Hold == attack.Ready:
+			// What the witness noted before the attack must not be noted anew after it.
+			return nil, errors.New("the attacker was ready twice")
+		case m.Final != nil && s.watch.Hold != nil && !s.held && !s.watch.Refusable:
+			return nil, errors.New("the attacker never came to where it was to hold")
 		case m.Final != nil && len(m.Final.Tries) == 0:
 			return nil, errors.New("the attacker tried nothing")
 		case m.Final != nil:
@@ -93,6 +99,7 @@ func (s *session) converse(ctx context.Context) (*attack.Record, error) {
 		case m.Hold == attack.Ready:
 			err = s.find(ctx)
 		case s.watch.Hold != nil:
+			s.held = true
 			err = s.watch.Hold(ctx, m.Hold, s.subject)
 		}
 		if err != nil {

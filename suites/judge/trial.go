@@ -73,13 +73,16 @@ func (j *Judge) trial(ctx context.Context, rt driver.Runtime, t trial) record.Tr
 	finding, said, err := j.run(ctx, rt, t)
 	j.note(&r, t.guarantee, said)
 	switch {
+	case finding.Breached: // before everything that went wrong as well
+		r.Outcome, r.Evidence = record.Breached, finding.Evidence
+		r.DeniedBy, r.Errno = "", ""
+		if err != nil {
+			r.Reason = err.Error()
+		}
 	case errors.Is(err, kernel.ErrNotSupported):
 		r.Outcome, r.Reason = record.Unsupported, err.Error()
 	case err != nil:
 		r.Outcome, r.Reason = record.Inconclusive, err.Error()
-	case finding.Breached:
-		r.Outcome, r.Evidence = record.Breached, finding.Evidence
-		r.DeniedBy, r.Errno = "", ""
 	default:
 		r.Outcome, r.Evidence = record.Held, finding.Evidence
 	}
@@ -151,8 +154,11 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 		return finding, &attack.Record{}, err
 	}
 	said, err = s.converse(ctx)
+	var seen *sentinel.Seen
 	switch {
-	case watch.Killed != nil && errors.Is(err, errSilent):
+	case errors.As(err, &seen):
+		return seen.Finding, &attack.Record{}, nil
+	case watch.Killed != nil && s.subject != nil && errors.Is(err, errSilent):
 		said = &attack.Record{}
 		if finding, err = watch.Killed(ctx, s.subject); err != nil {
 			return finding, said, fmt.Errorf("look after the attacker's death: %w", err)

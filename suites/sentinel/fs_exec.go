@@ -142,9 +142,10 @@ func ProgramNotRun(s *Stage) (*Watch, error) {
 	}
 	var seen []string
 	return &Watch{
-		From:   h.path(),
-		Edits:  spec.Edits{v.bind("noexec")},
-		Target: attack.Target{Path: v.path + "/" + attack.Program},
+		From:      h.path(),
+		Edits:     spec.Edits{v.bind("noexec")},
+		Target:    attack.Target{Path: v.path + "/" + attack.Program},
+		Refusable: true,
 		Hold: func(_ context.Context, point string, a *Subject) error {
 			pids, err := startedBy(a.PID)
 			if err != nil {

@@ -94,9 +94,10 @@ func NothingWatched(s *Stage) (*Watch, error) {
 		return nil, err
 	}
 	return &Watch{
-		From:   h.path(),
-		Edits:  spec.Edits{v.bind()},
-		Target: attack.Target{Path: v.path},
+		From:      h.path(),
+		Edits:     spec.Edits{v.bind()},
+		Target:    attack.Target{Path: v.path},
+		Refusable: true,
 		Hold: func(context.Context, string, *Subject) error {
 			return h.do(func() error {
 				file := filepath.Join(hidden, s.Nonce+Token())

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/spec"
-	"cellwall/suites/attack"
 )
 
 // standIn is a bait process in a namespace of its own, which takes the place of the host's:
@@ -23,7 +22,6 @@ type standIn struct {
 	flag int    // CLONE_NEW*
 
 	host string // the harness's own namespace
-	onIt bool   // the attacker is in the host's own namespace after all
 }
 
 var standInFiles = map[int]struct {
@@ -55,25 +53,22 @@ func (n *standIn) inside(f func() error) error {
 }
 
 // guard completes a watch: a container without a namespace of its own gets the stand-in. One
-// that is in the host's own all the same is breached, whatever its attack did there.
+// that is in the host's own all the same is breached, and gets no go to act there.
 func (n *standIn) guard(w *Watch) *Watch {
 	w.Fence = append(w.Fence, spec.StandIn(n.kind, n.NamespacePath(n.name)))
-	ready, look := w.Ready, w.Look
+	ready := w.Ready
 	w.Ready = func(ctx context.Context, s *Subject) error {
 		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", s.PID, n.name))
 		if err != nil {
 			return fmt.Errorf("read namespace of the attacker: %w", err)
 		}
-		if n.onIt = theirs == n.host; n.onIt || ready == nil {
+		if theirs == n.host {
+			return &Seen{Finding{Breached: true, Evidence: fmt.Sprintf("the attacker is in the host's own %s namespace", n.kind)}}
+		}
+		if ready == nil {
 			return nil
 		}
 		return ready(ctx, s)
-	}
-	w.Look = func(ctx context.Context, s *Subject, r attack.Record) (Finding, error) {
-		if n.onIt {
-			return Finding{Breached: true, Evidence: fmt.Sprintf("the attacker is in the host's own %s namespace", n.kind)}, nil
-		}
-		return look(ctx, s, r)
 	}
 	return w
 }

@@ -89,7 +89,8 @@ func TrafficUnheard(s *Stage) (*Watch, error) {
 		return nil, err
 	}
 	return host.guard(&Watch{
-		Target: attack.Target{Extra: inode, Count: sniffFrames, For: sniffWait},
+		Target:    attack.Target{Extra: inode, Count: sniffFrames, For: sniffWait},
+		Refusable: true,
 		Hold: func(context.Context, string, *Subject) error {
 			return host.inside(func() error { return errors.Join(sendLoopback(s.Nonce), sendFrame(link, s.Nonce)) })
 		},

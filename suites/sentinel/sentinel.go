@@ -73,8 +73,12 @@ type Watch struct {
 
 	// Ready is called when the attacker has been found and waits.
 	Ready func(context.Context, *Subject) error
-	// Hold is called when the attacker waits at a named point of the attack.
+	// Hold is called when the attacker waits at a named point of the attack. An attack that never
+	// comes to one has not been made, but for those that Refusable says.
 	Hold func(ctx context.Context, name string, s *Subject) error
+	// Refusable attacks end before their hold where they are refused; their Look asks what they
+	// have tried.
+	Refusable bool
 	// Look is called after the attacker's end, before the container is deleted.
 	Look func(context.Context, *Subject, attack.Record) (Finding, error)
 	// Killed is called in place of Look when the attacker has ended without a record: for an
@@ -118,6 +122,12 @@ func MustTry(r attack.Record, prefixes ...string) error {
 	}
 	return nil
 }
+
+// Seen is an error that ends a trial early, without the attacker's go, since what was seen
+// already decides: for an attack that would act on the host itself.
+type Seen struct{ Finding }
+
+func (s *Seen) Error() string { return s.Evidence }
 
 // Token returns a fresh random text for nonces and names.
 func Token() string { return rand.Text() }
