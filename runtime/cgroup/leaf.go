@@ -147,7 +147,7 @@ func (d *dir) restore() error {
 	}
 	for _, name := range names {
 		if strings.HasPrefix(name, Prefix) && name != leafName {
-			return fmt.Errorf("restore cgroup %s: group %s is still below it: run cellwall clean", d.path, name)
+			return nil // a killed run left it: what is enabled goes when `cellwall clean` has removed it
 		}
 	}
 	if len(enabled) > 0 {

@@ -163,10 +163,21 @@ func (c *child) lastWords(err error) error {
 		return nil
 	}
 	buf := make([]byte, reportSize)
-	if n, _, recvErr := unix.Recvfrom(c.line, buf, unix.MSG_DONTWAIT); recvErr == nil && n == len(buf) {
+	if n, recvErr := c.receive(buf, unix.MSG_DONTWAIT); recvErr == nil && n == len(buf) {
 		return c.failed(buf)
 	}
 	return err
+}
+
+// receive reads one message. A child that ended before it read our byte resets the line, once:
+// what it reported before lies behind that.
+func (c *child) receive(buf []byte, flags int) (int, error) {
+	for {
+		n, _, err := unix.Recvfrom(c.line, buf, flags)
+		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.ECONNRESET) {
+			return n, err
+		}
+	}
 }
 
 // ready waits until the child waits for start.
@@ -198,13 +209,7 @@ func (c *child) start() error {
 // of that.
 func (c *child) listen() ([]byte, error) {
 	buf := make([]byte, reportSize)
-	n, err := unix.Read(c.line, buf)
-	for errors.Is(err, unix.EINTR) {
-		n, err = unix.Read(c.line, buf)
-	}
-	if errors.Is(err, unix.ECONNRESET) {
-		n, err = 0, nil // it ended before it read our byte
-	}
+	n, err := c.receive(buf, 0)
 	if err != nil {
 		return nil, fmt.Errorf("listen to the child: %w", err)
 	}
