@@ -6,7 +6,7 @@ LINT    ?= golangci-lint
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build verify ladder test test-root race fuzz lint arm64 bench clean
+.PHONY: help build verify ladder test race fuzz lint arm64 bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r t d; do printf '  %-10s %s\n' "$$t" "$$d"; done
@@ -23,11 +23,7 @@ ladder: build ## show what each rung of the ladder stops (needs root)
 	./$(BIN) ladder --out $(OUT)
 
 test: ## run all tests; those that need root say so and are counted
-	@$(GO) test -p 1 -count=1 -json ./... > $(BIN).test.json; status=$$?; \
-	grep -o '"Action":"skip".*"Test":"[^"]*"' $(BIN).test.json | sed -E 's/.*"Package":"([^"]*)".*"Test":"([^"]*)".*/skipped: \1 \2/' | sort -u; \
-	grep -h '"Action":"output"' $(BIN).test.json | grep -E '"Output":"(--- FAIL|FAIL|ok  )' | sed -E 's/.*"Output":"(.*)\\n".*/\1/; s/\\t/ /g' ; \
-	echo "$$(grep -c '"Action":"pass".*"Test":' $(BIN).test.json) passed, $$(grep -c '"Action":"fail".*"Test":' $(BIN).test.json) failed, $$(grep -c '"Action":"skip".*"Test":' $(BIN).test.json) skipped"; \
-	rm -f $(BIN).test.json; exit $$status
+	@$(GO) test -p 1 -count=1 -json ./... | $(GO) run ./ci/tests $(TESTFLAGS)
 
 race: ## run the tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -count=1 ./...

@@ -75,11 +75,11 @@ func findLeft(parent string) ([]leftover, error) {
 		return nil, err
 	}
 	for _, path := range groups {
-		alive, err := lease.Living(parent, lease.Of(filepath.Base(path)))
+		dead, err := isDead(parent, path)
 		if err != nil {
 			return nil, err
 		}
-		if !alive {
+		if dead {
 			left = append(left, leftover{"cgroup", path, func() error { return cgroup.Remove(path) }})
 		}
 	}
@@ -95,11 +95,11 @@ func findLeft(parent string) ([]leftover, error) {
 		return nil, fmt.Errorf("list shared memory: %w", err)
 	}
 	for _, path := range files {
-		alive, err := lease.Living(parent, lease.Of(filepath.Base(path)))
+		dead, err := isDead(parent, path)
 		if err != nil {
 			return nil, err
 		}
-		if !alive {
+		if dead {
 			left = append(left, leftover{"shared memory", path, func() error { return os.RemoveAll(path) }})
 		}
 	}
@@ -114,7 +114,19 @@ func findLeft(parent string) ([]leftover, error) {
 	return left, nil
 }
 
-// deadContainers lists the entries of containers whose init is gone.
+// isDead reports whether a path is named after a lease whose holder is gone. What only begins as
+// our names do belongs to somebody else.
+func isDead(parent, path string) (bool, error) {
+	name := lease.Of(filepath.Base(path))
+	if name == "" {
+		return false, nil
+	}
+	alive, err := lease.Living(parent, name)
+	return !alive, err
+}
+
+// deadContainers lists the entries of containers whose init is gone. One that cannot be read is
+// left alone.
 func deadContainers(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -125,7 +137,7 @@ func deadContainers(dir string) ([]string, error) {
 	}
 	var dead []string
 	for _, e := range entries {
-		if _, err := core.Find(dir, e.Name()); err != nil {
+		if _, err := core.Find(dir, e.Name()); errors.Is(err, os.ErrNotExist) {
 			dead = append(dead, filepath.Join(dir, e.Name()))
 		}
 	}

@@ -69,6 +69,9 @@ func (f *containerFlags) run(c *cobra.Command, args []string, id string, watch, 
 	if err != nil {
 		return done(err)
 	}
+	if err := seclude(place.dir, s); err != nil {
+		return done(err)
+	}
 	if id == "" {
 		id = place.name
 	}
@@ -97,6 +100,19 @@ func (f *containerFlags) run(c *cobra.Command, args []string, id string, watch, 
 		fmt.Fprintf(c.ErrOrStderr(), "container %s, init %d, cgroup %s\n", id, container.Pid(), groupPath(container))
 	}
 	return done(f.attend(c, container, watch))
+}
+
+// seclude closes the directory of a container's root to all but the container's own root: the
+// host's users may not run what the container plants there (CVE-2021-41103).
+func seclude(dir string, s *specs.Spec) error {
+	group := os.Getegid()
+	if len(s.Linux.GIDMappings) > 0 {
+		group = int(s.Linux.GIDMappings[0].HostID)
+	}
+	if err := errors.Join(os.Chown(dir, -1, group), os.Chmod(dir, 0o710)); err != nil { //nolint:gosec // the group passes
+		return fmt.Errorf("close the directory of the root: %w", err)
+	}
+	return nil
 }
 
 // attend starts the container and stays with it to its end.

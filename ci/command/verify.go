@@ -123,9 +123,12 @@ type result struct {
 
 // exit turns the verdicts into the exit code.
 func (r *result) exit() error {
-	breached, unclear := false, r.stopped != nil
+	breached, unclear, held := false, r.stopped != nil, 0
 	for i := range r.verdicts {
 		v := &r.verdicts[i]
+		if v.Claimed && v.Outcome == record.Held {
+			held++
+		}
 		switch {
 		case v.Claimed && v.Outcome == record.Breached:
 			breached = true
@@ -138,6 +141,8 @@ func (r *result) exit() error {
 		return coded{exitBreached, nil}
 	case unclear:
 		return coded{exitInconclusive, r.stopped}
+	case held == 0:
+		return coded{exitInconclusive, errors.New("nothing was held: this host proves nothing")}
 	}
 	return nil
 }

@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 		"suites/guarantee", "suites/isolation", "suites/judge", "reports/record", "reports/render",
 	},
 	"ci/house": {},
+	"ci/tests": {},
 	".":        {"ci/command"},
 }
 
