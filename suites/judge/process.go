@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,7 +50,10 @@ type tail struct {
 	kept bytes.Buffer
 }
 
-const maxTail = 4 << 10
+const (
+	maxTail   = 4 << 10
+	drainWait = time.Second
+)
 
 func newTail() (*tail, error) {
 	read, write, err := os.Pipe()
@@ -76,6 +80,14 @@ func (t *tail) text() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.kept.String()
+}
+
+// drain takes in what is in the pipe once the writer has ended. What another process that holds
+// the pipe may yet write is waited for no longer than drainWait.
+func (t *tail) drain() {
+	if t.read.SetReadDeadline(time.Now().Add(drainWait)) == nil {
+		<-t.done
+	}
 }
 
 func (t *tail) close() error {

@@ -136,6 +136,7 @@ func (s *session) silence(ctx context.Context, cause error) error {
 		if status.Signal != 0 {
 			how = "killed by " + status.Signal.String()
 		}
+		s.errs.drain()
 	}
 	err := fmt.Errorf("%w (%s)", silent, how)
 	if text := strings.TrimSpace(s.errs.text()); text != "" {

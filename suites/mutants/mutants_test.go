@@ -81,6 +81,8 @@ func declareLies(run *judge.Run) {
 		{name: "says refused while the witness saw the breach", script: ready + victim + `kill -USR1 "$pid"; ` + refused, want: record.Breached},
 		{name: "claims a breach that the witness did not see", script: ready + claimed, want: record.Held},
 		{name: "leaves out part of the attack", script: ready + refused, want: record.Inconclusive, reason: "did not get to tgkill"},
+		{name: "is ready twice", script: ready + `say '"hold":"ready"'; read go; ` + claimed, want: record.Inconclusive, reason: "ready twice"},
+		{name: "ends before it is ready", script: `TOKEN=$3; say() { printf '{"token":"%s",%s}\n' "$TOKEN" "$1"; }; ` + claimed, want: record.Inconclusive, reason: "did not begin by being ready"},
 		{name: "repeats the record of another trial", script: ready + `TOKEN=AAAA; ` + refused, want: record.Inconclusive, reason: "no final record"},
 		{name: "prints what is no record", script: ready + `echo '{"final":{}}'; echo held; exit 0`, want: record.Inconclusive, reason: "no final record"},
 		{name: "tries nothing and says it has ended", script: ready + `say '"final":{"tries":[]}'; `, want: record.Inconclusive, reason: "tried nothing"},
@@ -94,6 +96,20 @@ func declareLies(run *judge.Run) {
 			if c.want != record.Held {
 				gomega.Expect(v.Outcome).To(gomega.Equal(c.want))
 			}
+		})
+	}
+	for id, reason := range map[string]string{
+		"process.own-namespaces":    "never came to where it was to hold",
+		"memory.limit-kills-inside": "", // its witness may judge a death, but not of one that it never saw
+	} {
+		ginkgo.It("reports an attacker that leaves out its hold as inconclusive: "+id, func(ctx ginkgo.SpecContext) {
+			script := ready + claimed
+			if reason == "" {
+				script = `exit 0`
+			}
+			v := check(ctx, run, mutants.Scripted{Script: script}, id, spec.Hardened)
+			gomega.Expect(v.Alone.Outcome).To(gomega.Equal(record.Inconclusive), "%s %s", v.Alone.Reason, v.Alone.Evidence)
+			gomega.Expect(v.Alone.Reason).To(gomega.ContainSubstring(reason))
 		})
 	}
 	ginkgo.It("reports a runtime that succeeds without running anything as inconclusive", func(ctx ginkgo.SpecContext) {
