@@ -61,13 +61,13 @@ func TestProgressOnATerminal(t *testing.T) {
 		p.Start(75)
 		p.Begin("fs.dotdot")
 		shows("[ 0/75] fs.dotdot ... 0.0 s")
-		time.Sleep(1200 * time.Millisecond)
+		time.Sleep(1200 * time.Millisecond) //nolint:forbidigo // the clock of the bubble
 		shows("[ 0/75] fs.dotdot ... 1.2 s")
 		p.Begin("pids.fork-bomb")
 		shows("[ 0/75] fs.dotdot ... 1.2 s (+1)")
 		p.Done(held)
 		shows("[ 1/75] pids.fork-bomb ... 0.0 s")
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(300 * time.Millisecond) //nolint:forbidigo // the clock of the bubble
 		shows("[ 1/75] pids.fork-bomb ... 0.3 s")
 		p.Done(bad)
 		const stays = "✗ pids.fork-bomb BREACHED: nonce\\x1b]0;own\n"
@@ -75,7 +75,7 @@ func TestProgressOnATerminal(t *testing.T) {
 		p.Finish()
 		p.Finish()
 		shows(stays)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // the clock of the bubble
 		shows(stays)
 	})
 }

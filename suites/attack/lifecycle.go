@@ -51,7 +51,9 @@ var LeaveProcesses = Attack{Name: "lifecycle.no-process-left", Run: func(a *Atte
 }}
 
 // strayChild outlives whatever it was started by.
-var strayChild = Attack{Name: "lifecycle.no-process-left/child", Run: func(a *Attempt) { time.Sleep(a.Target.For) }}
+var strayChild = Attack{Name: "lifecycle.no-process-left/child", Run: func(a *Attempt) {
+	time.Sleep(a.Target.For) //nolint:forbidigo // to be there is all it does
+}}
 
 var strayParent = Attack{Name: "lifecycle.no-process-left/parent", Run: func(a *Attempt) {
 	child := a.Again(strayChild)
@@ -99,7 +101,7 @@ var RunFrozen = Attack{Name: "lifecycle.freeze-stops-all", Run: func(a *Attempt)
 	}
 	end := time.Now().Add(a.Target.For)
 	for !running() && time.Now().Before(end) {
-		time.Sleep(time.Millisecond) // nothing tells of a change of memory
+		time.Sleep(time.Millisecond) //nolint:forbidigo // nothing tells of a change of memory
 	}
 	a.Hold("counting")
 }}
@@ -114,7 +116,7 @@ var counterChild = Attack{Name: "lifecycle.freeze-stops-all/counter", Run: func(
 	for end := time.Now().Add(a.Target.For); time.Now().Before(end); {
 		atomic.AddUint64(slot(counters, a.Target.Key), 1)
 		if a.Target.Key%2 == 1 {
-			time.Sleep(100 * time.Microsecond)
+			time.Sleep(100 * time.Microsecond) //nolint:forbidigo // the timer is the attack
 		}
 	}
 }}

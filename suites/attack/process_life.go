@@ -69,7 +69,7 @@ var initDeathLeaf = Attack{Name: "process.init-death/leaf", Run: func(a *Attempt
 	_, _ = unix.Setsid()
 	signal.Ignore()
 	fmt.Println("ready")
-	time.Sleep(a.Target.For)
+	time.Sleep(a.Target.For) //nolint:forbidigo // to be there is all it does
 }}
 
 // initDeathKill kills the attacker itself, Target.PID, with what no handler can be the reason for.

@@ -57,7 +57,11 @@ func PidsBounded(s *Stage) (*Watch, error) {
 		if f.Breached {
 			return f, nil
 		}
-		if err := MustTry(r, "fork"); err != nil {
+		must := []string{"fork"}
+		if s.cgroupMount() != nil {
+			must = append(must, "mkdir") // of the group below, which it may be refused
+		}
+		if err := MustTry(r, must...); err != nil {
 			return f, err
 		}
 		e, err := a.Group.Events()

@@ -32,7 +32,6 @@ type ProcessOptions struct {
 	Files      []*os.File
 	Env        []string
 	Cloneflags uintptr // new namespaces for it: a sacrificial stand-in for the host's
-	Running    bool    // not stopped
 }
 
 // Process starts a bait process. It ends with the stage.
@@ -73,10 +72,7 @@ func (s *Stage) ProcessWith(o ProcessOptions) (*Process, error) {
 	if p.address, err = strconv.ParseUint(strings.TrimSpace(line), 10, 64); err != nil {
 		return nil, fmt.Errorf("hear from sentinel process: %w", err)
 	}
-	if !o.Running {
-		return p, p.stop()
-	}
-	return p, nil
+	return p, p.stop()
 }
 
 // start starts it from a thread that lasts as long as it does: the parent-death signal comes when

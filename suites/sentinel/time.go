@@ -86,7 +86,9 @@ func judgeClocks(facts map[string]string, at map[string]hostClocks) (f Finding, 
 				return clock.low+shift-clock.off <= value && value <= clock.high+shift+clock.off
 			}
 			switch {
-			case !ok: // no /proc at this rung
+			case !ok && clock.off != 0: // no /proc at this rung
+			case !ok:
+				return f, fmt.Errorf("clock %s was not read", name)
 			case inside(0):
 				host = append(host, name)
 			case inside(clock.offset):

@@ -19,6 +19,7 @@ func TestJudgeClocks(t *testing.T) {
 			"boottime":        fmt.Sprint(int64(boottime)),
 			"uptime":          fmt.Sprintf("%.2f", boottime.Seconds()),
 			"monotonic again": fmt.Sprint(int64(again)),
+			"boottime again":  fmt.Sprint(int64(202500*time.Millisecond + boottimeOffset)),
 		}
 	}
 	shifted := 100500*time.Millisecond + monotonicOffset
@@ -34,6 +35,8 @@ func TestJudgeClocks(t *testing.T) {
 		{"host's boottime", clocks(shifted, 200500*time.Millisecond, shifted+2*time.Second), true, false},
 		{"changed from inside", clocks(shifted, boot, shifted+86400*time.Second), true, false},
 		{"neither", clocks(shifted+time.Hour, boot, shifted+2*time.Second), false, true},
+		{"monotonic not read", map[string]string{"boottime": fmt.Sprint(int64(boot))}, false, true},
+		{"nothing read", nil, false, true},
 		{"no number", map[string]string{"monotonic": "soon"}, false, true},
 		{"no number of seconds", map[string]string{"uptime": "NaN"}, false, true},
 	} {
