@@ -79,6 +79,7 @@ func Compile(r Request) (*Plan, error) {
 		p.joinCgroups,
 		p.closeDescriptors,
 		p.launcherFiles,
+		p.openSysctls,
 		p.namespaces,
 		p.rootDirectory,
 		p.workingDirectory,
@@ -112,6 +113,7 @@ type planner struct {
 	made     map[string]bool // the texts of steps that made directories which nothing hides
 	null     slot            // the launcher's /dev/null
 	master   slot            // the terminal's
+	procSys  slot            // the launcher's /proc/sys
 }
 
 func (p *planner) add(steps ...Step) {
@@ -200,7 +202,7 @@ func TasksHandle(name string) Handle { return Handle("tasks of " + name) }
 // launcherFiles writes what can only be written through the launcher's /proc.
 func (p *planner) launcherFiles() error {
 	if score := p.Spec.Process.OOMScoreAdj; score != nil {
-		p.writeFile(Step{ID: "oom-score", Text: fmt.Sprintf("set oom_score_adj to %d", *score)},
+		p.writeFile(Step{ID: "oom-score", Text: fmt.Sprintf("set oom_score_adj to %d", *score)}, cwd(),
 			"/proc/self/oom_score_adj", fmt.Sprint(*score))
 	}
 	// A session keyring of its own, so that the launcher's keys are not possessed: keyrings(7).
@@ -213,11 +215,11 @@ func (p *planner) launcherFiles() error {
 	return nil
 }
 
-// writeFile opens a file, writes all of content in one call, and closes it.
-func (p *planner) writeFile(s Step, path, content string) {
+// writeFile opens a file below dir, writes all of content in one call, and closes it.
+func (p *planner) writeFile(s Step, dir arg, path, content string) {
 	file := p.slot()
 	open, write, done := s, s, s
-	open.number, open.args, open.out = unix.SYS_OPENAT, calls(cwd(), str(path), num(unix.O_WRONLY|unix.O_CLOEXEC)), file
+	open.number, open.args, open.out = unix.SYS_OPENAT, calls(dir, str(path), num(unix.O_WRONLY|unix.O_CLOEXEC)), file
 	write.number, write.args, write.min = unix.SYS_WRITE, calls(from(file), mem([]byte(content)), num(len(content))), len(content)
 	done.number, done.args = unix.SYS_CLOSE, calls(from(file))
 	open.Text = "open " + path

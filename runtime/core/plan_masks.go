@@ -104,11 +104,27 @@ func (p *planner) readonlyPaths() {
 	}
 }
 
-// sysctls writes linux.sysctl while /proc/sys can be written to.
+// openSysctls opens the launcher's /proc/sys: what lies there in the container is the image's to
+// say (CVE-2025-52881). The kernel shows in both the values of the namespaces of whoever opens a
+// file.
+func (p *planner) openSysctls() error {
+	if len(p.Spec.Linux.Sysctl) > 0 {
+		p.procSys = p.slot()
+		p.add(Step{
+			Text:   "open the launcher's /proc/sys",
+			number: unix.SYS_OPENAT,
+			args:   calls(cwd(), str("/proc/sys"), num(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)),
+			out:    p.procSys,
+		})
+	}
+	return nil
+}
+
+// sysctls writes linux.sysctl, once the namespaces and their root are the container's.
 func (p *planner) sysctls() {
 	for _, key := range slices.Sorted(maps.Keys(p.Spec.Linux.Sysctl)) {
 		value := p.Spec.Linux.Sysctl[key]
-		p.writeFile(Step{Text: "set " + key + " to " + value},
-			"/proc/sys/"+strings.ReplaceAll(key, ".", "/"), value)
+		p.writeFile(Step{Text: "set " + key + " to " + value}, from(p.procSys),
+			strings.ReplaceAll(key, ".", "/"), value)
 	}
 }

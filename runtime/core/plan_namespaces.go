@@ -119,7 +119,7 @@ func (p *planner) unshare(t namespaceType) {
 	}
 	offsets := timeOffsets(p.Spec.Linux.TimeOffsets)
 	if offsets != "" {
-		p.writeFile(Step{Text: "set time offsets " + strings.ReplaceAll(strings.TrimSpace(offsets), "\n", ", ")},
+		p.writeFile(Step{Text: "set time offsets " + strings.ReplaceAll(strings.TrimSpace(offsets), "\n", ", ")}, cwd(),
 			"/proc/self/timens_offsets", offsets)
 	}
 	if !p.Host.TimeAtExec {
