@@ -44,8 +44,9 @@ arm64: ## build and vet for arm64
 	GOARCH=arm64 $(GO) build -o /dev/null .
 	GOARCH=arm64 $(GO) vet ./...
 
-bench: ## measure the core against the same calls from C (needs root and a C compiler)
+bench: ## measure the core against the same calls from C, and the whole process against crun (needs root and a C compiler)
 	$(GO) test -run '^$$' -bench StartToExit -benchtime 300x ./runtime/core
+	$(GO) test -run '^$$' -bench WholeProcess -benchtime 100x ./runtime/core
 
 clean: ## remove what was built
 	rm -rf $(BIN) $(OUT)

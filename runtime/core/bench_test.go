@@ -56,16 +56,7 @@ func (f *fixture) startLimit(b *testing.B, program string) *limit {
 	b.Helper()
 	binary := filepath.Join(b.TempDir(), "limit")
 	compile(b, "testdata/limit.c", binary)
-	args := []string{f.options.Rootfs, program, strconv.Itoa(int(f.options.HostID))}
-	v2, v1 := "-", []string{}
-	for _, h := range f.parent.Hierarchies() {
-		if h.V2 {
-			v2 = h.Path
-		} else if h.Name != "devices" {
-			v1 = append(v1, h.Path)
-		}
-	}
-	cmd := exec.Command(binary, append(append(args, v2), v1...)...) //nolint:gosec // our own program
+	cmd := exec.Command(binary, f.limitArgs(program)...) //nolint:gosec // our own program
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	in, err := cmd.StdinPipe()
@@ -86,6 +77,19 @@ func (f *fixture) startLimit(b *testing.B, program string) *limit {
 		}
 	})
 	return &limit{in: in, out: bufio.NewReader(out)}
+}
+
+// limitArgs are the arguments of testdata/limit.c.
+func (f *fixture) limitArgs(program string) []string {
+	v2, v1 := "-", []string{}
+	for _, h := range f.parent.Hierarchies() {
+		if h.V2 {
+			v2 = h.Path
+		} else if h.Name != "devices" {
+			v1 = append(v1, h.Path)
+		}
+	}
+	return append([]string{f.options.Rootfs, program, strconv.Itoa(int(f.options.HostID)), v2}, v1...)
 }
 
 func (l *limit) once(b *testing.B) time.Duration {

@@ -1,0 +1,4 @@
+// A program that does nothing: what Go itself costs.
+package main
+
+func main() {}
