@@ -68,7 +68,7 @@ func execIn(c *cobra.Command, l *core.Launcher, entry *core.Entry, j core.Joinin
 		j.Stdin, _ = c.InOrStdin().(*os.File)
 	}
 	j.Stdout, j.Stderr = outFile(c.OutOrStdout()), outFile(c.ErrOrStderr())
-	process, err := l.Exec(j)
+	process, err := l.Exec(c.Context(), j)
 	if err != nil {
 		return notStarted(err)
 	}

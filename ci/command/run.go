@@ -88,7 +88,7 @@ func (f *containerFlags) run(c *cobra.Command, args []string, id string, watch, 
 		return done(err)
 	}
 	undo.Push("close the launcher", launcher.Close)
-	container, err := launcher.Create(id, o)
+	container, err := launcher.Create(c.Context(), id, o)
 	if err != nil {
 		return done(err)
 	}
@@ -122,7 +122,7 @@ func (f *containerFlags) attend(c *cobra.Command, container *core.Container, wat
 		return err
 	}
 	defer streams.close()
-	if err := container.Start(); err != nil {
+	if err := container.Start(c.Context()); err != nil {
 		return notStarted(err)
 	}
 	if watch {

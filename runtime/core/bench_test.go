@@ -111,11 +111,11 @@ func (l *limit) once(b *testing.B) time.Duration {
 func (f *fixture) once(b *testing.B, s *specs.Spec) time.Duration {
 	b.Helper()
 	start := time.Now()
-	c, err := f.launcher.Create("bench", core.Options{Spec: s, Parent: f.parent, Detached: true})
+	c, err := f.launcher.Create(b.Context(), "bench", core.Options{Spec: s, Parent: f.parent, Detached: true})
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := c.Start(); err != nil {
+	if err := c.Start(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	status, err := c.Wait(b.Context())

@@ -63,9 +63,9 @@ type Container struct {
 	deleted bool
 }
 
-// Create makes a container up to the point where only its program is missing. After an error
-// the host is as if it had never been tried.
-func (l *Launcher) Create(id string, o Options) (_ *Container, err error) {
+// Create makes a container up to the point where only its program is missing. A child that hangs
+// is killed when ctx is done. After an error the host is as if it had never been tried.
+func (l *Launcher) Create(ctx context.Context, id string, o Options) (_ *Container, err error) {
 	if err := ValidID(id); err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (l *Launcher) Create(id string, o Options) (_ *Container, err error) {
 		defer file.Close() //nolint:errcheck // read-only
 		pidNamespace = int(file.Fd())
 	}
-	child, master, err := l.launch(plan, o.Prepare, handles, join.Into, pidNamespace)
+	child, master, err := l.launch(ctx, plan, o.Prepare, handles, join.Into, pidNamespace)
 	if err != nil {
 		return nil, err
 	}
@@ -154,13 +154,13 @@ func (c *Container) Group() *cgroup.Group { return c.group }
 
 // Start lets the container's program run. An error names the step that failed; the container
 // is then stopped.
-func (c *Container) Start() error {
+func (c *Container) Start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != specs.StateCreated {
 		return fmt.Errorf("start container %s: it is %s, not created", c.id, c.state)
 	}
-	if err := c.child.start(); err != nil {
+	if err := c.child.start(ctx); err != nil {
 		c.state = specs.StateStopped
 		return err
 	}

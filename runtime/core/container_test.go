@@ -145,13 +145,13 @@ func (f *fixture) run(t testing.TB, r spec.Rung, edits spec.Edits, args ...strin
 		t.Fatal(err)
 	}
 	defer read.Close() //nolint:errcheck // read-only
-	c, err := f.launcher.Create("cellwall-t", core.Options{Spec: s, Omit: omit, Parent: f.parent, Stdout: write, Stderr: write})
+	c, err := f.launcher.Create(t.Context(), "cellwall-t", core.Options{Spec: s, Omit: omit, Parent: f.parent, Stdout: write, Stderr: write})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { check(t, c.Delete()) }()
 	check(t, write.Close())
-	if err := c.Start(); err != nil {
+	if err := c.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
@@ -185,12 +185,12 @@ func TestFailedStepIsNamed(t *testing.T) {
 	f := newFixture(t)
 	o := f.options
 	o.Args = []string{"/nonesuch"}
-	c, err := f.launcher.Create("cellwall-t", core.Options{Spec: spec.New(spec.Namespaces, o), Parent: f.parent})
+	c, err := f.launcher.Create(t.Context(), "cellwall-t", core.Options{Spec: spec.New(spec.Namespaces, o), Parent: f.parent})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { check(t, c.Delete()) }()
-	err = c.Start()
+	err = c.Start(t.Context())
 	if !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "execute /nonesuch") {
 		t.Errorf("start: %v, want the execve step and ENOENT", err)
 	}

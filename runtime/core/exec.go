@@ -36,11 +36,11 @@ type Process struct {
 
 // Exec starts a process inside a running container, confined exactly as its init is: the same
 // namespaces, root directory and cgroup, and what process and spec say of the rest.
-func (c *Container) Exec(p *specs.Process, stdin, stdout, stderr *os.File) (*Process, error) {
+func (c *Container) Exec(ctx context.Context, p *specs.Process, stdin, stdout, stderr *os.File) (*Process, error) {
 	if s := c.State(); s.Status != specs.StateRunning {
 		return nil, fmt.Errorf("exec in container %s: it is %s, not running", c.id, s.Status)
 	}
-	return c.launcher.Exec(Joining{
+	return c.launcher.Exec(ctx, Joining{
 		ID: c.id, Pid: c.Pid(), Spec: c.options.Spec, Process: p,
 		Stdin: stdin, Stdout: stdout, Stderr: stderr,
 	})
@@ -48,7 +48,7 @@ func (c *Container) Exec(p *specs.Process, stdin, stdout, stderr *os.File) (*Pro
 
 // Exec joins a container that may have been made by another process. Pid must be its init's:
 // the caller has checked that it was not recycled.
-func (l *Launcher) Exec(j Joining) (_ *Process, err error) {
+func (l *Launcher) Exec(ctx context.Context, j Joining) (_ *Process, err error) {
 	p := &Process{}
 	defer p.undo.OnError(&err)
 	pidfd, err := unix.PidfdOpen(j.Pid, 0)
@@ -95,7 +95,7 @@ func (l *Launcher) Exec(j Joining) (_ *Process, err error) {
 	if plan.PIDNamespace != "" {
 		pidNamespace = pidfd
 	}
-	child, master, err := l.launch(plan, nil, handles, join.Into, pidNamespace)
+	child, master, err := l.launch(ctx, plan, nil, handles, join.Into, pidNamespace)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (l *Launcher) Exec(j Joining) (_ *Process, err error) {
 		}
 		p.undo.Push("close the terminal", p.Console.Close)
 	}
-	if err := child.start(); err != nil {
+	if err := child.start(ctx); err != nil {
 		return nil, err
 	}
 	return p, p.adopt()

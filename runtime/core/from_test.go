@@ -38,13 +38,13 @@ func TestFrom(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer read.Close() //nolint:errcheck // read-only
-			c, err := f.launcher.Create("cellwall-from", core.Options{Spec: spec.New(r, o), Parent: f.parent, From: from, Stdout: write})
+			c, err := f.launcher.Create(t.Context(), "cellwall-from", core.Options{Spec: spec.New(r, o), Parent: f.parent, From: from, Stdout: write})
 			check(t, write.Close())
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer func() { check(t, c.Delete()) }()
-			check(t, c.Start())
+			check(t, c.Start(t.Context()))
 			var out bytes.Buffer
 			if _, err := io.Copy(&out, read); err != nil || out.String() != "from" {
 				t.Errorf("got %q, %v, want what lies in the other mount namespace", &out, err)

@@ -1,11 +1,14 @@
 package core
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -33,7 +36,7 @@ func TestEveryStepCanFail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tryLaunch(t, l, plan); !errors.Is(err, unix.ENOENT) {
+	if err := tryLaunch(t.Context(), t, l, plan); !errors.Is(err, unix.ENOENT) {
 		t.Fatalf("the intact plan: %v, want to fail only where the program is missing", err)
 	}
 	before, reached := left(t), 0
@@ -43,7 +46,7 @@ func TestEveryStepCanFail(t *testing.T) {
 		step := &broken.Steps[i]
 		step.number, step.tolerate, step.min = noSuchCall, nil, 0
 		var failed *StepError
-		err := tryLaunch(t, l, &broken)
+		err := tryLaunch(t.Context(), t, l, &broken)
 		if !errors.As(err, &failed) {
 			t.Errorf("step %d (%s) broken: %v", i+1, plan.Steps[i].Text, err)
 			continue
@@ -55,6 +58,40 @@ func TestEveryStepCanFail(t *testing.T) {
 	// Some steps are passed over on any one host, such as the mask of a path that is not there.
 	if reached < len(plan.Steps)*3/4 {
 		t.Errorf("only %d of %d broken steps were named", reached, len(plan.Steps))
+	}
+	if after := left(t); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+// TestChildThatHangs has a call never return, before the program could start and after that: the
+// child ends with the context, and nothing is left.
+func TestChildThatHangs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes namespaces")
+	}
+	l, err := NewLauncher(LauncherOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // it only ends threads
+	plan, err := Compile(Request{Spec: hardened(t), Host: l.host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tryLaunch(t.Context(), t, l, plan); !errors.Is(err, unix.ENOENT) {
+		t.Fatalf("the intact plan: %v, want to fail only where the program is missing", err)
+	}
+	before := left(t)
+	for _, i := range []int{0, len(plan.Steps) / 2, len(plan.Steps) - 1} {
+		hanging := *plan
+		hanging.Steps = slices.Clone(plan.Steps)
+		hanging.Steps[i].number, hanging.Steps[i].args = unix.SYS_PPOLL, calls(null(), num(0), null(), null())
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		if err := tryLaunch(ctx, t, l, &hanging); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("step %d (%s) hangs: %v", i+1, plan.Steps[i].Text, err)
+		}
+		cancel()
 	}
 	if after := left(t); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
@@ -86,7 +123,7 @@ func hardened(t *testing.T) *specs.Spec {
 }
 
 // tryLaunch launches and starts a child, and undoes it whatever happens.
-func tryLaunch(t *testing.T, l *Launcher, plan *Plan) error {
+func tryLaunch(ctx context.Context, t *testing.T, l *Launcher, plan *Plan) error {
 	t.Helper()
 	var undo cleanup.Stack
 	handles, err := standard(&undo, nil, nil, nil)
@@ -98,12 +135,12 @@ func tryLaunch(t *testing.T, l *Launcher, plan *Plan) error {
 			t.Error(err)
 		}
 	}()
-	c, _, err := l.launch(plan, nil, handles, -1, -1)
+	c, _, err := l.launch(ctx, plan, nil, handles, -1, -1)
 	if err != nil {
 		return err
 	}
 	undo.Push("end the child", c.undo.Close)
-	return c.start()
+	return c.start(ctx)
 }
 
 // left lists the descriptors and children of this process and its mounts.

@@ -28,7 +28,7 @@ func (f *fixture) hold(t *testing.T, r spec.Rung, change func(*specs.Spec)) (*co
 		t.Fatal(err)
 	}
 	defer read.Close() //nolint:errcheck // the container has it
-	c, err := f.launcher.Create("held", core.Options{Spec: s, Parent: f.parent, Stdin: read})
+	c, err := f.launcher.Create(t.Context(), "held", core.Options{Spec: s, Parent: f.parent, Stdin: read})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func (f *fixture) hold(t *testing.T, r spec.Rung, change func(*specs.Spec)) (*co
 		check(t, write.Close())
 		check(t, c.Delete())
 	})
-	if err := c.Start(); err != nil {
+	if err := c.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return c, write
@@ -54,7 +54,7 @@ func TestExecIsConfinedAsInit(t *testing.T) {
 			}
 			o := f.options
 			o.Args = []string{program}
-			p, err := c.Exec(core.DefaultProcess(spec.New(r, o), []string{program, "wait"}), read, nil, write)
+			p, err := c.Exec(t.Context(), core.DefaultProcess(spec.New(r, o), []string{program, "wait"}), read, nil, write)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,10 +113,10 @@ func TestLauncherSurvivesItsLimits(t *testing.T) {
 	o.Args = []string{program, "exit"}
 	s := spec.New(spec.Hardened, o)
 	s.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &tiny, Swap: &tiny}
-	c, err := f.launcher.Create("tiny", core.Options{Spec: s, Parent: f.parent})
+	c, err := f.launcher.Create(t.Context(), "tiny", core.Options{Spec: s, Parent: f.parent})
 	if err == nil {
 		// That it was killed is right; that we are here to see it is the test.
-		_ = c.Start()
+		_ = c.Start(t.Context())
 		check(t, c.Delete())
 	}
 }
@@ -137,12 +137,12 @@ func TestTerminal(t *testing.T) {
 	o.Args = []string{program, "terminal"}
 	s := spec.New(spec.Hardened, o)
 	s.Process.Terminal = true
-	c, err := f.launcher.Create("tty", core.Options{Spec: s, Parent: f.parent})
+	c, err := f.launcher.Create(t.Context(), "tty", core.Options{Spec: s, Parent: f.parent})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { check(t, c.Delete()) }()
-	if err := c.Start(); err != nil {
+	if err := c.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Wait(t.Context()); err != nil {

@@ -30,7 +30,7 @@ func groupsOf(t *testing.T, rung spec.Rung, omit []string, edits ...spec.Edit) (
 	}
 	defer hold.Close() //nolint:errcheck // it only ends the container
 	defer in.Close()   //nolint:errcheck // read-only
-	c, err := f.launcher.Create("cellwall-prepare", core.Options{
+	c, err := f.launcher.Create(t.Context(), "cellwall-prepare", core.Options{
 		Spec: s, Parent: f.parent, Omit: omit, Stdin: in,
 		Prepare: func() error {
 			groups := [1]uint32{group}
@@ -46,7 +46,7 @@ func groupsOf(t *testing.T, rung spec.Rung, omit []string, edits ...spec.Edit) (
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { check(t, c.Delete()) })
-	if err := c.Start(); err != nil {
+	if err := c.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join("/proc", strconv.Itoa(c.Pid()))

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ type child struct {
 
 // launch makes a child and brings it to the point where it waits for start. master is the
 // number of the terminal's master in the child, 0 without a terminal.
-func (l *Launcher) launch(plan *Plan, prepare func() error, handles map[Handle]int, into, pidNamespace int) (_ *child, master int, err error) {
+func (l *Launcher) launch(ctx context.Context, plan *Plan, prepare func() error, handles map[Handle]int, into, pidNamespace int) (_ *child, master int, err error) {
 	c := &child{plan: plan}
 	defer c.undo.OnError(&err)
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
@@ -56,7 +57,7 @@ func (l *Launcher) launch(plan *Plan, prepare func() error, handles map[Handle]i
 			return nil, 0, err
 		}
 	}
-	master, err = c.ready()
+	master, err = c.ready(ctx)
 	return c, master, err
 }
 
@@ -181,8 +182,8 @@ func (c *child) receive(buf []byte, flags int) (int, error) {
 }
 
 // ready waits until the child waits for start.
-func (c *child) ready() (master int, err error) {
-	word, err := c.listen()
+func (c *child) ready(ctx context.Context) (master int, err error) {
+	word, err := c.listen(ctx)
 	if err == nil && len(word) != readySize {
 		err = errors.New("the child ended before its program could start")
 	}
@@ -193,11 +194,11 @@ func (c *child) ready() (master int, err error) {
 }
 
 // start lets the child become its program.
-func (c *child) start() error {
+func (c *child) start(ctx context.Context) error {
 	if err := c.goOn(); err != nil {
 		return err
 	}
-	word, err := c.listen()
+	word, err := c.listen(ctx)
 	if err == nil && len(word) != 0 {
 		err = errors.New("the child reports more than it should")
 	}
@@ -206,10 +207,14 @@ func (c *child) start() error {
 
 // listen reads one report: nothing if the child's end was closed, which execve does. It blocks
 // its thread: a child answers within a millisecond, and waking a parked goroutine costs a tenth
-// of that.
-func (c *child) listen() ([]byte, error) {
+// of that. One that hangs, in a mount of a dead server say, is killed when the context is done.
+func (c *child) listen(ctx context.Context) ([]byte, error) {
 	buf := make([]byte, reportSize)
+	release := c.killAfter(ctx)
 	n, err := c.receive(buf, 0)
+	if release() {
+		return nil, fmt.Errorf("the child did not get on: %w", ctx.Err())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listen to the child: %w", err)
 	}
@@ -217,6 +222,22 @@ func (c *child) listen() ([]byte, error) {
 		return buf[:n], nil
 	}
 	return nil, c.failed(buf)
+}
+
+// killAfter kills the child when the context is done, until release, which says whether it did.
+func (c *child) killAfter(ctx context.Context) (release func() bool) {
+	killed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(killed)
+		_ = unix.PidfdSendSignal(c.pidfd, unix.SIGKILL, nil, 0) // it may have ended
+	})
+	return func() bool {
+		if stop() {
+			return false
+		}
+		<-killed // the pidfd is not closed before
+		return true
+	}
 }
 
 // reportSize is the length of the report of a failed step: its address and its result.

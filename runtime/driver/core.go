@@ -27,7 +27,7 @@ func (coreRuntime) Version(context.Context) (string, error) {
 
 func (coreRuntime) Expresses(b Bundle) error { return core.Validate(b.Spec) }
 
-func (r coreRuntime) Create(_ context.Context, b Bundle) (Container, error) {
+func (r coreRuntime) Create(ctx context.Context, b Bundle) (Container, error) {
 	o := core.Options{
 		Spec: b.Spec, Bundle: b.Dir, Omit: b.Omit, From: b.From, Prepare: b.Prepare,
 		Stdin: b.Stdin, Stdout: b.Stdout, Stderr: b.Stderr,
@@ -35,7 +35,7 @@ func (r coreRuntime) Create(_ context.Context, b Bundle) (Container, error) {
 	if b.Parent != nil {
 		o.Parent = b.Parent // a nil pointer would be a Groups that is not nil
 	}
-	c, err := r.launcher.Create(b.ID, o)
+	c, err := r.launcher.Create(ctx, b.ID, o)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,6 @@ func (r coreRuntime) Create(_ context.Context, b Bundle) (Container, error) {
 
 type coreContainer struct{ *core.Container }
 
-func (c coreContainer) Start(context.Context) error  { return c.Container.Start() }
 func (c coreContainer) Delete(context.Context) error { return c.Container.Delete() }
 
 func (c coreContainer) Wait(ctx context.Context) (Status, error) {
