@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -61,6 +62,9 @@ func Attacker(dir, binary string) (_ *Root, err error) {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG || st.Mode&0o111 == 0:
 		return nil, fmt.Errorf("attacker %q: not an executable file", binary)
 	}
+	if err := mustBeStatic(path); err != nil {
+		return nil, fmt.Errorf("attacker %q: %w", binary, err)
+	}
 	r, t, err := newRoot(dir)
 	if err != nil {
 		return nil, err
@@ -73,6 +77,21 @@ func Attacker(dir, binary string) (_ *Root, err error) {
 		return nil, fmt.Errorf("attacker %q: %w", binary, err)
 	}
 	return r, nil
+}
+
+// mustBeStatic refuses a program that execve would not find the interpreter of, with an ENOENT
+// that looks like the program's own.
+func mustBeStatic(path string) error {
+	f, err := os.Open(path) //nolint:gosec // the caller's
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // read-only
+	o, err := readObject(f)
+	if err == nil && o.interpreter != "" {
+		return fmt.Errorf("needs %s, which is not in the root: build it with CGO_ENABLED=0", o.interpreter)
+	}
+	return nil // static, or none that we can judge
 }
 
 // standard adds the standard directories and accounts that are not there yet.

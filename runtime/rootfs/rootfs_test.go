@@ -155,6 +155,7 @@ func TestBadInputIsOneLineAndLeavesNothing(t *testing.T) {
 		{"empty parent", func() (*Root, error) { return Attacker("", program) }, `rootfs parent "": name a directory`},
 		{"no attacker", func() (*Root, error) { return Attacker(dir, "/nonexistent") }, `attacker "/nonexistent": no such file`},
 		{"attacker is a directory", func() (*Root, error) { return Attacker(dir, "/") }, `attacker "/": not an executable file`},
+		{"attacker is dynamic", func() (*Root, error) { return Attacker(dir, "/bin/sh") }, `attacker "/bin/sh": needs /lib`},
 		{"attacker cannot be executed", func() (*Root, error) { return Attacker(dir, plain) }, `attacker "` + plain + `": not an executable file`},
 		{"no directory", func() (*Root, error) { return Directory("/nonexistent") }, `rootfs "/nonexistent": no such directory`},
 		{"a file", func() (*Root, error) { return Directory("/dev/null") }, `rootfs "/dev/null": not a directory`},
