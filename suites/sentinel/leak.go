@@ -58,6 +58,12 @@ const attackerArgs = 4
 func EnvironmentClean(s *Stage) (*Watch, error) {
 	want := spec.New(s.Rung, spec.Options{Rootfs: s.Rootfs, Args: []string{"/"}}).Process.Env
 	const defaultUmask = "0022" // what every runtime sets where the spec is silent
+	// A launcher that has nothing but what the spec says would have nothing to leak.
+	own := "CELLWALL_" + s.Nonce
+	if err := os.Setenv(own, s.Nonce); err != nil {
+		return nil, fmt.Errorf("set a variable of the launcher: %w", err)
+	}
+	s.Undo.Push("unset a variable of the launcher", func() error { return os.Unsetenv(own) })
 	var more []string
 	var umask string
 	seen := false
