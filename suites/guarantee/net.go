@@ -114,5 +114,4 @@ var netRows = []Guarantee{{
 	Attack:   attack.Bandwidth,
 	Witness:  sentinel.BandwidthKept,
 	Controls: spec.Edits{{Name: sentinel.NoQdisc}},
-	Alone:    true,
 }}
