@@ -35,7 +35,6 @@ var ioRows = []Guarantee{{
 			s.Linux.Resources.BlockIO = nil
 		}
 	})},
-	Alone: true,
 }, {
 	ID:          "io.weight",
 	Claim:       "gets disk time only in proportion to its weight",
