@@ -2,6 +2,7 @@ package judge_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"cellwall/reports/record"
@@ -11,7 +12,8 @@ import (
 	"cellwall/suites/judge"
 )
 
-// newJudge returns a judge of the core. CELLWALL_ONLY, a glob, narrows the rows.
+// newJudge returns a judge of the core. CELLWALL_ONLY, globs with commas between, narrows
+// the rows.
 func newJudge(t *testing.T) (*judge.Judge, []*guarantee.Guarantee) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -32,14 +34,17 @@ func newJudge(t *testing.T) (*judge.Judge, []*guarantee.Guarantee) {
 		t.Fatal(err)
 	}
 	var only []string
-	if glob := os.Getenv("CELLWALL_ONLY"); glob != "" {
-		only = []string{glob}
+	if globs := os.Getenv("CELLWALL_ONLY"); globs != "" {
+		only = strings.Split(globs, ",")
 	}
 	var rows []*guarantee.Guarantee
 	for _, g := range guarantee.All() {
 		if guarantee.Match(only, g.ID) {
 			rows = append(rows, g)
 		}
+	}
+	if len(rows) == 0 {
+		t.Fatalf("CELLWALL_ONLY %q matches no row", only)
 	}
 	return j, rows
 }
@@ -48,10 +53,15 @@ func newJudge(t *testing.T) (*judge.Judge, []*guarantee.Guarantee) {
 // may be breached, but what happened must be told.
 func TestLadder(t *testing.T) {
 	j, rows := newJudge(t)
-	for _, r := range spec.Ladder() {
-		if only := os.Getenv("CELLWALL_RUNG"); only != "" && only != string(r) {
-			continue
+	rungs := spec.Ladder()
+	if only := os.Getenv("CELLWALL_RUNG"); only != "" {
+		r, err := spec.ParseRung(only)
+		if err != nil {
+			t.Fatal(err)
 		}
+		rungs = []spec.Rung{r}
+	}
+	for _, r := range rungs {
 		for _, g := range rows {
 			t.Run(string(r)+"/"+g.ID, func(t *testing.T) {
 				v := j.Check(t.Context(), g, r)
