@@ -116,11 +116,11 @@ func (s *Stage) walkIn(ctx context.Context, path string) (_ *Finding, err error)
 		return nil, fmt.Errorf("start the host's user: %w", err)
 	}
 	_, err = bufio.NewReader(out).ReadString('\n')
-	status, readErr := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)) //nolint:gosec // procfs
+	status, readErr := statusOf(cmd.Process.Pid)
 	if err := errors.Join(err, readErr, in.Close(), cmd.Wait()); err != nil {
 		return nil, fmt.Errorf("look at the host's user: %w", err)
 	}
-	uids := strings.Fields(StatusField(string(status), "Uid:"))
+	uids := strings.Fields(StatusField(status, "Uid:"))
 	return &Finding{
 		Breached: len(uids) > 1 && uids[1] == "0",
 		Evidence: "what was planted runs for the host's user with uids " + strings.Join(uids, " "),

@@ -88,15 +88,15 @@ func HelperGainsNothing(s *Stage) (*Watch, error) {
 				return err
 			}
 			for _, pid := range pids {
-				status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) //nolint:gosec // procfs
+				status, err := statusOf(pid)
 				if err != nil {
-					return fmt.Errorf("look at the helper: %w", err)
+					return err
 				}
 				looked++
-				uids := strings.Fields(StatusField(string(status), "Uid:"))
+				uids := strings.Fields(StatusField(status, "Uid:"))
 				if len(uids) > 1 && uids[1] == fmt.Sprint(root) {
 					gained = fmt.Sprintf("the helper runs with uids %s and capabilities %s",
-						strings.Join(uids, " "), StatusField(string(status), "CapEff:"))
+						strings.Join(uids, " "), StatusField(status, "CapEff:"))
 				}
 			}
 			return nil

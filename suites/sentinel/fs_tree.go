@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -80,33 +79,4 @@ func (t tree) unchanged(dir string) (Finding, error) {
 		return Finding{Breached: true, Evidence: fmt.Sprintf("%d changes on the host: %s", len(c), strings.Join(c, ", "))}, nil
 	}
 	return Finding{Evidence: fmt.Sprintf("none of %d entries on the host has changed", len(t))}, nil
-}
-
-// startedBy returns the pids of the processes that a process has started, and they.
-func startedBy(pid int) ([]int, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("look for child processes: %w", err)
-	}
-	children := map[int][]int{}
-	for _, e := range entries {
-		child, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", child)) //nolint:gosec // procfs
-		if err != nil {
-			continue // it has ended
-		}
-		if parent, err := strconv.Atoi(StatusField(string(status), "PPid:")); err == nil {
-			children[parent] = append(children[parent], child)
-		}
-	}
-	var all []int
-	for queue := children[pid]; len(queue) > 0; {
-		next := queue[0]
-		queue = append(queue[1:], children[next]...)
-		all = append(all, next)
-	}
-	return all, nil
 }

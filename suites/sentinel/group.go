@@ -78,11 +78,11 @@ func (s *Stage) delegate(a *Subject) error {
 
 // status returns a field of the attacker's /proc/PID/status, "Uid:".
 func (a *Subject) status(field string) (string, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", a.PID))
+	text, err := statusOf(a.PID)
 	if err != nil {
-		return "", fmt.Errorf("look at the attacker: %w", err)
+		return "", err
 	}
-	v := StatusField(string(b), field)
+	v := StatusField(text, field)
 	if v == "" {
 		return "", fmt.Errorf("look at the attacker: no %s in its status", field)
 	}

@@ -85,17 +85,11 @@ func (s *Stage) own(a *Subject) ([]int, error) {
 		if filepath.Base(h.Path) != s.Name {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(h.Path, "cgroup.procs"))
+		pids, err := listed(h.Path)
 		if err != nil {
-			return nil, fmt.Errorf("list the container's processes: %w", err)
+			return nil, fmt.Errorf("the container's own: %w", err)
 		}
-		for _, field := range strings.Fields(string(text)) {
-			pid, err := strconv.Atoi(field)
-			if err != nil {
-				return nil, fmt.Errorf("list the container's processes: %w", err)
-			}
-			all = append(all, pid)
-		}
+		all = append(all, pids...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all), nil
@@ -132,7 +126,7 @@ func (s *Stage) moveElsewhere(pid int) error {
 // isOurZombie reports whether a process is a zombie that the harness, the manager of the core's
 // containers, has not reaped.
 func isOurZombie(pid int) bool {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	return err == nil && strings.HasPrefix(StatusField(string(status), "State:"), "Z") &&
-		StatusField(string(status), "PPid:") == strconv.Itoa(os.Getpid())
+	status, err := statusOf(pid)
+	return err == nil && strings.HasPrefix(StatusField(status, "State:"), "Z") &&
+		StatusField(status, "PPid:") == strconv.Itoa(os.Getpid())
 }

@@ -3,11 +3,7 @@ package sentinel
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 )
 
 // others are the processes of the attacker's cgroup besides itself: its children, also those that
@@ -18,32 +14,14 @@ func (a *Subject) others() ([]int, error) {
 	if dir == "" {
 		return nil, errors.New("list the attacker's children: its cgroup has no pids controller")
 	}
-	b, err := os.ReadFile(filepath.Join(dir, "cgroup.procs")) //nolint:gosec // cgroupfs
+	all, err := listed(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list the attacker's children: %w", err)
 	}
-	var others []int
-	for _, f := range strings.Fields(string(b)) {
-		pid, err := strconv.Atoi(f)
-		if err != nil {
-			return nil, fmt.Errorf("list the attacker's children: %w", err)
-		}
-		if pid != a.PID {
-			others = append(others, pid)
-		}
-	}
-	if len(others) == len(strings.Fields(string(b))) {
+	others := slices.DeleteFunc(slices.Clone(all), func(pid int) bool { return pid == a.PID })
+	if len(others) == len(all) {
 		return nil, fmt.Errorf("list the attacker's children: it is not in %s", dir)
 	}
 	slices.Sort(others)
 	return others, nil
-}
-
-// statusOf reads /proc/PID/status.
-func statusOf(pid int) (string, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return "", fmt.Errorf("look at a process of the container: %w", err)
-	}
-	return string(b), nil
 }

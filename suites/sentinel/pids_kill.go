@@ -7,29 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// listed are the processes of one v2 cgroup.
-func listed(dir string) ([]int, error) {
-	b, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
-	var pids []int
-	for _, line := range strings.Fields(string(b)) {
-		pid, err := strconv.Atoi(line)
-		if err != nil {
-			return nil, fmt.Errorf("list processes: %w", err)
-		}
-		pids = append(pids, pid)
-	}
-	return pids, nil
-}
 
 // leftAfter waits until a cgroup that was killed holds nobody, and returns how many there are
 // when the time is up.

@@ -164,13 +164,3 @@ func (p *Process) Signals() (int, error) {
 	}
 	return n, nil
 }
-
-// StatusField returns the value of a field of /proc/PID/status, "State:".
-func StatusField(status, field string) string {
-	for line := range strings.Lines(status) {
-		if v, ok := strings.CutPrefix(line, field); ok {
-			return strings.TrimSpace(v)
-		}
-	}
-	return ""
-}

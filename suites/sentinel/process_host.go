@@ -54,11 +54,11 @@ func ProcessUntraced(s *Stage) (*Watch, error) {
 	return &Watch{
 		Target: attack.Target{PID: p.PID(), Extra: fmt.Sprint(p.Address()), Bytes: int64(len(s.Nonce))},
 		Hold: func(context.Context, string, *Subject) error {
-			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+			status, err := statusOf(p.PID())
 			if err != nil {
-				return fmt.Errorf("read tracer of the sentinel: %w", err)
+				return err
 			}
-			tracer = StatusField(string(status), "TracerPid:")
+			tracer = StatusField(status, "TracerPid:")
 			return nil
 		},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {

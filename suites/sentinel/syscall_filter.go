@@ -18,26 +18,6 @@ import (
 	"cellwall/suites/attack"
 )
 
-// childrenOf lists the children of a process, zombies too.
-func childrenOf(pid int) ([]int, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("find the attacker's children: %w", err)
-	}
-	var all []int
-	for _, e := range entries {
-		child, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", child))
-		if err == nil && StatusField(string(status), "PPid:") == strconv.Itoa(pid) {
-			all = append(all, child)
-		}
-	}
-	return all, nil
-}
-
 // onlyChild is the one child of the attacker. One that has not spoken is waited for until it has
 // ended: its parent leaves it a zombie.
 func onlyChild(ctx context.Context, a *Subject, spoke bool) (pid int, err error) {
@@ -98,15 +78,6 @@ func parseEnd(stat []byte) (unix.Signal, error) {
 		return 0, err
 	}
 	return unix.Signal(code & signalMask), nil
-}
-
-// procStatus reads a field of /proc/PID/status, or of a thread's.
-func procStatus(dir, field string) (string, error) {
-	status, err := os.ReadFile(filepath.Join(dir, "status")) //nolint:gosec // procfs
-	if err != nil {
-		return "", fmt.Errorf("read state of the attacker: %w", err)
-	}
-	return StatusField(string(status), field), nil
 }
 
 // AllFiltered reads the seccomp mode of every thread of the attacker and of its child.
