@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/kernel"
 )
 
 // Entry is a container as another process finds it: what is written down under StateDir.
@@ -83,8 +84,7 @@ func Find(dir, id string) (*Entry, error) {
 	return &e, nil
 }
 
-// startTime reads when a process started, in clock ticks after boot. The name, in brackets,
-// may itself hold brackets and blanks: proc_pid_stat(5).
+// startTime reads when a process started, in clock ticks after boot: proc_pid_stat(5).
 func startTime(pid int) (uint64, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if errors.Is(err, os.ErrNotExist) {
@@ -97,15 +97,14 @@ func startTime(pid int) (uint64, error) {
 }
 
 func parseStartTime(stat string) (uint64, error) {
-	_, rest, ok := strings.Cut(stat[max(strings.LastIndexByte(stat, ')'), 0):], ") ")
-	fields := strings.Fields(rest)
-	const starttime = 22 - 3 // the rest begins with field 3
-	if !ok || len(fields) <= starttime {
-		return 0, fmt.Errorf("parse /proc/PID/stat: %d fields behind the name", len(fields))
+	const starttime = 22
+	field, err := kernel.StatField(stat, starttime)
+	if err != nil {
+		return 0, err
 	}
 	var t uint64
-	if _, err := fmt.Sscan(fields[starttime], &t); err != nil {
-		return 0, fmt.Errorf("parse /proc/PID/stat: start time %q: %w", fields[starttime], err)
+	if _, err := fmt.Sscan(field, &t); err != nil {
+		return 0, fmt.Errorf("parse /proc/PID/stat: start time %q: %w", field, err)
 	}
 	return t, nil
 }

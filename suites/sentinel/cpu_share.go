@@ -172,16 +172,13 @@ func lastCPU(path string) (int, error) {
 	return cpu, nil
 }
 
-// parseLastCPU returns the 39th field of a stat file: proc(5). The second is a name in
-// parentheses, which may hold both.
 func parseLastCPU(stat string) (int, error) {
-	const thirdTo39th = 39 - 3
-	end := strings.LastIndexByte(stat, ')')
-	fields := strings.Fields(stat[end+1:])
-	if end < 0 || len(fields) <= thirdTo39th {
-		return 0, errors.New("too few fields")
+	const processor = 39
+	field, err := kernel.StatField(stat, processor)
+	if err != nil {
+		return 0, err
 	}
-	return strconv.Atoi(fields[thirdTo39th])
+	return strconv.Atoi(field)
 }
 
 // PriorityKept reads the attacker's place in the queues.

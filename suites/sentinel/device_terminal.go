@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -194,13 +193,12 @@ func terminalOf(pid string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read controlling terminal: %w", err)
 	}
-	// The name in parentheses may hold anything.
-	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	const ttyNr = 4 // behind state, ppid, pgrp and session
-	if len(fields) <= ttyNr {
-		return 0, fmt.Errorf("read controlling terminal: %.80q is cut", b)
+	const ttyNr = 7
+	field, err := kernel.StatField(string(b), ttyNr)
+	if err != nil {
+		return 0, fmt.Errorf("read controlling terminal: %w", err)
 	}
-	n, err := strconv.Atoi(fields[ttyNr])
+	n, err := strconv.Atoi(field)
 	if err != nil {
 		return 0, fmt.Errorf("read controlling terminal: %w", err)
 	}

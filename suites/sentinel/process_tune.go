@@ -2,12 +2,14 @@ package sentinel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/kernel"
 	"cellwall/suites/attack"
 )
 
@@ -25,12 +27,11 @@ func (p *Process) tuning() (t tuning, err error) {
 	if err != nil {
 		return t, fmt.Errorf("read stat of the sentinel: %w", err)
 	}
-	// The second field is in brackets and may hold anything; nice is the 19th and policy the
-	// 41st of proc_pid_stat(5).
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	const third, nice, policy = 3, 19, 41
-	if len(fields) <= policy-third {
-		return t, fmt.Errorf("read stat of the sentinel: %d fields", len(fields))
+	const niceField, policyField = 19, 41
+	nice, err1 := kernel.StatField(string(stat), niceField)
+	policy, err2 := kernel.StatField(string(stat), policyField)
+	if err := errors.Join(err1, err2); err != nil {
+		return t, fmt.Errorf("read stat of the sentinel: %w", err)
 	}
 	var cpus unix.CPUSet
 	if err := unix.SchedGetaffinity(p.PID(), &cpus); err != nil {
@@ -43,7 +44,7 @@ func (p *Process) tuning() (t tuning, err error) {
 	}
 	return tuning{
 		limits: string(limits), affinity: fmt.Sprint(cpus),
-		nice: fields[nice-third], policy: fields[policy-third], ioprio: fmt.Sprint(ioprio),
+		nice: nice, policy: policy, ioprio: fmt.Sprint(ioprio),
 	}, nil
 }
 

@@ -1,7 +1,6 @@
 package sentinel
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
 )
@@ -67,13 +67,15 @@ func endedBy(pid int) (unix.Signal, error) {
 
 // parseEnd reads /proc/PID/stat of a zombie.
 func parseEnd(stat []byte) (unix.Signal, error) {
-	// The name is the process's own choice: no field follows but behind its last parenthesis.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	const state, exitCode, signalMask = 3 - 3, 52 - 3, 0x7f
-	if len(fields) <= exitCode || fields[state] != "Z" {
+	const stateField, exitCode, signalMask = 3, 52, 0x7f
+	if state, err := kernel.StatField(string(stat), stateField); err != nil || state != "Z" {
 		return 0, fmt.Errorf("it is no zombie: %.80q", stat)
 	}
-	code, err := strconv.ParseUint(fields[exitCode], 10, 16)
+	field, err := kernel.StatField(string(stat), exitCode)
+	if err != nil {
+		return 0, err
+	}
+	code, err := strconv.ParseUint(field, 10, 16)
 	if err != nil {
 		return 0, err
 	}
