@@ -24,21 +24,7 @@ const noSuchCall = 9999
 // TestEveryStepCanFail breaks each step of a hardened container's plan in turn: the error must
 // name that very step, and nothing may be left of the attempt.
 func TestEveryStepCanFail(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: makes namespaces")
-	}
-	l, err := NewLauncher(LauncherOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // it only ends threads
-	plan, err := Compile(Request{Spec: hardened(t), Host: l.host})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := tryLaunch(t.Context(), t, l, plan); !errors.Is(err, unix.ENOENT) {
-		t.Fatalf("the intact plan: %v, want to fail only where the program is missing", err)
-	}
+	l, plan := intact(t)
 	before, reached := left(t), 0
 	for i := range plan.Steps {
 		broken := *plan
@@ -67,21 +53,7 @@ func TestEveryStepCanFail(t *testing.T) {
 // TestChildThatHangs has a call never return, before the program could start and after that: the
 // child ends with the context, and nothing is left.
 func TestChildThatHangs(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: makes namespaces")
-	}
-	l, err := NewLauncher(LauncherOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // it only ends threads
-	plan, err := Compile(Request{Spec: hardened(t), Host: l.host})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := tryLaunch(t.Context(), t, l, plan); !errors.Is(err, unix.ENOENT) {
-		t.Fatalf("the intact plan: %v, want to fail only where the program is missing", err)
-	}
+	l, plan := intact(t)
 	before := left(t)
 	for _, i := range []int{0, len(plan.Steps) / 2, len(plan.Steps) - 1} {
 		hanging := *plan
@@ -96,6 +68,32 @@ func TestChildThatHangs(t *testing.T) {
 	if after := left(t); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
+}
+
+// intact returns a launcher, and the plan of a hardened container that fails only where its program
+// is missing.
+func intact(t *testing.T) (*Launcher, *Plan) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes namespaces")
+	}
+	l, err := NewLauncher(LauncherOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	plan, err := Compile(Request{Spec: hardened(t), Host: l.host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tryLaunch(t.Context(), t, l, plan); !errors.Is(err, unix.ENOENT) {
+		t.Fatalf("the intact plan: %v, want to fail only where the program is missing", err)
+	}
+	return l, plan
 }
 
 // hardened is a spec whose program does not exist, in a root directory that a mapped root can

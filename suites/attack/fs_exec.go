@@ -37,18 +37,24 @@ var fsExecveat = Attack{Name: "fs/execveat", Run: func(a *Attempt) {
 	}
 }}
 
+// pipes connects a command that has not started; that it cannot be is noted.
+func (a *Attempt) pipes(cmd *exec.Cmd) (in io.WriteCloser, out io.Reader, ok bool) {
+	in, err := cmd.StdinPipe()
+	if err == nil {
+		out, err = cmd.StdoutPipe()
+	}
+	if err != nil {
+		a.Try("make a pipe", err)
+	}
+	return in, out, err == nil
+}
+
 // helper runs a program that waits as fsHelper does, notes the try, and while it runs holds at a
 // point of that name.
 func (a *Attempt) helper(call, hold string, cmd *exec.Cmd) {
 	cmd.Stderr = os.Stderr // os/exec would open /dev/null, which a bare root directory lacks
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		a.Try("make a pipe", err)
-		return
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		a.Try("make a pipe", err)
+	in, out, ok := a.pipes(cmd)
+	if !ok {
 		return
 	}
 	if err := cmd.Start(); err != nil {

@@ -114,14 +114,8 @@ func (a *Attempt) nested(attack Attack, flags uintptr, hold string) {
 		// In place of a mapping: root may map itself only with CAP_SETFCAP (user_namespaces(7)).
 		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
 	}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		a.Try("make a pipe", err)
-		return
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		a.Try("make a pipe", err)
+	in, out, ok := a.pipes(cmd)
+	if !ok {
 		return
 	}
 	if !a.Try("clone into a new user namespace", cmd.Start()) {

@@ -17,9 +17,9 @@ import (
 	"cellwall/suites/attack"
 )
 
-// programVolume is a volume with the attacker's own program in it. The file never lies on the
-// host's disk, only in the stand-in for its mounts.
-func (s *Stage) programVolume() (*hostMounts, *volume, error) {
+// memoryVolume is a volume on a tmpfs: what is put into it never lies on the host's disk, only in
+// the stand-in for its mounts.
+func (s *Stage) memoryVolume() (*hostMounts, *volume, error) {
 	h, err := s.hostMounts()
 	if err != nil {
 		return nil, nil, err
@@ -28,7 +28,13 @@ func (s *Stage) programVolume() (*hostMounts, *volume, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := v.tmpfs(h); err != nil {
+	return h, v, v.tmpfs(h)
+}
+
+// programVolume is one with the attacker's own program in it.
+func (s *Stage) programVolume() (*hostMounts, *volume, error) {
+	h, v, err := s.memoryVolume()
+	if err != nil {
 		return nil, nil, err
 	}
 	return h, v, h.do(func() error { return copyProgram(s.Binary, v.program()) })

@@ -161,15 +161,8 @@ func NodeUnread(s *Stage) (*Watch, error) {
 }
 
 func (s *Stage) nodeVolume() (*hostMounts, *volume, error) {
-	h, err := s.hostMounts()
+	h, v, err := s.memoryVolume()
 	if err != nil {
-		return nil, nil, err
-	}
-	v, err := s.sharedDirectory()
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := v.tmpfs(h); err != nil {
 		return nil, nil, err
 	}
 	disk := filepath.Join(s.Dir, "disk")

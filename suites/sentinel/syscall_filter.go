@@ -65,6 +65,15 @@ func endedBy(pid int) (unix.Signal, error) {
 	return signal, nil
 }
 
+// endedByFilter returns an error unless the filter ended a zombie.
+func endedByFilter(pid int) error {
+	signal, err := endedBy(pid)
+	if err == nil && signal != unix.SIGSYS {
+		err = fmt.Errorf("the attacker's child ended by %q, not by the filter", unix.SignalName(signal))
+	}
+	return err
+}
+
 // parseEnd reads /proc/PID/stat of a zombie.
 func parseEnd(stat []byte) (unix.Signal, error) {
 	const stateField, exitCode, signalMask = 3, 52, 0x7f
@@ -221,14 +230,10 @@ func KilledByRule(*Stage) (*Watch, error) {
 				finding = Finding{Breached: true, Evidence: fmt.Sprintf("process %d made the call and is alive", child)}
 				return nil
 			}
-			signal, err := endedBy(child)
-			if err != nil {
+			if err := endedByFilter(child); err != nil {
 				return err
 			}
-			if signal != unix.SIGSYS {
-				return fmt.Errorf("the attacker's child ended by %q, not by a rule", unix.SignalName(signal))
-			}
-			finding = Finding{Evidence: fmt.Sprintf("process %d, all threads of it, was ended by %s", child, unix.SignalName(signal))}
+			finding = Finding{Evidence: fmt.Sprintf("process %d, all threads of it, was ended by SIGSYS", child)}
 			return nil
 		},
 		Look: func(context.Context, *Subject, attack.Record) (Finding, error) { return seen(finding) },
