@@ -37,6 +37,9 @@ func TestJudgeClocks(t *testing.T) {
 		{"neither", clocks(shifted+time.Hour, boot, shifted+2*time.Second), false, true},
 		{"monotonic not read", map[string]string{"boottime": fmt.Sprint(int64(boot))}, false, true},
 		{"nothing read", nil, false, true},
+		{"not read again", map[string]string{
+			"monotonic": fmt.Sprint(int64(shifted)), "boottime": fmt.Sprint(int64(boot)),
+		}, false, true},
 		{"no number", map[string]string{"monotonic": "soon"}, false, true},
 		{"no number of seconds", map[string]string{"uptime": "NaN"}, false, true},
 	} {
