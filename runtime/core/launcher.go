@@ -123,11 +123,11 @@ func (l *Launcher) take() (*thread, error) {
 func (l *Launcher) cloneFrom(from string, pidNamespace int, detached bool, prepare, clone func() error) error {
 	if from != "" || pidNamespace >= 0 || prepare != nil {
 		done := make(chan error, 1)
-		go throwAway(func() {
+		go kernel.ThrowAway(func() {
 			var err error
 			if from != "" {
 				// Here and not in the child: one in a new user namespace has no right to.
-				err = enterMounts(from)
+				err = kernel.EnterMounts(from)
 			}
 			if err == nil && pidNamespace >= 0 {
 				err = unix.Setns(pidNamespace, unix.CLONE_NEWPID)

@@ -1,4 +1,4 @@
-package core
+package kernel
 
 import (
 	"fmt"
@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// enterMounts takes the calling thread into a mount namespace.
-func enterMounts(path string) error {
+// EnterMounts takes the calling thread into the mount namespace of a file. The thread cannot leave it
+// again: see ThrowAway.
+func EnterMounts(path string) error {
 	file, err := os.Open(path) //nolint:gosec // the caller's
 	if err != nil {
 		return fmt.Errorf("enter mount namespace: %w", err)
@@ -25,9 +26,9 @@ func enterMounts(path string) error {
 	return nil
 }
 
-// throwAway calls f on a thread that ends with the calling goroutine. It is never the process's
+// ThrowAway calls f on a thread that ends with the calling goroutine. It is never the process's
 // first: that one cannot end, and /proc/self shows the namespaces that it is in.
-func throwAway(f func()) {
+func ThrowAway(f func()) {
 	runtime.LockOSThread()
 	if unix.Gettid() != unix.Getpid() {
 		f()
@@ -36,7 +37,7 @@ func throwAway(f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		throwAway(f)
+		ThrowAway(f)
 	}()
 	<-done
 	runtime.UnlockOSThread()

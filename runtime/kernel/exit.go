@@ -1,0 +1,93 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrRunning is returned for the exit status of a process that has not ended.
+var ErrRunning = errors.New("the process has not ended")
+
+// ExitStatus returns how a process ended that need not be a child of the caller's: while its parent
+// has not waited for it, from /proc/PID/stat, and then from its pidfd, which must have been opened
+// while it was there. A kernel that has forgotten (before 6.15) wraps ErrNotSupported.
+func ExitStatus(pid, pidfd int) (unix.WaitStatus, error) {
+	for {
+		if status, err := pidfdExit(pidfd); err == nil || !errors.Is(err, ErrRunning) {
+			return status, err
+		}
+		status, err := zombieExit(pid)
+		if err == nil || !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
+			return status, err
+		}
+		// It was waited for meanwhile, so the pidfd knows.
+	}
+}
+
+const (
+	stateField = 3  // proc_pid_stat(5)
+	exitField  = 52 // only for who may trace the process
+)
+
+// zombieExit reads the status of a process that nobody has waited for.
+func zombieExit(pid int) (unix.WaitStatus, error) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, fmt.Errorf("read exit status: %w", err)
+	}
+	state, err := StatField(string(stat), stateField)
+	if err != nil {
+		return 0, err
+	}
+	if state != "Z" {
+		return 0, ErrRunning
+	}
+	field, err := StatField(string(stat), exitField)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(field, 10, 16)
+	if err != nil {
+		return 0, fmt.Errorf("parse exit status %q: %w", field, err)
+	}
+	return unix.WaitStatus(n), nil
+}
+
+// pidfdInfo is struct pidfd_info of <linux/pidfd.h> in its first size.
+type pidfdInfo struct {
+	mask     uint64
+	cgroup   uint64
+	ids      [11]uint32 // pid, tgid, ppid, and eight of a user
+	exitCode int32
+}
+
+const (
+	pidfdGetInfo  = 0xC040_FF0B // _IOWR(0xFF, 11, struct pidfd_info)
+	pidfdInfoExit = 1 << 3
+)
+
+// pidfdExit asks the pidfd, which knows once the process was waited for.
+func pidfdExit(pidfd int) (unix.WaitStatus, error) {
+	info := pidfdInfo{mask: pidfdInfoExit}
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(pidfd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
+	switch {
+	case errno == unix.ESRCH: // waited for, and nothing kept
+		return 0, Unsupported("ioctl PIDFD_GET_INFO keeps no exit status: it is there since Linux 6.15")
+	case errno == unix.ENOTTY || errno == unix.EINVAL:
+		// Without the call a process that is gone cannot be told from one that is not.
+		if err := unix.PidfdSendSignal(pidfd, 0, nil, 0); errors.Is(err, unix.ESRCH) {
+			return 0, Unsupported("ioctl PIDFD_GET_INFO: it is there since Linux 6.13")
+		}
+		return 0, ErrRunning
+	case errno != 0:
+		return 0, fmt.Errorf("ioctl PIDFD_GET_INFO: %w", errno)
+	case info.mask&pidfdInfoExit == 0:
+		return 0, ErrRunning
+	}
+	return unix.WaitStatus(info.exitCode), nil
+}
