@@ -125,8 +125,9 @@ func parseList(s string) ([]int, error) {
 	return slices.Compact(all), nil
 }
 
-// weightToShares is the kernel's own scale: sched_weight_from_cgroup, 100 is 1024.
-func weightToShares(weight uint64) uint64 {
+// SharesFromWeight converts a cpu.weight to the cpu.shares of v1 on the kernel's own scale:
+// sched_weight_from_cgroup, 100 is 1024.
+func SharesFromWeight(weight uint64) uint64 {
 	return max(2, (weight*1024+50)/100)
 }
 
@@ -154,4 +155,5 @@ func WeightFromShares(shares uint64) uint64 {
 // through both ends is the one that crun documents.
 func ioWeightFromBFQ(w uint64) uint64 { return 1 + (w-10)*9999/990 }
 
-func bfqFromIOWeight(w uint64) uint64 { return 10 + ((w-1)*990+9998)/9999 }
+// BFQWeight converts an io.weight to the weight that blkio has on v1.
+func BFQWeight(w uint64) uint64 { return 10 + ((w-1)*990+9998)/9999 }

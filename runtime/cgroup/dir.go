@@ -17,6 +17,7 @@ import (
 type dir struct {
 	fd   int    // O_RDONLY|O_DIRECTORY
 	path string // on the host, for messages and bind mounts
+	top  string // the mount point that it was found below
 	// v2 or, on v1, the controllers of the hierarchy.
 	v2          bool
 	controllers []string
@@ -30,13 +31,13 @@ func openDir(h *dir, at int, name, host string) (*dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open cgroup %s: %w", host, err)
 	}
-	return &dir{fd: fd, path: host, v2: h.v2, controllers: h.controllers, tasks: -1}, nil
+	return &dir{fd: fd, path: host, top: h.top, v2: h.v2, controllers: h.controllers, tasks: -1}, nil
 }
 
 // openHost opens the directory of m at an absolute path and makes sure that it is a cgroup: a
 // later mount may hide it.
 func openHost(m mount, host string) (*dir, error) {
-	d, err := openDir(&dir{v2: m.v2, controllers: m.controllers}, unix.AT_FDCWD, host, host)
+	d, err := openDir(&dir{top: m.point, v2: m.v2, controllers: m.controllers}, unix.AT_FDCWD, host, host)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +62,9 @@ func isCgroup(fd int) (v2 bool, err error) {
 	}
 	return false, errors.New("not a cgroup file system")
 }
+
+// below is the directory's path below its mount point: "/" or "/a/b".
+func (d *dir) below() string { return path.Join("/", strings.TrimPrefix(d.path, d.top)) }
 
 func (d *dir) close() {
 	_ = unix.Close(d.fd)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -203,6 +204,18 @@ func (g *Group) v2() *dir { return g.dir("") }
 
 func (g *Group) lacks(controller string) error {
 	return kernel.Unsupported("group %s has no %s controller: name a limit for it when making the group", g.name, controller)
+}
+
+// Add moves a process into the group. One that is to start there needs Join instead.
+func (g *Group) Add(pid int) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, d := range g.dirs {
+		if err := d.write("cgroup.procs", strconv.Itoa(pid)); err != nil {
+			return fmt.Errorf("move process %d: %w", pid, err)
+		}
+	}
+	return nil
 }
 
 // Join returns what a launcher needs to put a child into the group.

@@ -11,7 +11,9 @@ type Hierarchy struct {
 	// "unified" for v2.
 	Name string
 	Path string // the group's directory on the host
-	V2   bool
+	// Below is its path below the mount point of the hierarchy: "/cellwall-x".
+	Below string
+	V2    bool
 }
 
 // Hierarchies lists the group's directories, those of v1 in the order of Join.Tasks.
@@ -20,7 +22,7 @@ func (g *Group) Hierarchies() []Hierarchy {
 	defer g.mu.Unlock()
 	var list []Hierarchy
 	for _, d := range g.dirs {
-		h := Hierarchy{Name: strings.Join(d.controllers, ","), Path: d.path, V2: d.v2}
+		h := Hierarchy{Name: strings.Join(d.controllers, ","), Path: d.path, Below: d.below(), V2: d.v2}
 		if d.v2 {
 			h.Name = "unified"
 		}

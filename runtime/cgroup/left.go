@@ -17,20 +17,10 @@ import (
 // kills fastest, then v1's freezer, as what is frozen does not die. What Tree.Create enabled in a group
 // that is still there is undone by Find and Close.
 func FindLeft(prefix string) ([]string, error) {
-	mounts, err := parseFile("/proc/thread-self/mountinfo", parseMountinfo)
+	mounts, err := removable()
 	if err != nil {
 		return nil, err
 	}
-	rank := func(m mount) int {
-		switch {
-		case m.v2:
-			return 0
-		case slices.Contains(m.controllers, "freezer"):
-			return 1
-		}
-		return 2
-	}
-	slices.SortStableFunc(mounts, func(a, b mount) int { return rank(a) - rank(b) })
 	var found []string
 	for _, m := range mounts {
 		d, err := openHost(m, m.point)
@@ -77,6 +67,46 @@ func (d *dir) findLeft(prefix string, found *[]string) error {
 		}
 	}
 	return nil
+}
+
+// removable are the mounted hierarchies in the order in which a group's directories are removed.
+func removable() ([]mount, error) {
+	mounts, err := parseFile("/proc/thread-self/mountinfo", parseMountinfo)
+	if err != nil {
+		return nil, err
+	}
+	rank := func(m mount) int {
+		switch {
+		case m.v2:
+			return 0
+		case slices.Contains(m.controllers, "freezer"):
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(mounts, func(a, b mount) int { return rank(a) - rank(b) })
+	return mounts, nil
+}
+
+// At returns the directories, in every mounted hierarchy, of the group whose path below the mount
+// points is given: what an OCI runtime may have made of linux.cgroupsPath. Remove them in this order.
+func At(below string) ([]string, error) {
+	mounts, err := removable()
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, m := range mounts {
+		d, err := openHost(m, path.Join(m.point, below))
+		if err != nil {
+			continue // not there, or hidden by another mount
+		}
+		if !slices.Contains(found, d.path) {
+			found = append(found, d.path)
+		}
+		d.close()
+	}
+	return found, nil
 }
 
 // Remove kills what is in the group at an absolute path and below it, and removes it from this

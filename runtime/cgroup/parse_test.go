@@ -75,15 +75,15 @@ func TestWeights(t *testing.T) {
 		}
 	}
 	for w := uint64(1); w <= 10000; w++ {
-		if got := sharesToWeight(weightToShares(w)); got != w {
+		if got := sharesToWeight(SharesFromWeight(w)); got != w {
 			t.Errorf("weight %d comes back as %d", w, got)
 		}
 	}
-	if weightToShares(100) != 1024 {
-		t.Errorf("weight 100 is %d shares", weightToShares(100))
+	if SharesFromWeight(100) != 1024 {
+		t.Errorf("weight 100 is %d shares", SharesFromWeight(100))
 	}
 	for w := uint64(10); w <= 1000; w++ {
-		if got := bfqFromIOWeight(ioWeightFromBFQ(w)); got != w || ioWeightFromBFQ(w) < 1 || ioWeightFromBFQ(w) > 10000 {
+		if got := BFQWeight(ioWeightFromBFQ(w)); got != w || ioWeightFromBFQ(w) < 1 || ioWeightFromBFQ(w) > 10000 {
 			t.Errorf("BFQ weight %d comes back as %d", w, got)
 		}
 	}

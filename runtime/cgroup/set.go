@@ -130,7 +130,7 @@ func (g *Group) ioWeight(weight uint64) ([]setting, error) {
 		}
 		value := weight
 		if file != "io.weight" {
-			value = bfqFromIOWeight(weight)
+			value = BFQWeight(weight)
 		}
 		all = append(all, setting{controller: "io", file: file, value: strconv.FormatUint(value, 10), took: func(wrote, read string) bool {
 			first, _, _ := strings.Cut(read, "\n")

@@ -67,7 +67,7 @@ func (l Limits) settingsV1(old Limits) []setting {
 
 func (l Limits) shares() uint64 {
 	if l.CPUWeight != 0 {
-		return weightToShares(l.CPUWeight)
+		return SharesFromWeight(l.CPUWeight)
 	}
 	return l.CPUShares
 }

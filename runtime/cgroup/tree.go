@@ -36,7 +36,7 @@ func Find() (*Tree, error) {
 		if !d.v2 || path.Base(d.path) != leafName {
 			continue
 		}
-		up, err := openHost(mount{v2: true}, path.Dir(d.path))
+		up, err := openHost(mount{v2: true, point: d.top}, path.Dir(d.path))
 		if err != nil {
 			return nil, errors.Join(err, t.Close())
 		}
@@ -123,6 +123,24 @@ func openOwn(mounts []mount, m membership) (*dir, error) {
 		last = err
 	}
 	return nil, last
+}
+
+// Level gives the tree one path in all hierarchies, since an OCI runtime is told no more than one
+// (config-linux.md, "Cgroups Path"). Where the caller's own groups differ, new groups are made below
+// the topmost that are mounted instead. It belongs between Find and the first Create.
+func (t *Tree) Level() error {
+	if !slices.ContainsFunc(t.own, func(d *dir) bool { return d.below() != t.own[0].below() }) {
+		return nil
+	}
+	for i, d := range t.own {
+		top, err := openHost(mount{point: d.top, v2: d.v2, controllers: d.controllers}, d.top)
+		if err != nil {
+			return fmt.Errorf("level cgroups: %w", err)
+		}
+		d.close()
+		t.own[i] = top
+	}
+	return nil
 }
 
 // Mode is how the host mounts its control groups.
