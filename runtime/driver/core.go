@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 
 	"cellwall/runtime/core"
+	"cellwall/runtime/spec"
 )
 
 // CoreName is the name of our own runtime.
@@ -24,6 +25,12 @@ func (coreRuntime) Version(context.Context) (string, error) {
 	}
 	return "(devel)", nil
 }
+
+// Floor is the ground: the core makes every rung.
+func (coreRuntime) Floor() spec.Rung { return spec.Bare }
+
+// Lacks nothing.
+func (coreRuntime) Lacks() spec.Edits { return nil }
 
 func (coreRuntime) Expresses(b Bundle) error { return core.Validate(b.Spec) }
 

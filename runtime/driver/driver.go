@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/cgroup"
+	"cellwall/runtime/spec"
 )
 
 // Runtime turns bundles into containers.
@@ -20,6 +21,11 @@ type Runtime interface {
 	Name() string
 	// Version is what the runtime says of itself.
 	Version(context.Context) (string, error)
+	// Floor is the lowest rung of the ladder of which it makes containers.
+	Floor() spec.Rung
+	// Lacks are edits of every spec: they take out what this runtime does not have, so that the
+	// rest can be tried. What rests on it the runtime cannot claim.
+	Lacks() spec.Edits
 	// Expresses returns nil if the runtime can make what the bundle asks for, and an error
 	// that wraps kernel.ErrNotSupported and names what it cannot.
 	Expresses(Bundle) error

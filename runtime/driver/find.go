@@ -1,0 +1,96 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+)
+
+// known are the runtimes that users name, in the order in which tables show them.
+var known = []struct {
+	name string
+	make func(ctx context.Context, name, path string) (Runtime, error)
+}{
+	{"runc", ociWith(quirks{})},
+	{"crun", ociWith(quirks{noHybrid: true, bfqSince: "1.8.2"})},
+}
+
+func ociWith(q quirks) func(ctx context.Context, name, path string) (Runtime, error) {
+	return func(ctx context.Context, name, path string) (Runtime, error) { return newOCI(ctx, name, path, q) }
+}
+
+// ociPrefix starts the name of a runtime that is known only by its OCI command line.
+const ociPrefix = "oci:"
+
+// Names are the runtimes that have a name of their own, the core first.
+func Names() []string {
+	names := []string{CoreName}
+	for _, k := range known {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// Forms says what Find knows, for a person.
+var Forms = strings.Join(Names(), ", ") + ", NAME=PATH or " + ociPrefix + "PATH"
+
+// Check returns an error unless Find could know the name.
+func Check(name string) error {
+	short, path, named := strings.Cut(name, "=")
+	switch {
+	case strings.HasPrefix(name, ociPrefix):
+		if name == ociPrefix {
+			return fmt.Errorf("runtime %q names no program: write %sPATH", name, ociPrefix)
+		}
+		return nil
+	case named && short == CoreName:
+		return errors.New("the core is this program: it has no other path")
+	case named && path == "":
+		return fmt.Errorf("runtime %q names no program: write %s=PATH", name, short)
+	case !slices.Contains(Names(), short):
+		return fmt.Errorf("runtime %q is unknown: it is one of %s", name, Forms)
+	}
+	return nil
+}
+
+// ErrAbsent is wrapped where the program of a runtime is not on this host.
+var ErrAbsent = errors.New("not on this host")
+
+// Find returns the runtime that a user names: "runc", "runc=/opt/bin/runc", "oci:/usr/bin/youki".
+// The core is the caller's. A program that is not there wraps ErrAbsent.
+func Find(ctx context.Context, name string, core Runtime) (Runtime, error) {
+	if err := Check(name); err != nil {
+		return nil, err
+	}
+	if name == CoreName {
+		return core, nil
+	}
+	if program, ok := strings.CutPrefix(name, ociPrefix); ok {
+		path, err := lookUp(program)
+		if err != nil {
+			return nil, err
+		}
+		return newOCI(ctx, name, path, quirks{})
+	}
+	short, program, named := strings.Cut(name, "=")
+	if !named {
+		program = short
+	}
+	path, err := lookUp(program)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.Index(Names(), short) - 1
+	return known[i].make(ctx, short, path)
+}
+
+func lookUp(program string) (string, error) {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return "", fmt.Errorf("runtime %s: %w: %w", program, ErrAbsent, err)
+	}
+	return path, nil
+}

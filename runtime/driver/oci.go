@@ -1,0 +1,275 @@
+package driver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/opencontainers/runtime-spec/specs-go/features"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/cleanup"
+	"cellwall/runtime/core"
+	"cellwall/runtime/kernel"
+	"cellwall/runtime/spec"
+)
+
+// oci is any runtime with the command line of runc(8): create, start, kill and delete.
+type oci struct {
+	name, path string
+	version    string
+	namespaces []specs.LinuxNamespaceType // that it can make
+	quirks
+}
+
+// quirks are what a runtime cannot do, and says too late or not at all.
+type quirks struct {
+	noHybrid bool   // use v1 beside a cgroup2 mount
+	bfqSince string // version since which it weighs I/O on v1 by BFQ, all that is there since Linux 5.0
+}
+
+// sinceOneZero are the namespaces of OCI 1.0, which a runtime has that cannot be asked.
+var sinceOneZero = []specs.LinuxNamespaceType{
+	specs.PIDNamespace, specs.NetworkNamespace, specs.MountNamespace, specs.IPCNamespace,
+	specs.UTSNamespace, specs.UserNamespace, specs.CgroupNamespace,
+}
+
+// newOCI asks a runtime what it is and what it can do.
+func newOCI(ctx context.Context, name, path string, q quirks) (*oci, error) {
+	o := &oci{name: name, path: path, namespaces: sinceOneZero, quirks: q}
+	var err error
+	if o.version, err = version(ctx, path); err != nil {
+		return nil, err
+	}
+	// features(8) is younger than some that are in use: crun 1.8 has none.
+	out, err := exec.CommandContext(ctx, path, "features").Output() //nolint:gosec // the user names the runtime
+	var f features.Features
+	if err == nil && json.Unmarshal(out, &f) == nil && f.Linux != nil && len(f.Linux.Namespaces) > 0 {
+		o.namespaces = nil
+		for _, n := range f.Linux.Namespaces {
+			o.namespaces = append(o.namespaces, specs.LinuxNamespaceType(n))
+		}
+	}
+	return o, nil
+}
+
+// version is the last word of the first line that a program prints of its version.
+func version(ctx context.Context, path string) (string, error) {
+	out, err := exec.CommandContext(ctx, path, "--version").Output() //nolint:gosec // the user names the runtime
+	if err != nil {
+		return "", fmt.Errorf("ask %s for its version: %w", path, err)
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return "", fmt.Errorf("ask %s for its version: it prints none", path)
+	}
+	return words[len(words)-1], nil
+}
+
+func (o *oci) Name() string                            { return o.name }
+func (o *oci) Version(context.Context) (string, error) { return o.version, nil }
+
+// Floor is where a mount namespace comes: without one an OCI runtime would mount on the host.
+func (o *oci) Floor() spec.Rung { return spec.Namespaces }
+
+// Lacks takes out the namespaces that the runtime cannot make.
+func (o *oci) Lacks() spec.Edits {
+	var lacks spec.Edits
+	for _, t := range []specs.LinuxNamespaceType{specs.TimeNamespace, specs.CgroupNamespace} {
+		if !slices.Contains(o.namespaces, t) {
+			lacks = append(lacks, spec.WithoutNamespace(t))
+		}
+	}
+	return lacks
+}
+
+func (o *oci) Expresses(b Bundle) error {
+	if len(b.Omit) > 0 {
+		return kernel.Unsupported("%s cannot leave out %s: that is a step of the core", o.name, strings.Join(b.Omit, ", "))
+	}
+	if b.Spec.Annotations[spec.DenySetgroups] != "" {
+		return kernel.Unsupported("%s cannot deny setgroups(2) in a new user namespace", o.name)
+	}
+	if b.Spec.Root.Path == "/" {
+		return kernel.Unsupported("%s makes no container in the host's root directory", o.name)
+	}
+	if !spec.HasNamespace(b.Spec, specs.MountNamespace) {
+		return kernel.Unsupported("%s without a mount namespace would mount on the host", o.name)
+	}
+	if r := b.Spec.Linux.Resources; r != nil {
+		r = spec.Clone(b.Spec).Linux.Resources
+		if err := inV1Words(r, b.Parent); err != nil {
+			return err
+		}
+		if o.bfqSince != "" && Older(o.version, o.bfqSince) && r.BlockIO != nil && r.BlockIO.Weight != nil {
+			return kernel.Unsupported("%s %s writes to blkio.weight, which Linux has no more", o.name, o.version)
+		}
+	}
+	for key := range b.Spec.Linux.Sysctl {
+		if strings.HasPrefix(key, "user.") {
+			return kernel.Unsupported("%s sets no sysctl of a user namespace, such as %s", o.name, key)
+		}
+	}
+	for _, hidden := range o.hidden(b.Parent) {
+		for _, m := range b.Spec.Mounts {
+			if m.Source == hidden || strings.HasPrefix(m.Source, hidden+"/") {
+				return kernel.Unsupported("%s cannot show %s: it must not see %s", o.name, m.Source, hidden)
+			}
+		}
+	}
+	for _, n := range b.Spec.Linux.Namespaces {
+		if !slices.Contains(o.namespaces, n.Type) {
+			return kernel.Unsupported("%s %s has no %s namespaces", o.name, o.version, n.Type)
+		}
+	}
+	return nil
+}
+
+// ociContainer is a container and the directories of the trial that it lives in.
+type ociContainer struct {
+	*oci
+	bundle  Bundle
+	dir     string        // the bundle's, and what else is the container's
+	manager *cgroup.Group // what the runtime's own processes run in
+	below   string        // linux.cgroupsPath
+	init    *awaited
+	undo    cleanup.Stack
+}
+
+func (o *oci) Create(ctx context.Context, b Bundle) (_ Container, err error) {
+	if err := o.Expresses(b); err != nil {
+		return nil, err
+	}
+	c := &ociContainer{oci: o, bundle: b}
+	defer c.undo.OnError(&err)
+	if c.dir, err = os.MkdirTemp(b.Dir, "oci-"); err != nil {
+		return nil, fmt.Errorf("make the bundle: %w", err)
+	}
+	c.undo.Push("remove the bundle", func() error { return os.RemoveAll(c.dir) })
+	if err := os.Chmod(c.dir, 0o755); err != nil { //nolint:gosec // a mapped root must pass
+		return nil, fmt.Errorf("make the bundle: %w", err)
+	}
+	// The runtime gets the id as it is, our own paths no part of one that could lead elsewhere.
+	name := b.ID
+	if core.ValidID(name) != nil {
+		name = filepath.Base(c.dir)
+	}
+	if c.below, err = below(b.Parent, name); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.name, err)
+	}
+	if c.manager, err = b.Parent.Create(name+"-runtime", cgroup.Limits{}); err != nil {
+		return nil, err
+	}
+	c.undo.Push("remove the runtime's cgroup", c.manager.Close)
+	if err := c.write(); err != nil {
+		return nil, err
+	}
+	c.undo.Push("remove what the runtime left", c.sweep)
+	l := c.launch("create", "--bundle", c.dir, "--pid-file", c.at(pidFile), b.ID)
+	l.prepare, l.stdin, l.stdout, l.stderr = b.Prepare, b.Stdin, b.Stdout, b.Stderr
+	if err := c.call(ctx, l); err != nil {
+		return nil, err
+	}
+	c.undo.Push("delete the container", func() error { return c.command(context.Background(), "delete", "--force", b.ID) })
+	if c.init, err = awaitFile(c.at(pidFile)); err != nil {
+		return nil, fmt.Errorf("%s create: %w", o.name, err)
+	}
+	c.undo.Push("forget the container's init", c.init.close)
+	if err := c.applied(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// applied asks for what younger runtimes set and older ones pass over in silence.
+func (c *ociContainer) applied() (err error) {
+	r := c.bundle.Spec.Linux.Resources
+	if r == nil || r.CPU == nil || r.CPU.Burst == nil {
+		return nil
+	}
+	g, err := cgroup.Open(c.init.pid)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.Close()) }()
+	l, err := g.Limits()
+	if err == nil && l.CPUMax.Burst == 0 {
+		return kernel.Unsupported("%s %s passes linux.resources.cpu.burst over", c.name, c.version)
+	}
+	return err
+}
+
+// below is the path that a group below parent has in every hierarchy.
+func below(parent *cgroup.Group, id string) (string, error) {
+	hierarchies := parent.Hierarchies()
+	for _, h := range hierarchies {
+		if h.Below != hierarchies[0].Below {
+			return "", kernel.Unsupported("linux.cgroupsPath is one path, but the group is %s in %s and %s in %s",
+				hierarchies[0].Below, hierarchies[0].Name, h.Below, h.Name)
+		}
+	}
+	return filepath.Join(hierarchies[0].Below, id), nil
+}
+
+// launch is a command of the runtime's.
+func (c *ociContainer) launch(args ...string) launch {
+	argv := append([]string{c.path, "--root", c.at(stateDir), "--log", c.at(logFile), "--log-format", "json"}, args...)
+	return launch{argv: argv, from: c.bundle.From, hide: c.hidden(c.bundle.Parent), group: c.manager}
+}
+
+// hidden are the mounts that the runtime must not see.
+func (o *oci) hidden(g *cgroup.Group) []string {
+	if !o.noHybrid || g == nil {
+		return nil
+	}
+	hierarchies := g.Hierarchies()
+	last := hierarchies[len(hierarchies)-1]
+	if !last.V2 || len(hierarchies) == 1 {
+		return nil
+	}
+	return []string{strings.TrimSuffix(last.Path, last.Below)}
+}
+
+// call runs a command. Its error is what the runtime has logged.
+func (c *ociContainer) call(ctx context.Context, l launch) error {
+	if err := os.Remove(c.at(logFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove the runtime's log: %w", err)
+	}
+	err := l.run(ctx)
+	if err == nil {
+		return nil
+	}
+	verb := l.argv[len(c.launch().argv)]
+	if said := lastError(c.at(logFile)); said != "" {
+		return fmt.Errorf("%s %s: %s (%w)", c.name, verb, said, err)
+	}
+	return fmt.Errorf("%s %s: %w", c.name, verb, err)
+}
+
+func (c *ociContainer) command(ctx context.Context, args ...string) error {
+	return c.call(ctx, c.launch(args...))
+}
+
+// lastError is the last message of a log in JSON lines, or nothing.
+func lastError(path string) string {
+	raw, err := os.ReadFile(path) //nolint:gosec // we named it
+	if err != nil {
+		return ""
+	}
+	said := ""
+	for line := range strings.Lines(string(raw)) {
+		var entry struct{ Level, Msg string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Level == "error" {
+			said = entry.Msg
+		}
+	}
+	return said
+}

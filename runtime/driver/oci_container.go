@@ -1,0 +1,143 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/kernel"
+)
+
+func (c *ociContainer) Pid() int { return c.init.pid }
+
+func (c *ociContainer) Start(ctx context.Context) error { return c.command(ctx, "start", c.bundle.ID) }
+
+func (c *ociContainer) Wait(ctx context.Context) (Status, error) { return c.init.wait(ctx) }
+
+func (c *ociContainer) Kill(sig unix.Signal) error {
+	return c.command(context.Background(), "kill", c.bundle.ID, strings.TrimPrefix(unix.SignalName(sig), "SIG"))
+}
+
+// Delete has the runtime delete the container, and then looks for what it has left: that is an
+// error, and removed all the same.
+func (c *ociContainer) Delete(context.Context) error { return c.undo.Close() }
+
+func (c *ociContainer) State() specs.State {
+	return specs.State{Version: specs.Version, ID: c.bundle.ID, Bundle: c.dir, Pid: c.init.pid}
+}
+
+// sweep names and removes what the runtime has left behind: processes of its own, control groups,
+// files of its state.
+func (c *ociContainer) sweep() error {
+	var left []string
+	var errs []error
+	procs, err := c.manager.Procs()
+	errs = append(errs, err)
+	for _, pid := range procs {
+		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)) // for a person
+		left = append(left, fmt.Sprintf("process %d (%s)", pid, strings.TrimSpace(string(comm))))
+	}
+	if len(procs) > 0 {
+		errs = append(errs, c.manager.Kill(context.Background()))
+	}
+	groups, err := cgroup.At(c.below)
+	errs = append(errs, err)
+	for _, path := range groups {
+		left = append(left, "cgroup "+path)
+		errs = append(errs, cgroup.Remove(path))
+	}
+	for _, dir := range []string{c.dir, c.at(stateDir)} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+		for _, e := range entries {
+			if dir != c.dir || !slices.Contains([]string{configFile, stateDir, pidFile, logFile}, e.Name()) {
+				left = append(left, "file "+filepath.Join(filepath.Base(dir), e.Name()))
+			}
+		}
+	}
+	if len(left) > 0 {
+		errs = append(errs, fmt.Errorf("%s delete has left %s", c.name, strings.Join(left, ", ")))
+	}
+	return errors.Join(errs...)
+}
+
+// awaited is a process that is not our child, and that we wait for all the same.
+type awaited struct {
+	pid    int
+	pidfd  *os.File
+	done   chan struct{}
+	status Status
+	err    error
+}
+
+// awaitFile begins to wait for the process whose pid is in a file.
+func awaitFile(path string) (*awaited, error) {
+	raw, err := os.ReadFile(path) //nolint:gosec // we named it
+	if err != nil {
+		return nil, fmt.Errorf("read the pid file: %w", err)
+	}
+	a := &awaited{done: make(chan struct{})}
+	if _, err := fmt.Sscan(string(raw), &a.pid); err != nil || a.pid <= 1 {
+		return nil, fmt.Errorf("the pid file says %.40q", raw)
+	}
+	// Nonblocking, so that the poller takes it: pidfd_open(2).
+	fd, err := unix.PidfdOpen(a.pid, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("open process %d of the pid file: %w", a.pid, err)
+	}
+	a.pidfd = os.NewFile(uintptr(fd), "pidfd")
+	conn, err := a.pidfd.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("poll process %d: %w", a.pid, err), a.pidfd.Close())
+	}
+	go func() {
+		defer close(a.done)
+		if err := conn.Read(a.ended); err != nil {
+			a.err = fmt.Errorf("poll process %d: %w", a.pid, err)
+		}
+	}()
+	return a, nil
+}
+
+// ended asks how the process ended, and returns false if it has not.
+func (a *awaited) ended(pidfd uintptr) bool {
+	status, err := kernel.ExitStatus(a.pid, int(pidfd))
+	switch {
+	case errors.Is(err, kernel.ErrRunning):
+		return false
+	case errors.Is(err, kernel.ErrNotSupported):
+		a.status.Code = -1 // nobody knows any more
+	case err != nil:
+		a.err = err
+	case status.Signaled():
+		a.status.Signal = status.Signal()
+	default:
+		a.status.Code = status.ExitStatus()
+	}
+	return true
+}
+
+func (a *awaited) wait(ctx context.Context) (Status, error) {
+	select {
+	case <-a.done:
+		return a.status, a.err
+	case <-ctx.Done():
+		return Status{}, ctx.Err()
+	}
+}
+
+func (a *awaited) close() error {
+	err := a.pidfd.Close() // ends the poll
+	<-a.done
+	return err
+}

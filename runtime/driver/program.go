@@ -1,0 +1,174 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/kernel"
+)
+
+// launch says how a runtime's program is started.
+type launch struct {
+	argv []string
+	// from is the mount namespace file in which it runs; empty is the launcher's.
+	from string
+	// hide are mount points that it must not see.
+	hide []string
+	// prepare is Bundle.Prepare.
+	prepare func() error
+	// group is the cgroup that it starts in.
+	group                 *cgroup.Group
+	stdin, stdout, stderr *os.File
+}
+
+// program is a runtime's program that was started.
+type program struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error
+}
+
+// start starts a program on a thread of its own: what the thread enters, joins and takes the
+// program inherits, and nothing else of this process. The thread lasts as long as the program,
+// which is killed when the context or the thread ends.
+func (l launch) start(ctx context.Context) (*program, error) {
+	cmd := exec.CommandContext(ctx, l.argv[0], l.argv[1:]...) //nolint:gosec // the user names the runtime
+	// A nil *os.File would be a reader that is not nil.
+	if l.stdin != nil {
+		cmd.Stdin = l.stdin
+	}
+	if l.stdout != nil {
+		cmd.Stdout = l.stdout
+	}
+	if l.stderr != nil {
+		cmd.Stderr = l.stderr
+	}
+	p := &program{cmd: cmd, done: make(chan struct{})}
+	started := make(chan error)
+	go kernel.ThrowAway(func() {
+		err := l.enter()
+		if err == nil {
+			err = l.begin(cmd)
+		}
+		started <- err
+		if err == nil {
+			p.err = cmd.Wait()
+			close(p.done)
+		}
+	})
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", l.argv[0], err)
+	}
+	return p, nil
+}
+
+// begin starts the program, which stops at its first instruction until it is in its group: neither
+// it nor what it forks is ever seen elsewhere.
+func (l launch) begin(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Ptrace: l.group != nil}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if l.group == nil {
+		return nil
+	}
+	pid := cmd.Process.Pid
+	var stopped unix.WaitStatus
+	_, err := unix.Wait4(pid, &stopped, 0, nil)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("wait for its first stop: %w", err)
+	case !stopped.Stopped():
+		return nil // its end is what Wait sees
+	default:
+		err = l.group.Add(pid)
+	}
+	if err == nil {
+		err = unix.PtraceDetach(pid)
+	}
+	if err != nil {
+		return errors.Join(err, cmd.Process.Kill(), cmd.Wait())
+	}
+	return nil
+}
+
+// enter brings the calling thread to where the program is to start.
+func (l launch) enter() error {
+	if l.from != "" {
+		if err := kernel.EnterMounts(l.from); err != nil {
+			return err
+		}
+	}
+	if len(l.hide) > 0 {
+		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+			return fmt.Errorf("make a mount namespace: %w", err)
+		}
+		for _, point := range l.hide {
+			if err := hide(point); err != nil {
+				return fmt.Errorf("hide %s: %w", point, err)
+			}
+		}
+	}
+	if l.prepare != nil {
+		return l.prepare()
+	}
+	return nil
+}
+
+// hide unmounts what is at a mount point, in this mount namespace alone. The rest of it keeps its
+// propagation: only the mount that holds the point is made private.
+func hide(point string) error {
+	for dir := filepath.Dir(point); ; dir = filepath.Dir(dir) {
+		err := unix.Mount("", dir, "", unix.MS_PRIVATE, "")
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EINVAL) || dir == "/" { // EINVAL: no mount point
+			return err
+		}
+	}
+	return unix.Unmount(point, unix.MNT_DETACH)
+}
+
+// wait waits until the program has ended. A status that is not 0 is an *exec.ExitError.
+func (p *program) wait(ctx context.Context) error {
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// status is how the program ended. It must have.
+func (p *program) status() Status {
+	s := Status{CPU: p.cmd.ProcessState.SystemTime() + p.cmd.ProcessState.UserTime()}
+	if w, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+		s.Signal = w.Signal()
+	} else {
+		s.Code = p.cmd.ProcessState.ExitCode()
+	}
+	return s
+}
+
+// run starts a program and waits for its end.
+func (l launch) run(ctx context.Context) error {
+	p, err := l.start(ctx)
+	if err != nil {
+		return err
+	}
+	<-p.done // not before: the context kills it
+	var exit *exec.ExitError
+	if errors.As(p.err, &exit) && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ctx.Err(), p.err)
+	}
+	return p.err
+}
