@@ -29,14 +29,15 @@ var mayImport = map[string][]string{
 	"runtime/cgroup":  {"runtime/kernel", "runtime/cleanup"},
 	"runtime/rootfs":  {"runtime/spec", "runtime/cleanup"},
 	"runtime/core":    {"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/cgroup", "runtime/seccomp"},
-	"runtime/driver":  {"runtime/spec", "runtime/cleanup", "runtime/core", "runtime/cgroup"},
+	"runtime/driver":  {"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/core", "runtime/cgroup"},
 
 	"suites/attack":        {},
 	"suites/sentinel/stub": {},
 	"suites/sentinel":      {"runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/spec", "suites/attack", "suites/sentinel/stub"},
 	"suites/guarantee":     {"runtime/spec", "runtime/kernel", "suites/attack", "suites/sentinel"},
+	"suites/claim":         {"runtime/driver", "runtime/spec"},
 	"suites/judge": {
-		"suites/guarantee", "suites/sentinel", "suites/attack", "reports/record", "runtime/driver", "runtime/rootfs",
+		"suites/claim", "suites/guarantee", "suites/sentinel", "suites/attack", "reports/record", "runtime/driver", "runtime/rootfs",
 		"runtime/core", "runtime/spec", "runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/lease",
 	},
 	"suites/isolation": {"suites/judge", "suites/guarantee", "reports/record", "runtime/spec"},

@@ -99,6 +99,14 @@ type Try struct {
 	Errno string `json:"errno,omitempty"` // empty: the call succeeded
 }
 
+// Exception is what a runtime's table of claims says of a row.
+type Exception struct {
+	Known  bool   `json:"known,omitempty"` // claimed, and known to fail; else not claimed
+	Reason string `json:"reason"`
+	Source string `json:"source,omitempty"`
+	Advice string `json:"advice,omitempty"` // what a user can do about it
+}
+
 // Verdict is the answer for one guarantee on one runtime at one rung.
 type Verdict struct {
 	Header
@@ -110,6 +118,7 @@ type Verdict struct {
 	RuntimeVersion string        `json:"runtime_version"`
 	Rung           string        `json:"rung"`
 	Claimed        bool          `json:"claimed"`
+	Exception      *Exception    `json:"exception,omitempty"`
 	Outcome        Outcome       `json:"outcome"`
 	DeniedBy       string        `json:"denied_by,omitempty"`
 	Errno          string        `json:"errno,omitempty"`
@@ -125,7 +134,13 @@ type Verdict struct {
 	Duration       time.Duration `json:"duration_ns"`
 }
 
-// Proven reports whether every control of the verdict breached and the barrier held alone.
+// Known reports whether the verdict is a failure that the runtime's claims name.
+func (v *Verdict) Known() bool {
+	return v.Outcome == Breached && v.Exception != nil && v.Exception.Known
+}
+
+// Proven reports whether every control of the verdict breached and the barrier held alone, unless
+// the runtime cannot set it alone and another one ran the control.
 func (v *Verdict) Proven() bool {
 	if v.Control == nil || v.Control.Outcome != Breached {
 		return false
@@ -135,5 +150,5 @@ func (v *Verdict) Proven() bool {
 			return false
 		}
 	}
-	return v.Alone != nil && v.Alone.Outcome == Held
+	return v.Alone == nil && v.Control.On != v.Runtime || v.Alone != nil && v.Alone.Outcome == Held
 }

@@ -10,10 +10,11 @@ import (
 type Tally struct {
 	Held         int
 	Breached     int // and claimed
+	Known        int // breached, as the runtime's claims say
 	Unsupported  int
 	Inconclusive int
 	Unproven     int // its control may not run here
-	NotClaimed   int // breached, where the runtime claims nothing at this rung
+	NotClaimed   int // breached, where the runtime does not claim it
 	Proven       int // held, all controls breached, and the barrier held alone
 	Leaked       int // left something on the host
 	Total        int
@@ -44,9 +45,12 @@ func (t *Tally) Add(v *Verdict) {
 			t.Proven++
 		}
 	case Breached:
-		if v.Claimed {
+		switch {
+		case v.Known():
+			t.Known++
+		case v.Claimed:
 			t.Breached++
-		} else {
+		default:
 			t.NotClaimed++
 		}
 	case Unsupported:

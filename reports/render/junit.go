@@ -136,6 +136,10 @@ func junitVerdict(class string, v *record.Verdict) junitCase {
 		c.Error = text("inconclusive", "inconclusive: "+or(v.Reason, "no reason given"))
 	case l == lookNotProven:
 		c.Skipped = text("", "held, but not proven: its control or the barrier alone did not behave")
+	case l == lookKnown:
+		c.Skipped = text("", "breached, as is known: "+v.Exception.Reason)
+	case l == lookNotClaimed && v.Exception != nil:
+		c.Skipped = text("", "breached, but not claimed: "+v.Exception.Reason)
 	case l == lookNotClaimed:
 		c.Skipped = text("", "breached, but not claimed at "+v.Rung)
 	case l != lookHeld:

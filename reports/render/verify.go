@@ -72,7 +72,7 @@ func (p *page) row(c columns, v *record.Verdict) {
 	switch l {
 	case lookHeld:
 		second = EscapeTerminal(v.DeniedBy)
-	case lookBreached, lookInconclusive:
+	case lookBreached, lookKnown, lookInconclusive:
 		id, claim = l.sgr(), bold
 	case lookNotClaimed:
 		id, claim = dim, dim
@@ -100,24 +100,26 @@ func (p *page) details(v *record.Verdict) {
 	}
 }
 
-// eachNotHeld calls f with every verdict that is not plainly held, the worst first. What is not
-// claimed is left to notClaimed.
+// eachNotHeld calls f with every verdict that is not plainly held, the worst first. What the rung
+// does not claim is left to notClaimed.
 func eachNotHeld(verdicts []record.Verdict, f func(*record.Verdict)) {
-	for _, l := range []look{lookBreached, lookInconclusive, lookNotProven, lookHeld, lookUnproven, lookUnsupported} {
+	for _, l := range []look{lookBreached, lookKnown, lookInconclusive, lookNotProven, lookHeld, lookNotClaimed, lookUnproven, lookUnsupported} {
 		for i := range verdicts {
 			v := &verdicts[i]
-			if lookOf(v) == l && (l != lookHeld || len(v.Leaks) > 0) {
+			switch {
+			case lookOf(v) != l, l == lookHeld && len(v.Leaks) == 0, l == lookNotClaimed && v.Exception == nil:
+			default:
 				f(v)
 			}
 		}
 	}
 }
 
-// notClaimed names what was breached and is not claimed: on a low rung most of the catalogue.
+// notClaimed names what was breached and is not claimed by the rung: on a low one most of the catalogue.
 func notClaimed(verdicts []record.Verdict) []string {
 	var open []string
 	for i := range verdicts {
-		if lookOf(&verdicts[i]) == lookNotClaimed {
+		if lookOf(&verdicts[i]) == lookNotClaimed && verdicts[i].Exception == nil {
 			open = append(open, verdicts[i].Guarantee)
 		}
 	}

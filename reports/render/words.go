@@ -15,16 +15,17 @@ const (
 	lookHeld look = iota
 	lookNotProven
 	lookBreached
+	lookKnown
 	lookNotClaimed
 	lookUnsupported
 	lookInconclusive
 	lookUnproven
 )
 
-func (l look) mark() string { return [...]string{"✓", "○", "✗", "·", "-", "!", "?"}[l] }
+func (l look) mark() string { return [...]string{"✓", "○", "✗", "×", "·", "-", "!", "?"}[l] }
 
 func (l look) word() string {
-	return [...]string{"held", "not proven", "BREACHED", "not claimed", "unsupported", "inconclusive", "unproven here"}[l]
+	return [...]string{"held", "not proven", "BREACHED", "known failure", "not claimed", "unsupported", "inconclusive", "unproven here"}[l]
 }
 
 // Parameters of the terminal's "select graphic rendition".
@@ -33,7 +34,7 @@ const (
 	dim  = "2"
 )
 
-func (l look) sgr() string { return [...]string{"32", "33", "1;31", dim, "36", "1;33", "36"}[l] }
+func (l look) sgr() string { return [...]string{"32", "33", "1;31", "31", dim, "36", "1;33", "36"}[l] }
 
 func lookOf(v *record.Verdict) look {
 	switch v.Outcome {
@@ -43,7 +44,10 @@ func lookOf(v *record.Verdict) look {
 		}
 		return lookHeld
 	case record.Breached:
-		if !v.Claimed {
+		switch {
+		case v.Known():
+			return lookKnown
+		case !v.Claimed:
 			return lookNotClaimed
 		}
 		return lookBreached
@@ -94,6 +98,9 @@ func tallyWords(t record.Tally) string {
 	if t.Unproven > 0 {
 		s += fmt.Sprintf(", %d unproven here", t.Unproven)
 	}
+	if t.Known > 0 {
+		s += fmt.Sprintf(", %d known failures", t.Known)
+	}
 	if t.NotClaimed > 0 {
 		s += fmt.Sprintf(", %d not claimed", t.NotClaimed)
 	}
@@ -129,6 +136,10 @@ func details(v *record.Verdict, tries bool) []detail {
 	}
 	add("evidence", v.Evidence)
 	add("reason", v.Reason)
+	if e := v.Exception; e != nil {
+		add(map[bool]string{true: "known", false: "not claimed"}[e.Known], e.Reason+" ("+e.Source+")")
+		add("advice", e.Advice)
+	}
 	add("denied by", denied(v.DeniedBy, v.Errno))
 	controls := v.Controls
 	if len(controls) == 0 && v.Control != nil {

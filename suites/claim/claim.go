@@ -1,0 +1,58 @@
+// Package claim is what each runtime promises: which rows of the catalogue it does not claim, and
+// which it claims and is known to break, as data with reasons and sources.
+//
+// It runs nothing. A runtime that is not listed claims everything that its rung has.
+package claim
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	"cellwall/runtime/driver"
+	"cellwall/runtime/spec"
+)
+
+// Exception is a set of rows about which a runtime's word differs from the catalogue's.
+type Exception struct {
+	Rows []string // globs of ids, of path.Match
+	// Lack is the name of the edit of driver.Runtime.Lacks without which the exception is none.
+	// Empty is always.
+	Lack string
+	// Fixed are the versions since which it is none, the first of each branch that got them: see
+	// driver.Older. Empty is never.
+	Fixed []string
+	// Known is a failure: the runtime claims the row, and breaks it. The verdict must say so; if
+	// it does not, the entry is stale, and that is an error.
+	Known  bool
+	Reason string // why, as one clause
+	Source string // where that is written or was decided
+	Advice string // what a user can do about it
+}
+
+// Of returns the exception that a row has on a runtime, or nil. Names that driver.Find knows have
+// a table; others have none.
+func Of(rt driver.Runtime, version, row string) *Exception {
+	for i := range tables[rt.Name()] {
+		e := &tables[rt.Name()][i]
+		if e.matches(row) && e.holds(rt.Lacks(), version) {
+			return e
+		}
+	}
+	return nil
+}
+
+func (e *Exception) matches(row string) bool {
+	return slices.ContainsFunc(e.Rows, func(glob string) bool {
+		ok, err := path.Match(glob, row)
+		return err == nil && ok
+	})
+}
+
+func (e *Exception) holds(lacks spec.Edits, version string) bool {
+	lacking := slices.ContainsFunc(lacks, func(l spec.Edit) bool { return l.Name == e.Lack })
+	return (e.Lack == "" || lacking) && (len(e.Fixed) == 0 || driver.Older(version, e.Fixed...))
+}
+
+// String is the reason with its source.
+func (e *Exception) String() string { return fmt.Sprintf("%s (%s)", e.Reason, e.Source) }

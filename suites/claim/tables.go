@@ -1,0 +1,65 @@
+package claim
+
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cellwall/runtime/spec"
+)
+
+// tables are the exceptions of each runtime by its name.
+var tables = map[string][]Exception{
+	"runc": {
+		noTime("runc 1.2.0, PR 3876"),
+		{
+			Rows:   []string{"fs.mask-source"},
+			Fixed:  []string{"1.2.8", "1.3.3", "1.4.0"},
+			Known:  true,
+			Reason: "it masks files with the /dev/null of the image, and never looks whether that is one",
+			Source: "CVE-2025-31133, GHSA-9493-h29p-rfm2",
+			Advice: "update to 1.2.8, 1.3.3 or younger; a tmpfs on /dev, as every engine mounts it, keeps the image's out",
+		},
+	},
+	"crun": {
+		noTime("crun 1.8.4"),
+		{
+			Rows:   []string{"fs.cwd-leak"},
+			Fixed:  []string{"1.15"},
+			Known:  true,
+			Reason: "it changes to a working directory behind a descriptor that its caller leaked, and does not look where that is",
+			Source: "crun PR 1407, made right in 1.15",
+			Advice: "update to 1.15 or younger, and start it with no descriptors but the three",
+		},
+		{
+			Rows:   []string{"fs.noexec"},
+			Fixed:  []string{"1.11.1"},
+			Known:  true,
+			Reason: "in a user namespace its bind mounts lose nosuid, nodev and noexec; only ro is kept",
+			Source: "crun NEWS, 1.11.1; seen in /proc/self/mountinfo",
+			Advice: "update to 1.11.1 or younger, or mount the source with these flags on the host",
+		},
+		{
+			Rows:   []string{"lifecycle.id-traversal"},
+			Fixed:  []string{"1.20"},
+			Known:  true,
+			Reason: "it takes a slash for part of a container's name, and then cannot delete the container",
+			Source: "crun PR 1647",
+			Advice: "update to 1.20 or younger, and let no user choose the name",
+		},
+		{
+			Rows:   []string{"syscall.unknown-enosys"},
+			Reason: "it has no rule for calls younger than the profile: they get the profile's default, which is EPERM",
+			Source: "crun src/libcrun/seccomp.c follows linux.seccomp to the letter; runc's stub: runc PR 2750",
+			Advice: "set defaultErrnoRet to 38 (ENOSYS) in the profile",
+		},
+	},
+}
+
+func noTime(since string) Exception {
+	return Exception{
+		Rows:   []string{"time.*", "process.own-namespaces"},
+		Lack:   spec.WithoutNamespace(specs.TimeNamespace).Name,
+		Reason: "it makes no time namespace",
+		Source: "since " + since,
+		Advice: "update it; the clocks are the host's until then",
+	}
+}
