@@ -17,6 +17,15 @@ type Edit struct {
 	// Omit names the steps of the core's plan (Step.ID) that are left out: the edit of a
 	// guarantee that rests on the runtime's own behaviour. No other runtime can express it.
 	Omit []string
+	// OnCore edits take a barrier away from the core alone: another runtime may have a second
+	// one of the kind, or pass over an edit that it does not understand.
+	OnCore bool
+}
+
+// OnCore marks an edit so.
+func OnCore(e Edit) Edit {
+	e.OnCore = true
+	return e
 }
 
 // Edits is a list of edits in the order in which they apply.

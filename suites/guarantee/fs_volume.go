@@ -36,14 +36,15 @@ var fsVolumeRows = []Guarantee{{
 		volumeWith("ro").Apply(s)
 	})},
 }, {
-	ID:       "fs.mount-propagation",
-	Claim:    "cannot propagate its mounts or unmounts to the host",
-	Source:   "mount_namespaces(7)",
-	Barrier:  "private or slave propagation",
-	Rung:     spec.Namespaces,
-	Attack:   attack.MountPropagation,
-	Witness:  sentinel.HostMountsUnchanged,
-	Controls: spec.Edits{volumeWith("rshared")},
+	ID:      "fs.mount-propagation",
+	Claim:   "cannot propagate its mounts or unmounts to the host",
+	Source:  "mount_namespaces(7)",
+	Barrier: "private or slave propagation",
+	Rung:    spec.Namespaces,
+	Attack:  attack.MountPropagation,
+	Witness: sentinel.HostMountsUnchanged,
+	// Some runtimes cut a volume off from its source whatever they are told.
+	Controls: spec.Edits{spec.OnCore(volumeWith("rshared"))},
 }, {
 	ID:       "fs.nosuid",
 	Claim:    "cannot change uid by a setuid binary on a nosuid volume",
@@ -54,15 +55,17 @@ var fsVolumeRows = []Guarantee{{
 	Witness:  sentinel.HelperGainsNothing,
 	Controls: spec.Edits{volumeWithout("nosuid")},
 }, {
-	ID:       "fs.nodev",
-	Claim:    "cannot open a device node on a nodev volume",
-	Source:   "mount(2), loop(4)",
-	Barrier:  "mount flag nodev",
-	Rung:     spec.Namespaces,
-	Gates:    []*kernel.Feature{kernel.LoopDevice},
-	Attack:   attack.NodevVolume,
-	Witness:  sentinel.NodeUnread,
-	Refusal:  Refusals{unix.EACCES: Mount},
+	ID:      "fs.nodev",
+	Claim:   "cannot open a device node on a nodev volume",
+	Source:  "mount(2), loop(4)",
+	Barrier: "mount flag nodev",
+	Rung:    spec.Namespaces,
+	Gates:   []*kernel.Feature{kernel.LoopDevice},
+	Attack:  attack.NodevVolume,
+	Witness: sentinel.NodeUnread,
+	Refusal: Refusals{unix.EACCES: Mount},
+	// Runtimes have a device filter also where none is asked for.
+	Both:     spec.Edits{spec.Change("all devices allowed", allowDevices)},
 	Controls: spec.Edits{volumeWithout("nodev")},
 }, {
 	ID:       "fs.noexec",
@@ -106,3 +109,10 @@ var fsVolumeRows = []Guarantee{{
 	Refusal:  Refusals{unix.EPERM: Kernel}, // of a whiteout by hand: ovl_mknod
 	Controls: spec.Edits{{Name: sentinel.LowerAsRoot}},
 }}
+
+func allowDevices(s *specs.Spec) {
+	if s.Linux.Resources == nil {
+		s.Linux.Resources = &specs.LinuxResources{}
+	}
+	s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
+}

@@ -27,7 +27,7 @@ var lifecycleRows = []Guarantee{{
 	Witness: sentinel.ProcessesGone,
 	// One child is where no kill of the cgroup finds it, so that the pid namespace is alone.
 	Both:     spec.Edits{{Name: sentinel.ChildrenElsewhere}},
-	Controls: spec.Edits{spec.WithoutNamespace(specs.PIDNamespace)},
+	Controls: spec.Edits{spec.OnCore(spec.WithoutNamespace(specs.PIDNamespace))},
 }, {
 	ID:       "lifecycle.no-mount-left",
 	Claim:    "leaves no mount on the host",

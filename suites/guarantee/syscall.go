@@ -38,7 +38,7 @@ var syscallRows = []Guarantee{{
 	Witness: sentinel.UnknownAnswered,
 	Alone:   true, // a tracer waits on its own
 	// The newest call that has a name: what lies below it is known, and gets the default.
-	Controls: spec.Edits{spec.Allowing("rseq_slice_yield")},
+	Controls: spec.Edits{spec.OnCore(spec.Allowing("rseq_slice_yield"))},
 }, {
 	ID:      "syscall.args-64bit",
 	Claim:   "cannot hide a forbidden argument in the high 32 bits",

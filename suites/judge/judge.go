@@ -20,6 +20,7 @@ import (
 	"cellwall/runtime/driver"
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
+	"cellwall/suites/claim"
 	"cellwall/suites/guarantee"
 )
 
@@ -30,6 +31,8 @@ type Judge struct {
 	Runtime driver.Runtime
 	// Version is the runtime's own word on its version.
 	Version string
+	// Strict judges take no exception from what the catalogue claims.
+	Strict bool
 }
 
 // Check tries one guarantee on the runtime at a rung. A canceled context gives an inconclusive
@@ -42,7 +45,14 @@ func (j *Judge) Check(ctx context.Context, g *guarantee.Guarantee, rung spec.Run
 		Claimed: rung.Covers(g.Rung),
 		Again:   fmt.Sprintf("cellwall verify --runtime %s --rung %s --only %s -v", j.Runtime.Name(), rung, g.ID),
 	}
+	if e := claim.Of(j.Runtime, j.Version, g.ID); e != nil && v.Claimed && !j.Strict {
+		v.Claimed = e.Known
+		v.Exception = &record.Exception{Known: e.Known, Reason: e.Reason, Source: e.Source, Advice: e.Advice}
+	}
 	j.decide(ctx, g, rung, &v)
+	if v.Exception != nil && v.Exception.Known && v.Outcome == record.Held {
+		v.Outcome, v.Reason = record.Inconclusive, "it is known to fail and has held: the entry in the runtime's claims is stale"
+	}
 	v.Duration = time.Since(start)
 	return v
 }
@@ -63,18 +73,22 @@ func (j *Judge) decide(ctx context.Context, g *guarantee.Guarantee, rung spec.Ru
 		return
 	}
 	tries := []try{{j.Runtime, trial{guarantee: g, rung: rung}}}
+	var alone, controls []try
 	if v.Claimed {
-		tries = append(tries, j.proof(g)...)
+		alone, controls = j.proof(g)
 	}
-	results := j.tryAll(ctx, tries, !g.Alone)
+	results := j.tryAll(ctx, slices.Concat(tries, alone, controls), !g.Alone)
 	real := results[0]
 	v.Outcome, v.DeniedBy, v.Errno = real.Outcome, real.DeniedBy, real.Errno
 	v.Evidence, v.Reason, v.Tries = real.Evidence, real.Reason, real.Tries
 	if v.Claimed {
-		v.Alone, v.Controls = &results[1], results[2:]
+		if len(alone) > 0 {
+			v.Alone = &results[1]
+		}
+		v.Controls = results[1+len(alone):]
 		weigh(v)
 	} else if v.Outcome == record.Held {
-		v.Outcome, v.Reason = record.Unproven, "not claimed at this rung: no control has shown that the attack can succeed"
+		v.Outcome, v.Reason = record.Unproven, "not claimed: no control has shown that the attack can succeed"
 	}
 	v.Leaks = j.leaks(before)
 	if len(v.Leaks) > 0 && v.Outcome == record.Held {
@@ -107,18 +121,43 @@ type try struct {
 	trial   trial
 }
 
-// proof is the attack on the barrier alone, and the controls, which differ from it in one edit.
-func (j *Judge) proof(g *guarantee.Guarantee) []try {
-	base := g.Rung
-	if base == spec.Runtime {
-		base = spec.Namespaces
+// proof is the attack on the barrier alone, and the controls, which differ from it in one edit. A
+// runtime that cannot set a barrier alone is spared that trial: its own container and the controls
+// on the core have to say enough.
+func (j *Judge) proof(g *guarantee.Guarantee) (alone, controls []try) {
+	if j.expresses(g, nil) {
+		alone = []try{{j.Runtime, trial{guarantee: g, rung: base(j.Runtime, g), both: true}}}
 	}
-	tries := []try{{j.Runtime, trial{guarantee: g, rung: base, both: true}}}
 	for i := range g.Controls {
-		edit := &g.Controls[i]
-		tries = append(tries, try{j.controlRuntime(g, base, edit), trial{guarantee: g, rung: base, both: true, edit: edit}})
+		edit, rt := &g.Controls[i], j.Runtime
+		if edit.OnCore || !j.expresses(g, edit) {
+			rt = j.Core
+		}
+		controls = append(controls, try{rt, trial{guarantee: g, rung: base(rt, g), both: true, edit: edit}})
 	}
-	return tries
+	return alone, controls
+}
+
+// expresses reports whether the runtime can make the container of a row's proof.
+func (j *Judge) expresses(g *guarantee.Guarantee, control *spec.Edit) bool {
+	edits := slices.Concat(j.Runtime.Lacks(), g.Both)
+	if control != nil {
+		edits = append(edits, *control)
+	}
+	s, omit := edits.Apply(spec.New(base(j.Runtime, g), j.options(j.Dir)))
+	return j.Runtime.Expresses(driver.Bundle{Spec: s, Omit: omit, Parent: j.Fence}) == nil
+}
+
+// base is the rung at which a barrier has the least beside it that a runtime can make.
+func base(rt driver.Runtime, g *guarantee.Guarantee) spec.Rung {
+	rung := g.Rung
+	if rung == spec.Runtime {
+		rung = spec.Namespaces
+	}
+	if floor := rt.Floor(); !rung.Covers(floor) {
+		return floor
+	}
+	return rung
 }
 
 // tryAll runs trials, side by side where they cannot disturb each other: each has a stage and
@@ -137,15 +176,6 @@ func (j *Judge) tryAll(ctx context.Context, tries []try, together bool) []record
 	return results
 }
 
-// controlRuntime is the runtime itself, or the core for a control that it cannot express.
-func (j *Judge) controlRuntime(g *guarantee.Guarantee, rung spec.Rung, edit *spec.Edit) driver.Runtime {
-	s, omit := append(slices.Clone(g.Both), *edit).Apply(spec.New(rung, j.options("/")))
-	if err := j.Runtime.Expresses(driver.Bundle{Spec: s, Omit: omit}); err != nil {
-		return j.Core
-	}
-	return j.Runtime
-}
-
 // weigh lets the proof decide what the attack on the real spec is worth. A breach that any
 // witness has seen outweighs everything; that something is unsupported outweighs nothing but a
 // clean proof.
@@ -153,7 +183,7 @@ func weigh(v *record.Verdict) {
 	v.Control = worst(v.Controls)
 	switch {
 	case v.Outcome == record.Breached:
-	case v.Alone.Outcome == record.Breached:
+	case v.Alone != nil && v.Alone.Outcome == record.Breached:
 		v.Outcome = record.Breached
 		v.Reason, v.Evidence = "the barrier alone does not hold; another one hides it", v.Alone.Evidence
 	case v.Outcome != record.Held:
@@ -162,13 +192,13 @@ func weigh(v *record.Verdict) {
 	case v.Control.Outcome != record.Breached && v.Control.Outcome != record.Unsupported:
 		v.Outcome = record.Inconclusive
 		v.Reason = fmt.Sprintf("control did not breach: with %s it was %s: %s", v.Control.Edit, v.Control.Outcome, because(v.Control))
-	case v.Alone.Outcome == record.Unsupported:
+	case v.Alone != nil && v.Alone.Outcome == record.Unsupported:
 		v.Outcome, v.Reason = record.Unsupported, "barrier alone: "+v.Alone.Reason
-	case v.Alone.Outcome != record.Held:
+	case v.Alone != nil && v.Alone.Outcome != record.Held:
 		v.Outcome, v.Reason = record.Inconclusive, "barrier alone: "+because(v.Alone)
 	case v.Control.Outcome == record.Unsupported:
 		v.Outcome, v.Reason = record.Unsupported, "control: "+v.Control.Reason
-	case v.DeniedBy == "":
+	case v.DeniedBy == "" && v.Alone != nil:
 		v.DeniedBy = v.Alone.DeniedBy
 	}
 }

@@ -163,6 +163,9 @@ func (r *Run) fence() error {
 		return err
 	}
 	r.Tree = tree
+	if err := tree.Level(); err != nil {
+		return err
+	}
 	r.undo.Push("close the cgroup tree", tree.Close)
 	limits := cgroup.Limits{
 		PidsMax: fencePids, MemoryMax: fenceMemory,
@@ -178,6 +181,7 @@ func (r *Run) fence() error {
 	if err != nil {
 		return fmt.Errorf("fence the containers in: %w", err)
 	}
+	r.undo.Push("remove what runtimes made beside the fence", r.beside)
 	r.undo.Push("remove the fence", r.Fence.Close)
 	// Set reads back what it writes; this asks once more, since everything rests on it.
 	got, err := r.Fence.Limits()
@@ -188,6 +192,19 @@ func (r *Run) fence() error {
 		return fmt.Errorf("the fence does not hold: pids.max is %d, memory.max %d", got.PidsMax, got.MemoryMax)
 	}
 	return nil
+}
+
+// beside removes the groups of the fence's name that runtimes have made in hierarchies where the
+// fence is not: they make theirs in all that are mounted.
+func (r *Run) beside() error {
+	groups, err := cgroup.At("/" + r.Name)
+	if err != nil {
+		return err
+	}
+	for _, path := range groups {
+		err = errors.Join(err, cgroup.Remove(path))
+	}
+	return err
 }
 
 // Judge returns the judge of one runtime.

@@ -55,6 +55,9 @@ func (s *session) start(ctx context.Context) error {
 	s.out = bufio.NewReaderSize(io.LimitReader(outRead, maxOutput), 64<<10)
 	s.bundle.Stdin, s.bundle.Stdout, s.bundle.Stderr = inRead, outWrite, s.errs.write
 	s.container, err = s.runtime.Create(ctx, s.bundle)
+	if err == nil && s.watch.Created != nil && s.container.Pid() > 0 {
+		err = s.watch.Created(ctx, s.container.Pid())
+	}
 	if err == nil {
 		err = s.container.Start(ctx)
 	}

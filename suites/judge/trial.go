@@ -137,7 +137,7 @@ type life struct {
 // live takes a container from creation to deletion.
 func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding sentinel.Finding, said *attack.Record, err error) {
 	watch := l.watch
-	bundle, token, err := j.bundle(l)
+	bundle, token, err := j.bundle(rt, l)
 	if err != nil {
 		return finding, nil, err
 	}
@@ -146,7 +146,11 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 	}
 	s := session{runtime: rt, watch: watch, bundle: bundle, token: token}
 	defer func() { err = errors.Join(err, s.close()) }()
+	var seen *sentinel.Seen
 	if err := s.start(ctx); err != nil {
+		if errors.As(err, &seen) {
+			return seen.Finding, &attack.Record{}, nil
+		}
 		if watch.Refused == nil || errors.Is(err, kernel.ErrNotSupported) {
 			return finding, nil, err
 		}
@@ -154,7 +158,6 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 		return finding, &attack.Record{}, err
 	}
 	said, err = s.converse(ctx)
-	var seen *sentinel.Seen
 	switch {
 	case errors.As(err, &seen):
 		return seen.Finding, &attack.Record{}, nil
@@ -162,6 +165,11 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 		said = &attack.Record{}
 		if finding, err = watch.Killed(ctx, s.subject); err != nil {
 			return finding, said, fmt.Errorf("look after the attacker's death: %w", err)
+		}
+	case watch.Silent != nil && s.subject == nil && errors.Is(err, errSilent):
+		said = &attack.Record{}
+		if finding, err = watch.Silent(); err != nil {
+			return finding, said, err
 		}
 	case err != nil:
 		return finding, said, err
@@ -207,8 +215,8 @@ func (j *Judge) stage(t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
 
 // bundle makes the container's spec: the rung's, the edits, the bait's, and the attacker's
 // arguments.
-func (j *Judge) bundle(l life) (driver.Bundle, string, error) {
-	edits := spec.Edits{}
+func (j *Judge) bundle(rt driver.Runtime, l life) (driver.Bundle, string, error) {
+	edits := rt.Lacks()
 	for _, m := range l.root.Mounts() {
 		edits = append(edits, spec.WithMount(m))
 	}

@@ -54,6 +54,12 @@ func (Scripted) Name() string { return "scripted" }
 // Version is of no interest.
 func (Scripted) Version(context.Context) (string, error) { return "1", nil }
 
+// Floor is the ground.
+func (Scripted) Floor() spec.Rung { return spec.Bare }
+
+// Lacks nothing.
+func (Scripted) Lacks() spec.Edits { return nil }
+
 // Expresses never refuses.
 func (Scripted) Expresses(driver.Bundle) error { return nil }
 
@@ -145,6 +151,12 @@ func (Idle) Name() string { return "idle" }
 
 // Version is of no interest.
 func (Idle) Version(context.Context) (string, error) { return "1", nil }
+
+// Floor is the ground.
+func (Idle) Floor() spec.Rung { return spec.Bare }
+
+// Lacks nothing.
+func (Idle) Lacks() spec.Edits { return nil }
 
 // Expresses never refuses.
 func (Idle) Expresses(driver.Bundle) error { return nil }

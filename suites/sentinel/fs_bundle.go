@@ -43,6 +43,12 @@ func PlantedUnreached(s *Stage) (*Watch, error) {
 	if err := chmod(bundle, mode); err != nil {
 		return nil, err
 	}
+	if s.Rung.Covers(spec.Hardened) {
+		// The runtime passes as the mapped root.
+		if err := os.Chown(bundle, int(s.Root), int(s.Root)); err != nil {
+			return nil, fmt.Errorf("make bait: %w", err)
+		}
+	}
 	root := filepath.Join(bundle, "rootfs")
 	if err := publicDir(root); err != nil {
 		return nil, err

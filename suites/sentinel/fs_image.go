@@ -45,7 +45,7 @@ func OutsideUntouched(s *Stage) (*Watch, error) {
 			if f.Breached || lookErr != nil {
 				return f, lookErr
 			}
-			if !strings.Contains(err.Error(), link) {
+			if !strings.Contains(err.Error(), strings.TrimPrefix(link, "/")) {
 				return f, err // about something else
 			}
 			f.Evidence = "refused: " + err.Error() + "; " + f.Evidence
@@ -69,12 +69,29 @@ func MaskIsNull(s *Stage) (*Watch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make bait: %w", err)
 	}
-	var found unix.Stat_t
+	look := func(pid int) (Finding, error) {
+		found, err := statInside(pid, masked)
+		return Finding{
+			Breached: found.Mode&unix.S_IFMT != unix.S_IFCHR || found.Rdev != unix.Mkdev(1, 3),
+			Evidence: fmt.Sprintf("the masked file is of mode %o and device %d:%d", found.Mode, unix.Major(found.Rdev), unix.Minor(found.Rdev)),
+		}, err
+	}
+	var finding Finding
 	return &Watch{
 		Edits:  spec.Edits{spec.WithoutMount("/dev"), mask(masked)},
 		Target: attack.Target{Path: masked, Name: source},
+		// A runtime that takes the image's /dev/null for its own may also take the pipes to the
+		// attacker for it, who then never speaks: CVE-2026-88265.
+		Created: func(_ context.Context, init int) (err error) {
+			finding, err = look(init)
+			if finding.Breached && err == nil {
+				return &Seen{finding}
+			}
+			return err
+		},
+		Silent: func() (Finding, error) { return finding, finding.orUnseen() },
 		Ready: func(_ context.Context, a *Subject) (err error) {
-			found, err = statInside(a.PID, masked)
+			finding, err = look(a.PID)
 			return err
 		},
 		Look: after(func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
@@ -82,11 +99,18 @@ func MaskIsNull(s *Stage) (*Watch, error) {
 			if err != nil {
 				return Finding{}, fmt.Errorf("look at the bait: %w", err)
 			}
-			what := fmt.Sprintf("the masked file is of mode %o and device %d:%d", found.Mode, unix.Major(found.Rdev), unix.Minor(found.Rdev))
-			isNull := found.Mode&unix.S_IFMT == unix.S_IFCHR && found.Rdev == unix.Mkdev(1, 3)
-			return Finding{Breached: !isNull || string(b) != s.Nonce || s.Returned(r).Breached, Evidence: what}, nil
+			finding.Breached = finding.Breached || string(b) != s.Nonce || s.Returned(r).Breached
+			return finding, nil
 		}, "open "),
 	}, nil
+}
+
+// orUnseen is an error unless something was seen.
+func (f Finding) orUnseen() error {
+	if f.Evidence == "" {
+		return errors.New("the witness has seen nothing")
+	}
+	return nil
 }
 
 // statInside looks at a path of a process's root directory, and follows no link out of it.

@@ -140,17 +140,18 @@ func StartsInside(s *Stage) (*Watch, error) {
 		return nil, fmt.Errorf("look at bait: %w", err)
 	}
 	out := false
+	cwd := fmt.Sprintf("/proc/self/fd/%d", fd)
 	return &Watch{
 		Edits: spec.Edits{spec.Change("a working directory behind a descriptor", func(sp *specs.Spec) {
-			sp.Process.Cwd = fmt.Sprintf("/proc/self/fd/%d", fd)
+			sp.Process.Cwd = cwd
 		})},
 		Target: attack.Target{Name: "canary", Path: filepath.Join(dir, "canary")},
 		Ready: func(_ context.Context, a *Subject) error {
-			cwd, err := os.Stat(fmt.Sprintf("/proc/%d/cwd", a.PID))
+			found, err := os.Stat(fmt.Sprintf("/proc/%d/cwd", a.PID))
 			if err != nil {
 				return fmt.Errorf("look at the attacker's working directory: %w", err)
 			}
-			out = os.SameFile(cwd, bait)
+			out = os.SameFile(found, bait)
 			return nil
 		},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
@@ -160,12 +161,10 @@ func StartsInside(s *Stage) (*Watch, error) {
 			return s.Returned(r), nil
 		},
 		Refused: func(err error) (Finding, error) {
-			for _, errno := range []unix.Errno{unix.ELOOP, unix.ENOENT, unix.EXDEV} {
-				if errors.Is(err, errno) && strings.Contains(err.Error(), "working directory") {
-					return Finding{Evidence: "refused: " + err.Error()}, nil
-				}
+			if !strings.Contains(err.Error(), "working directory") && !strings.Contains(err.Error(), cwd) {
+				return Finding{}, err // about something else
 			}
-			return Finding{}, err
+			return Finding{Evidence: "refused: " + err.Error()}, nil
 		},
 	}, nil
 }

@@ -122,16 +122,6 @@ func (a *Subject) children() ([]int, error) {
 	return all, nil
 }
 
-// move puts a process into a group.
-func move(g *cgroup.Group, pid int) error {
-	for _, h := range g.Hierarchies() {
-		if err := moveTo(h.Path, pid); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func moveTo(dir string, pid int) error {
 	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
 		return fmt.Errorf("move process %d: %w", pid, err)
@@ -163,9 +153,10 @@ func (s *Stage) parent(name string, l cgroup.Limits) (*cgroup.Group, error) {
 
 // neighbour is a part of an attack that runs on the host beside the container.
 type neighbour struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Reader
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	out  *bufio.Reader
+	gone chan struct{}
 }
 
 // neighbour starts a part of an attack on the host, in a group if one is given. It ends with the
@@ -184,7 +175,7 @@ func (s *Stage) neighbour(what attack.Attack, t attack.Target, g *cgroup.Group) 
 	cmd.Env = []string{}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Stderr = os.Stderr
-	n := &neighbour{cmd: cmd}
+	n := &neighbour{cmd: cmd, gone: make(chan struct{})}
 	if n.in, err = cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("start a neighbour: %w", err)
 	}
@@ -193,14 +184,14 @@ func (s *Stage) neighbour(what attack.Attack, t attack.Target, g *cgroup.Group) 
 		return nil, fmt.Errorf("start a neighbour: %w", err)
 	}
 	n.out = bufio.NewReader(out)
-	if err := cmd.Start(); err != nil {
+	if err := startLasting(cmd, n.gone); err != nil {
 		return nil, fmt.Errorf("start a neighbour: %w", err)
 	}
 	s.Undo.Push("end a neighbour", n.end)
 	if g == nil {
 		return n, nil
 	}
-	return n, move(g, cmd.Process.Pid)
+	return n, g.Add(cmd.Process.Pid)
 }
 
 // begin lets it go on from its first line.
@@ -219,6 +210,7 @@ func (n *neighbour) hears() (string, error) {
 }
 
 func (n *neighbour) end() error {
+	defer close(n.gone)
 	_ = n.cmd.Process.Kill()
 	var exit *exec.ExitError
 	if err := n.cmd.Wait(); err != nil && !errors.As(err, &exit) {

@@ -64,7 +64,7 @@ func FileBounded(s *Stage) (*Watch, error) {
 }
 
 // device makes a loop device over a file of the trial's own, with a node in the container's root
-// directory that any user may read, and the edit that allows it where there is a device filter.
+// directory that any user may read, and the edit that allows it.
 func (s *Stage) device(node string) (number uint64, edits spec.Edits, err error) {
 	image := filepath.Join(s.Dir, "device")
 	if err := os.WriteFile(image, make([]byte, deviceBytes), 0o600); err != nil {
@@ -82,9 +82,13 @@ func (s *Stage) device(node string) (number uint64, edits spec.Edits, err error)
 	}
 	major, minor := int64(unix.Major(number)), int64(unix.Minor(number))
 	return number, spec.Edits{spec.Change("a device rule for the loop device", func(sp *specs.Spec) {
-		if sp.Linux.Resources != nil && len(sp.Linux.Resources.Devices) > 0 {
-			sp.Linux.Resources.Devices = append(sp.Linux.Resources.Devices,
-				specs.LinuxDeviceCgroup{Allow: true, Type: "b", Major: &major, Minor: &minor, Access: "r"})
+		switch r := sp.Linux.Resources; {
+		case r == nil:
+		case len(r.Devices) == 0:
+			// Some runtimes have a filter all the same.
+			r.Devices = []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
+		default:
+			r.Devices = append(r.Devices, specs.LinuxDeviceCgroup{Allow: true, Type: "b", Major: &major, Minor: &minor, Access: "r"})
 		}
 	})}, nil
 }

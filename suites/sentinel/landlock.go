@@ -20,15 +20,15 @@ const (
 )
 
 // shared are the edits of a container in the host's namespaces of these types, so that they hide
-// nothing that Landlock is to refuse. Mounts that a user namespace without a namespace of the
-// type may not make go with it.
+// nothing that Landlock is to refuse. Of the mounts that a user namespace without a namespace of
+// the type may not make, /proc is the host's, as runtimes need one, and /sys goes.
 func shared(types ...specs.LinuxNamespaceType) spec.Edits {
 	var edits spec.Edits
 	for _, t := range types {
 		edits = append(edits, spec.WithoutNamespace(t))
 		switch t {
 		case specs.PIDNamespace:
-			edits = append(edits, spec.WithoutMount("/proc"))
+			edits = append(edits, spec.WithMount(spec.Bind("/proc", "/proc", "nosuid", "noexec", "nodev")))
 		case specs.NetworkNamespace:
 			edits = append(edits, spec.WithoutMount("/sys"))
 		}

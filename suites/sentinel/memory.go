@@ -60,7 +60,7 @@ func KilledInside(s *Stage) (*Watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := move(group, sibling.PID()); err != nil {
+	if err := group.Add(sibling.PID()); err != nil {
 		return nil, err
 	}
 	var g grown

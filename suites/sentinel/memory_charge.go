@@ -51,7 +51,7 @@ func Charged(s *Stage) (*Watch, error) {
 		if err != nil {
 			return err
 		}
-		return move(other, a.PID)
+		return other.Add(a.PID)
 	}
 	var last uint64
 	var missing, seen []string

@@ -189,7 +189,7 @@ func (s *Stage) nest(a *Subject) (string, error) {
 			continue
 		}
 		if filepath.Base(h.Path) != s.Name {
-			return "", fmt.Errorf("%s is not a cgroup of this trial", h.Path)
+			return "", kernel.Unsupported("cgroup.kill: the runtime has made no group in the v2 hierarchy: the container is in %s", h.Path)
 		}
 		dir := filepath.Join(h.Path, "bomb")
 		if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // a cgroup

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,7 +60,7 @@ func (s *Stage) ProcessWith(o ProcessOptions) (*Process, error) {
 		return nil, fmt.Errorf("start sentinel process: %w", err)
 	}
 	p := &Process{cmd: cmd, gone: make(chan struct{})}
-	if err := p.start(); err != nil {
+	if err := startLasting(p.cmd, p.gone); err != nil {
 		return nil, fmt.Errorf("start sentinel process: %w", err) // which has closed the pipes
 	}
 	s.Undo.Push("end sentinel process", p.end)
@@ -73,23 +72,6 @@ func (s *Stage) ProcessWith(o ProcessOptions) (*Process, error) {
 		return nil, fmt.Errorf("hear from sentinel process: %w", err)
 	}
 	return p, p.stop()
-}
-
-// start starts it from a thread that lasts as long as it does: the parent-death signal comes when
-// the thread ends that made the process (prctl(2), PR_SET_PDEATHSIG), and threads that have
-// entered a namespace are thrown away.
-func (p *Process) start() error {
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			<-p.gone
-		}
-	}()
-	return <-started
 }
 
 // stop sends SIGSTOP and waits until the process has stopped.

@@ -71,6 +71,9 @@ type Watch struct {
 	// Target is told to the attacker.
 	Target attack.Target
 
+	// Created is called when the container has been made and its program has not started, with the
+	// pid of its init: for what is to be seen even if the attacker never speaks.
+	Created func(ctx context.Context, init int) error
 	// Ready is called when the attacker has been found and waits.
 	Ready func(context.Context, *Subject) error
 	// Hold is called when the attacker waits at a named point of the attack. An attack that never
@@ -84,6 +87,9 @@ type Watch struct {
 	// Killed is called in place of Look when the attacker has ended without a record: for an
 	// attack that kills it. Where it is nil silence is no result.
 	Killed func(context.Context, *Subject) (Finding, error)
+	// Silent is called in place of Look when the attacker has ended without a word. Where it is nil
+	// silence is no result.
+	Silent func() (Finding, error)
 	// Gone is called after the container was deleted.
 	Gone func(context.Context) (Finding, error)
 	// Refused is called when the runtime refuses to create or start the container. Where it is

@@ -26,7 +26,7 @@ func LauncherKeyring(s *Stage) (*Watch, error) {
 	}
 	return &Watch{
 		Prepare: func() error {
-			_, err := unix.KeyctlJoinSessionKeyring(s.Name)
+			_, err := unix.KeyctlJoinSessionKeyring(s.ringName())
 			return err
 		},
 		Target: attack.Target{Name: s.Name},
@@ -36,7 +36,10 @@ func LauncherKeyring(s *Stage) (*Watch, error) {
 	}, nil
 }
 
-// keyring makes a session keyring of the stage's name with a key of that name in it. It lives as
+// ringName is no container's id: some runtimes join the keyring of that name.
+func (s *Stage) ringName() string { return s.Name + "-launcher" }
+
+// keyring makes the launcher's session keyring with a key of the stage's name in it. It lives as
 // long as the thread that has it.
 func (s *Stage) keyring() error {
 	ready, end, ended := make(chan error), make(chan struct{}), make(chan struct{})
@@ -44,7 +47,7 @@ func (s *Stage) keyring() error {
 		defer close(ended)
 		runtime.LockOSThread() // and never unlock: the thread ends with its keyring
 		ready <- func() error {
-			ring, err := unix.KeyctlJoinSessionKeyring(s.Name)
+			ring, err := unix.KeyctlJoinSessionKeyring(s.ringName())
 			if err != nil {
 				return fmt.Errorf("join a session keyring: %w", err)
 			}
