@@ -100,6 +100,7 @@ func makeTargets(s *specs.Spec) error {
 			continue
 		}
 		if info, err := os.Stat(m.Source); m.Type == "bind" && err == nil && !info.IsDir() {
+			_ = root.MkdirAll(filepath.Dir(path), 0o755)
 			if f, err := root.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644); err == nil {
 				_ = f.Close() // it is empty
 			}

@@ -1,0 +1,295 @@
+package driver_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/driver"
+	"cellwall/runtime/kernel"
+	"cellwall/runtime/lease"
+	"cellwall/runtime/rootfs"
+	"cellwall/runtime/spec"
+)
+
+// TestMain is also the program of the containers.
+func TestMain(m *testing.M) {
+	if os.Args[0] == rootfs.AttackerPath {
+		os.Exit(inside(os.Args[1]))
+	}
+	os.Exit(m.Run())
+}
+
+func inside(what string) int {
+	switch what {
+	case "exit":
+		return 7
+	case "wait":
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	}
+	return 0
+}
+
+// stand is what a driver needs of the host.
+type stand struct {
+	parent *cgroup.Group
+	bundle driver.Bundle
+}
+
+func newStand(t *testing.T, program string) *stand {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes containers")
+	}
+	self, err := os.Executable()
+	check(t, err)
+	dir := t.TempDir()
+	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
+		check(t, os.Chmod(d, 0o755)) // the mapped root must pass
+	}
+	root, err := rootfs.Attacker(dir, self)
+	check(t, err)
+	t.Cleanup(func() { check(t, root.Close()) })
+	tree, err := cgroup.Find()
+	check(t, err)
+	t.Cleanup(func() { check(t, tree.Close()) })
+	check(t, tree.Level())
+	held, err := lease.Take(lease.Default)
+	check(t, err)
+	t.Cleanup(func() { check(t, held.Close()) })
+	parent, err := tree.Create(held.Name, cgroup.Limits{PidsMax: 200, Devices: []cgroup.DeviceRule{{Allow: true}}})
+	check(t, err)
+	t.Cleanup(func() {
+		check(t, parent.Close())
+		// Where the parent is not, the runtime has made one of its name.
+		beside, err := cgroup.At("/" + held.Name)
+		check(t, err)
+		for _, path := range beside {
+			check(t, cgroup.Remove(path))
+		}
+	})
+	capabilities, err := kernel.HeldCapabilities()
+	check(t, err)
+	s := spec.New(spec.Hardened, spec.Options{
+		Rootfs: root.Path(), Args: []string{rootfs.AttackerPath, program}, Capabilities: capabilities, HostID: 1 << 20, IDCount: 1 << 16,
+	})
+	var edits spec.Edits
+	for _, m := range root.Mounts() {
+		edits = append(edits, spec.WithMount(m))
+	}
+	s, _ = edits.Apply(s)
+	return &stand{parent: parent, bundle: driver.Bundle{ID: held.Name + "-1", Dir: dir, Spec: s, Parent: parent}}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// find returns a runtime and takes out of the spec what it lacks.
+func (s *stand) find(t *testing.T, name string) driver.Runtime {
+	t.Helper()
+	rt, err := driver.Find(t.Context(), name, nil)
+	if errors.Is(err, driver.ErrAbsent) {
+		t.Skip(err)
+	}
+	check(t, err)
+	s.bundle.Spec, _ = rt.Lacks().Apply(s.bundle.Spec)
+	return rt
+}
+
+// clean fails if a runtime has left something in the container's directory or cgroups.
+func (s *stand) clean(t *testing.T) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(s.bundle.Dir, "oci-*"))
+	check(t, err)
+	if len(left) > 0 {
+		t.Errorf("left: %q", left)
+	}
+	for _, h := range s.parent.Hierarchies() {
+		groups, err := filepath.Glob(filepath.Join(h.Path, "cellwall-*"))
+		check(t, err)
+		if len(groups) > 0 {
+			t.Errorf("left: %q", groups)
+		}
+	}
+}
+
+func eachOCI(t *testing.T, f func(t *testing.T, name string)) {
+	for _, name := range []string{"runc", "crun"} {
+		t.Run(name, func(t *testing.T) { f(t, name) })
+	}
+}
+
+func TestLifeOfAnOCIContainer(t *testing.T) {
+	eachOCI(t, func(t *testing.T, name string) {
+		s := newStand(t, "exit")
+		c, err := s.find(t, name).Create(t.Context(), s.bundle)
+		check(t, err)
+		if c.Pid() <= 1 || c.State().Pid != c.Pid() {
+			t.Errorf("created: pid %d, state %+v", c.Pid(), c.State())
+		}
+		group, err := cgroup.Open(c.Pid())
+		check(t, err)
+		if got, want := group.Path("pids"), filepath.Join(s.parent.Path("pids"), s.bundle.ID); got != want {
+			t.Errorf("it is in cgroup %s, want %s", got, want)
+		}
+		check(t, group.Close())
+		check(t, c.Start(t.Context()))
+		status, err := c.Wait(t.Context())
+		if err != nil || status.Code != 7 || status.Signal != 0 {
+			t.Errorf("ended: %+v, %v", status, err)
+		}
+		for range 2 { // it is idempotent
+			check(t, c.Delete(t.Context()))
+		}
+		s.clean(t)
+	})
+}
+
+func TestKillOfAnOCIContainer(t *testing.T) {
+	eachOCI(t, func(t *testing.T, name string) {
+		s := newStand(t, "wait")
+		in, hold, err := os.Pipe()
+		check(t, err)
+		defer hold.Close()
+		s.bundle.Stdin = in
+		c, err := s.find(t, name).Create(t.Context(), s.bundle)
+		check(t, err)
+		check(t, c.Start(t.Context()))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := c.Wait(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("wait for one that runs: %v", err)
+		}
+		check(t, c.Kill(unix.SIGKILL))
+		status, err := c.Wait(t.Context())
+		if err != nil || status.Signal != unix.SIGKILL {
+			t.Errorf("ended: %+v, %v", status, err)
+		}
+		check(t, c.Delete(t.Context()))
+		s.clean(t)
+	})
+}
+
+// TestFailedOCICreate has the runtime refuse: its own words come back, and nothing is left.
+func TestFailedOCICreate(t *testing.T) {
+	eachOCI(t, func(t *testing.T, name string) {
+		s := newStand(t, "exit")
+		s.bundle.Spec.Process.Args[0] = "/cellwall-none"
+		rt := s.find(t, name)
+		c, err := rt.Create(t.Context(), s.bundle)
+		if err == nil { // some say so at the start
+			err = c.Start(t.Context())
+			check(t, c.Delete(t.Context()))
+		}
+		if err == nil || !strings.Contains(err.Error(), name+" create") || !strings.Contains(err.Error(), "/cellwall-none") {
+			t.Errorf("create of a program that is not there: %v", err)
+		}
+		s.clean(t)
+	})
+}
+
+func TestOCIExpresses(t *testing.T) {
+	eachOCI(t, func(t *testing.T, name string) {
+		s := newStand(t, "exit")
+		rt := s.find(t, name)
+		check(t, rt.Expresses(s.bundle))
+		for want, edit := range map[string]spec.Edit{
+			"a step of the core":    spec.Omitting("nothing", "close-descriptors"),
+			"without a mount":       spec.WithoutNamespace(specs.MountNamespace),
+			"host's root directory": spec.HostRoot(),
+			"setgroups": spec.Change("", func(s *specs.Spec) {
+				s.Annotations = map[string]string{spec.DenySetgroups: "true"}
+			}),
+			"sysctl of a user": spec.Change("", func(s *specs.Spec) {
+				s.Linux.Sysctl = map[string]string{"user.max_ipc_namespaces": "1"}
+			}),
+			"no none namespaces": spec.JoinNamespace("none", "/nowhere"),
+		} {
+			b := s.bundle
+			b.Spec, b.Omit = spec.Edits{edit}.Apply(s.bundle.Spec)
+			if err := rt.Expresses(b); !errors.Is(err, kernel.ErrNotSupported) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v", want, err)
+			}
+		}
+	})
+}
+
+// A runtime that says that all went well, and leaves what it has made.
+const careless = `#!/bin/sh
+[ "$1" = --version ] && echo careless version 1 && exit
+[ "$1" = features ] && exit 1
+while [ $# -gt 0 ]; do
+	case $1 in
+	--root) state=$2 ;;
+	--pid-file) pid=$2 ;;
+	create|start|kill|delete) verb=$1 ;;
+	esac
+	shift
+done
+[ "$verb" = create ] || exit 0
+mkdir -p "$state/left"
+sleep 1000 </dev/null >/dev/null 2>&1 &
+echo $! >"$pid"
+`
+
+func TestSweepNamesWhatIsLeft(t *testing.T) {
+	s := newStand(t, "exit")
+	script := filepath.Join(t.TempDir(), "careless")
+	check(t, os.WriteFile(script, []byte(careless), 0o755))
+	rt := s.find(t, "oci:"+script)
+	c, err := rt.Create(t.Context(), s.bundle)
+	check(t, err)
+	pidfd, err := unix.PidfdOpen(c.Pid(), 0)
+	check(t, err)
+	defer unix.Close(pidfd)
+	err = c.Delete(t.Context())
+	for _, want := range []string{"(sleep)", "state/left"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not name %s: %v", want, err)
+		}
+	}
+	poll := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	if n, err := unix.Poll(poll, 0); n != 1 || err != nil {
+		t.Errorf("the process that was left has not ended: %v", err)
+	}
+	s.clean(t)
+}
+
+func TestFind(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none")
+	for name, want := range map[string]string{
+		"":             "unknown",
+		"docker run":   "unknown",
+		"core=/bin/sh": "no other path",
+		"runc=":        "write runc=PATH",
+		"oci:":         "write oci:PATH",
+		"oci:" + none:  "not on this host",
+		"runc=" + none: "not on this host",
+	} {
+		_, err := driver.Find(t.Context(), name, nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("find %q: %v, want %q in it", name, err, want)
+		}
+		if absent := errors.Is(err, driver.ErrAbsent); absent != strings.Contains(want, "host") {
+			t.Errorf("find %q: ErrAbsent is %v", name, absent)
+		}
+	}
+	silent, err := exec.LookPath("true")
+	check(t, err)
+	if _, err := driver.Find(t.Context(), "oci:"+silent, nil); err != nil && !strings.Contains(err.Error(), "version") {
+		t.Errorf("a program that prints no version: %v", err)
+	}
+}
