@@ -40,14 +40,19 @@ func zombieExit(pid int) (unix.WaitStatus, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read exit status: %w", err)
 	}
-	state, err := StatField(string(stat), stateField)
+	return ParseExit(string(stat))
+}
+
+// ParseExit returns how a zombie ended, from its /proc/PID/stat. One that is none is ErrRunning.
+func ParseExit(stat string) (unix.WaitStatus, error) {
+	state, err := StatField(stat, stateField)
 	if err != nil {
 		return 0, err
 	}
 	if state != "Z" {
 		return 0, ErrRunning
 	}
-	field, err := StatField(string(stat), exitField)
+	field, err := StatField(stat, exitField)
 	if err != nil {
 		return 0, err
 	}

@@ -2,7 +2,9 @@ package kernel_test
 
 import (
 	"errors"
+	"fmt"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -55,4 +57,42 @@ func TestExitStatus(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stat is a line of /proc/PID/stat with zeros where nobody looks.
+func stat(name, state, exitCode string) string {
+	return fmt.Sprintf("7 (%s) %s%s %s\n", name, state, strings.Repeat(" 0", 48), exitCode)
+}
+
+func TestParseExit(t *testing.T) {
+	for _, c := range []struct {
+		name, stat string
+		want       unix.WaitStatus
+		fails      bool
+	}{
+		{name: "exited", stat: stat("x", "Z", "256"), want: 256},
+		{name: "killed by a rule, with a core", stat: stat("x", "Z", "159"), want: 0x80 | unix.WaitStatus(unix.SIGSYS)},
+		{name: "killed", stat: stat("x", "Z", "9"), want: unix.WaitStatus(unix.SIGKILL)},
+		{name: "a name that looks like the rest", stat: stat("x) Z"+strings.Repeat(" 0", 48)+" 31", "Z", "9"), want: unix.WaitStatus(unix.SIGKILL)},
+		{name: "alive", stat: stat("x", "S", "31"), fails: true},
+		{name: "alive with a zombie's name", stat: stat("x) Z (", "S", "31"), fails: true},
+		{name: "short", stat: "7 (x) Z 0", fails: true},
+		{name: "empty", stat: "", fails: true},
+		{name: "no number", stat: stat("x", "Z", "x"), fails: true},
+	} {
+		got, err := kernel.ParseExit(c.stat)
+		if got != c.want || (err != nil) != c.fails {
+			t.Errorf("%s: %v, %v", c.name, got, err)
+		}
+	}
+}
+
+func FuzzParseExit(f *testing.F) {
+	f.Add(stat("x", "Z", "159"))
+	f.Add(") Z")
+	f.Fuzz(func(t *testing.T, s string) {
+		if status, err := kernel.ParseExit(s); err == nil && status > 0xffff {
+			t.Errorf("%q ended by %#x", s, status)
+		}
+	})
 }

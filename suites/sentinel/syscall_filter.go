@@ -51,44 +51,21 @@ func onlyChild(ctx context.Context, a *Subject, spoke bool) (pid int, err error)
 	return 0, fmt.Errorf("the attacker's child neither speaks nor ends: %w", ctx.Err())
 }
 
-// endedBy returns the signal that ended a zombie, 0 for one that exited, from its exit_code in
-// /proc/PID/stat: proc_pid_stat(5), field 52.
-func endedBy(pid int) (unix.Signal, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("read how the attacker's child ended: %w", err)
-	}
-	signal, err := parseEnd(b)
-	if err != nil {
-		return 0, fmt.Errorf("read how the attacker's child %d ended: %w", pid, err)
-	}
-	return signal, nil
-}
-
-// endedByFilter returns an error unless the filter ended a zombie.
+// endedByFilter returns an error unless the filter ended a process that its parent has not waited for.
 func endedByFilter(pid int) error {
-	signal, err := endedBy(pid)
-	if err == nil && signal != unix.SIGSYS {
-		err = fmt.Errorf("the attacker's child ended by %q, not by the filter", unix.SignalName(signal))
-	}
-	return err
-}
-
-// parseEnd reads /proc/PID/stat of a zombie.
-func parseEnd(stat []byte) (unix.Signal, error) {
-	const stateField, exitCode, signalMask = 3, 52, 0x7f
-	if state, err := kernel.StatField(string(stat), stateField); err != nil || state != "Z" {
-		return 0, fmt.Errorf("it is no zombie: %.80q", stat)
-	}
-	field, err := kernel.StatField(string(stat), exitCode)
+	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
-		return 0, err
+		return fmt.Errorf("ask how the attacker's child ended: %w", err)
 	}
-	code, err := strconv.ParseUint(field, 10, 16)
+	defer unix.Close(fd) //nolint:errcheck // nothing was written
+	status, err := kernel.ExitStatus(pid, fd)
 	if err != nil {
-		return 0, err
+		return fmt.Errorf("ask how the attacker's child ended: %w", err)
 	}
-	return unix.Signal(code & signalMask), nil
+	if status.Signal() != unix.SIGSYS {
+		return fmt.Errorf("the attacker's child ended by %q, not by the filter", unix.SignalName(status.Signal()))
+	}
+	return nil
 }
 
 // AllFiltered reads the seccomp mode of every thread of the attacker and of its child.
