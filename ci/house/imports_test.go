@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"suites/sentinel/stub": {},
 	"suites/sentinel":      {"runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/spec", "suites/attack", "suites/sentinel/stub"},
 	"suites/guarantee":     {"runtime/spec", "runtime/kernel", "suites/attack", "suites/sentinel"},
-	"suites/claim":         {"runtime/driver", "runtime/spec"},
+	"suites/claim":         {"runtime/driver", "runtime/spec", "suites/guarantee"},
 	"suites/judge": {
 		"suites/claim", "suites/guarantee", "suites/sentinel", "suites/attack", "reports/record", "runtime/driver", "runtime/rootfs",
 		"runtime/core", "runtime/spec", "runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/lease",

@@ -5,12 +5,11 @@
 package claim
 
 import (
-	"fmt"
-	"path"
 	"slices"
 
 	"cellwall/runtime/driver"
 	"cellwall/runtime/spec"
+	"cellwall/suites/guarantee"
 )
 
 // Exception is a set of rows about which a runtime's word differs from the catalogue's.
@@ -35,24 +34,14 @@ type Exception struct {
 func Of(rt driver.Runtime, version, row string) *Exception {
 	for i := range tables[rt.Name()] {
 		e := &tables[rt.Name()][i]
-		if e.matches(row) && e.holds(rt.Lacks(), version) {
+		if guarantee.Match(e.Rows, row) && e.holds(rt.Lacks(), version) {
 			return e
 		}
 	}
 	return nil
 }
 
-func (e *Exception) matches(row string) bool {
-	return slices.ContainsFunc(e.Rows, func(glob string) bool {
-		ok, err := path.Match(glob, row)
-		return err == nil && ok
-	})
-}
-
 func (e *Exception) holds(lacks spec.Edits, version string) bool {
 	lacking := slices.ContainsFunc(lacks, func(l spec.Edit) bool { return l.Name == e.Lack })
 	return (e.Lack == "" || lacking) && (len(e.Fixed) == 0 || driver.Older(version, e.Fixed...))
 }
-
-// String is the reason with its source.
-func (e *Exception) String() string { return fmt.Sprintf("%s (%s)", e.Reason, e.Source) }

@@ -1,0 +1,82 @@
+package claim
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"cellwall/runtime/driver"
+	"cellwall/runtime/spec"
+	"cellwall/suites/guarantee"
+)
+
+// named is a runtime of which nothing but its name and what it lacks matters.
+type named struct {
+	driver.Runtime
+	name  string
+	lacks spec.Edits
+}
+
+func (n named) Name() string                            { return n.name }
+func (n named) Lacks() spec.Edits                       { return n.lacks }
+func (n named) Version(context.Context) (string, error) { return "", nil }
+
+func TestOf(t *testing.T) {
+	noTime := spec.Edits{spec.WithoutNamespace("time")}
+	for _, c := range []struct {
+		name        string
+		lacks       spec.Edits
+		version     string
+		row         string
+		known, none bool
+	}{
+		{name: "runc", version: "1.1.5+ds1", row: "fs.mask-source", known: true},
+		{name: "runc", version: "1.2.8", row: "fs.mask-source", none: true},
+		{name: "runc", version: "1.3.0", row: "fs.mask-source", known: true},
+		{name: "runc", version: "1.1.5", row: "fs.dotdot", none: true},
+		{name: "runc", lacks: noTime, version: "1.1.5", row: "time.offset"},
+		{name: "runc", version: "1.1.5", row: "time.offset", none: true},
+		{name: "crun", version: "1.8.1", row: "fs.noexec", known: true},
+		{name: "crun", version: "1.11.1", row: "fs.noexec", none: true},
+		{name: "crun", version: "1.30", row: "syscall.unknown-enosys"},
+		{name: "core", version: "1.1.5", row: "fs.mask-source", none: true},
+		{name: "oci:/usr/bin/runc", version: "1.1.5", row: "fs.mask-source", none: true},
+	} {
+		e := Of(named{name: c.name, lacks: c.lacks}, c.version, c.row)
+		switch {
+		case c.none && e != nil:
+			t.Errorf("%s %s has an exception for %s: %s", c.name, c.version, c.row, e.Reason)
+		case !c.none && e == nil:
+			t.Errorf("%s %s has no exception for %s", c.name, c.version, c.row)
+		case !c.none && e.Known != c.known:
+			t.Errorf("%s %s on %s: known is %v", c.name, c.version, c.row, e.Known)
+		}
+	}
+}
+
+// TestTables checks that every entry means something: a runtime, a row, a reason, a source.
+func TestTables(t *testing.T) {
+	names := driver.Names()
+	for name, table := range tables {
+		if !slices.Contains(names, name) {
+			t.Errorf("claims of %q, which no driver has", name)
+		}
+		for _, e := range table {
+			if e.Reason == "" || e.Source == "" {
+				t.Errorf("%s %v: no reason or no source", name, e.Rows)
+			}
+			if e.Known && e.Advice == "" {
+				t.Errorf("%s %v: a known failure without advice", name, e.Rows)
+			}
+			for _, glob := range e.Rows {
+				found := false
+				for _, g := range guarantee.All() {
+					found = found || guarantee.Match([]string{glob}, g.ID)
+				}
+				if !found {
+					t.Errorf("%s: %q matches no row", name, glob)
+				}
+			}
+		}
+	}
+}
