@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Kills verify runs with SIGKILL at random moments, then asks `cellwall clean` to find all that
-# they left, and looks with its own eyes afterwards. Usage: kill-and-clean.sh RUNS
+# they left, and looks with its own eyes afterwards. Usage: kill-and-clean.sh RUNS [RUNTIME]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=${1:-200}
+runtime=${2:-core}
 mounts=$(cat /proc/self/mountinfo)
 
 # left lists what a killed run may leave: cgroups, directories, files and processes.
@@ -18,7 +19,7 @@ left() {
 
 alive=0
 for ((i = 1; i <= runs; i++)); do
-	./cellwall verify --format jsonl >/dev/null 2>&1 &
+	./cellwall verify --runtime "$runtime" --format jsonl >/dev/null 2>&1 &
 	pid=$!
 	sleep "$(printf '%d.%03d' $((RANDOM % 6)) $((RANDOM % 1000)))"
 	if kill -KILL "$pid" 2>/dev/null; then alive=$((alive + 1)); fi

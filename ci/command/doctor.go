@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cellwall/runtime/cgroup"
+	"cellwall/runtime/driver"
 	"cellwall/runtime/kernel"
 	"cellwall/suites/guarantee"
 )
@@ -23,11 +25,11 @@ func newDoctor() *cobra.Command {
 		Long: "doctor asks every gate by trying: what the kernel and the host offer, why something is missing, what can\n" +
 			"be done about it, and how many guarantees cannot be verified without it.",
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return done(examine(c.OutOrStdout())) },
+		RunE: func(c *cobra.Command, _ []string) error { return done(examine(c.Context(), c.OutOrStdout())) },
 	}
 }
 
-func examine(out io.Writer) error {
+func examine(ctx context.Context, out io.Writer) error {
 	facts, err := kernel.Facts()
 	if err != nil {
 		return err
@@ -37,7 +39,7 @@ func examine(out io.Writer) error {
 	fmt.Fprintf(w, "cpus, memory\t%d, %s\n", facts.CPUs, size(facts.MemoryBytes))
 	fmt.Fprintf(w, "lockdown\t%s\n", facts.Lockdown)
 	examineGroups(w)
-	fmt.Fprintf(w, "other runtimes\t%s\n", runtimes())
+	examineRuntimes(ctx, w)
 	fmt.Fprintln(w)
 	missing := 0
 	for _, f := range kernel.Features() {
@@ -102,16 +104,36 @@ func reason(f *kernel.Feature, err error) string {
 	return text
 }
 
-// runtimes names what a user may have installed. Verifying them is not this version's work.
-func runtimes() string {
-	var found []string
-	for _, name := range []string{"runc", "crun", "runsc", "youki", "bwrap", "systemd-nspawn", "podman", "docker", "lxc-execute", "firejail"} {
+// examineRuntimes names the runtimes that verify knows, and others that are installed: those that have
+// the command line of runc can be verified all the same.
+func examineRuntimes(ctx context.Context, w io.Writer) {
+	for i, name := range driver.Names() {
+		if name == driver.CoreName {
+			continue
+		}
+		label := ""
+		if i == 1 {
+			label = "runtimes"
+		}
+		rt, err := driver.Find(ctx, name, nil)
+		if err != nil {
+			fmt.Fprintf(w, "%s\t%s\n", label, strings.TrimPrefix(oneLine(err), "runtime "))
+			continue
+		}
+		version, _ := rt.Version(ctx) // Find has asked for it
+		line := name + " " + version
+		for _, l := range rt.Lacks() {
+			line += ", with " + l.Name
+		}
+		fmt.Fprintf(w, "%s\t%s\n", label, line)
+	}
+	var others []string
+	for _, name := range []string{"runsc", "youki", "kata-runtime", "systemd-nspawn", "podman", "docker", "lxc-execute", "firejail"} {
 		if path, err := exec.LookPath(name); err == nil {
-			found = append(found, path)
+			others = append(others, path)
 		}
 	}
-	if len(found) == 0 {
-		return "none found"
+	if len(others) > 0 {
+		fmt.Fprintf(w, "\talso installed: %s\n", strings.Join(others, " "))
 	}
-	return strings.Join(found, " ")
 }
