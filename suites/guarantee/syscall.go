@@ -48,7 +48,7 @@ var syscallRows = []Guarantee{{
 	Attack:  attack.HiddenArguments,
 	Witness: sentinel.HiddenRefused,
 	Alone:   true, // a tracer waits on its own
-	Refusal: Refusals{unix.EPERM: Seccomp},
+	Refusal: Refusals{sentinel.FilterMark: Seccomp},
 	Controls: spec.Edits{allowUnless("arguments that a value in the high bits hides",
 		specs.LinuxSyscall{Names: []string{"ioctl"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 1, Value: unix.TIOCSTI, Op: specs.OpNotEqual}}},
 		specs.LinuxSyscall{Names: []string{"socket"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 0, Value: unix.AF_VSOCK, Op: specs.OpNotEqual}}},
@@ -62,6 +62,6 @@ var syscallRows = []Guarantee{{
 	Attack:   attack.RiskyCalls,
 	Witness:  sentinel.RiskyRefused,
 	Alone:    true, // a tracer waits on its own
-	Refusal:  Refusals{unix.EPERM: Seccomp},
+	Refusal:  Refusals{sentinel.FilterMark: Seccomp},
 	Controls: spec.Edits{spec.Unconfined()},
 }}

@@ -57,15 +57,29 @@ func errnoText(e unix.Errno) string {
 
 // RiskyRefused sees what became of attack.RiskyCalls.
 func RiskyRefused(s *Stage) (*Watch, error) {
-	return s.traced(&Watch{}, func(calls []systemCall, _ attack.Record) (Finding, error) {
-		return refusedBy(attack.Risky(), calls, unix.EPERM)
+	return s.traced(&Watch{Edits: marked()}, func(calls []systemCall, _ attack.Record) (Finding, error) {
+		return refusedBy(attack.Risky(), calls, FilterMark)
 	}), nil
+}
+
+// FilterMark is what a filter answers whose refusals must be told from those of a capability or of the
+// kernel: no call that is attacked gives it by itself.
+const FilterMark = unix.ENOTUNIQ
+
+// marked has the filter refuse by FilterMark.
+func marked() spec.Edits {
+	return spec.Edits{spec.Change("a filter whose refusals are marked", func(sp *specs.Spec) {
+		if sp.Linux.Seccomp != nil {
+			errno := uint(FilterMark)
+			sp.Linux.Seccomp.DefaultErrnoRet = &errno
+		}
+	})}
 }
 
 // HiddenRefused sees what became of attack.HiddenArguments.
 func HiddenRefused(s *Stage) (*Watch, error) {
-	return s.traced(&Watch{}, func(calls []systemCall, _ attack.Record) (Finding, error) {
-		return refusedBy(attack.Hidden(), calls, unix.EPERM)
+	return s.traced(&Watch{Edits: marked()}, func(calls []systemCall, _ attack.Record) (Finding, error) {
+		return refusedBy(attack.Hidden(), calls, FilterMark)
 	}), nil
 }
 
