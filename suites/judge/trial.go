@@ -216,7 +216,7 @@ func (j *Judge) stage(t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
 // bundle makes the container's spec: the rung's, the edits, the bait's, and the attacker's
 // arguments.
 func (j *Judge) bundle(rt driver.Runtime, l life) (driver.Bundle, string, error) {
-	edits := rt.Lacks()
+	edits := slices.Clone(rt.Lacks())
 	for _, m := range l.root.Mounts() {
 		edits = append(edits, spec.WithMount(m))
 	}
