@@ -67,15 +67,18 @@ type Run struct {
 	Controllers  []string  `json:"controllers"`
 	Lockdown     string    `json:"lockdown,omitempty"`
 	Runtimes     []Runtime `json:"runtimes"`
+	Absent       []string  `json:"absent,omitempty"`    // runtimes that were asked for and are not on the host
 	Selection    []string  `json:"selection,omitempty"` // the globs of --only
 	CatalogueLen int       `json:"catalogue"`           // rows in the catalogue of this version
+	Asked        int       `json:"asked,omitempty"`     // verdicts that the run was to give; one that was stopped has fewer
 }
 
 // Runtime is one runtime of a run.
 type Runtime struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	Path    string `json:"path,omitempty"`
+	Name    string   `json:"name"`
+	Version string   `json:"version"`
+	Path    string   `json:"path,omitempty"`
+	Lacks   []string `json:"lacks,omitempty"` // what every spec gives up for it; each completes "with ...": "the host's time namespace"
 }
 
 // Trial is one run of an attack: the control, the same attack with the barrier alone, or the
