@@ -95,8 +95,11 @@ func (r Report) junitSuite(group record.Part) junitSuite {
 	for _, p := range [][2]string{
 		{"runtime", v.Runtime}, {"runtime_version", v.RuntimeVersion}, {"rung", v.Rung}, {"kernel", r.Run.Kernel},
 		{"machine", r.Run.Machine}, {"cgroup_mode", r.Run.CgroupMode}, {"cellwall", r.Run.Version},
+		{"absent", strings.Join(r.Run.Absent, ", ")},
 	} {
-		s.Properties = append(s.Properties, junitProperty{Name: p[0], Value: EscapeTerminal(p[1])})
+		if p[0] != "absent" || p[1] != "" {
+			s.Properties = append(s.Properties, junitProperty{Name: p[0], Value: EscapeTerminal(p[1])})
+		}
 	}
 	for i := range group.Verdicts {
 		c := junitVerdict(name, &group.Verdicts[i])

@@ -98,6 +98,18 @@ func TestJUnitSaysWhatEachVerdictIs(t *testing.T) {
 	}
 }
 
+// A report to which a runtime was absent says so, and every runtime has suites of its own.
+func TestJUnitOfSeveralRuntimes(t *testing.T) {
+	text := string(junit(t, compared()))
+	for _, want := range []string{
+		`<property name="absent" value="youki, moon\x1b">`, `<testsuite name="core.hardened.fs"`, `<testsuite name="bwrap.namespaces.fs"`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
 func TestJUnitIsDeterministic(t *testing.T) {
 	first := junit(t, verified())
 	for range 5 {

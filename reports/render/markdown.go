@@ -10,7 +10,8 @@ import (
 )
 
 // VerifyMarkdown writes a verify run for a pull request or an issue: the summary first, then
-// what did not hold with all that is known, then the table of every group.
+// what did not hold with all that is known, then the table of every group. Several runtimes are
+// compared before that, guarantee by guarantee.
 func VerifyMarkdown(w io.Writer, r Report) error {
 	if len(r.Verdicts) == 0 {
 		return errEmpty
@@ -20,7 +21,14 @@ func VerifyMarkdown(w io.Writer, r Report) error {
 	for _, line := range r.summaries() {
 		b.WriteString("**" + EscapeMarkdown(line) + "**\n\n")
 	}
-	for _, part := range r.parts() {
+	for _, note := range r.notes() {
+		b.WriteString(EscapeMarkdown(note) + "\n\n")
+	}
+	parts := r.parts()
+	if several(parts) {
+		markdownMatrix(&b, matrixOf(r))
+	}
+	for _, part := range parts {
 		b.WriteString("## " + EscapeMarkdown(r.heading(&part.Verdicts[0])) + "\n\n")
 		markdownNotHeld(&b, part.Verdicts)
 		for _, group := range byGroup(part.Verdicts) {

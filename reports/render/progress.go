@@ -21,12 +21,16 @@ type Progress struct {
 	Out      io.Writer
 	Terminal bool
 	Style    Style
-	Width    int // of the terminal in columns; 0: 80
+	Width    int      // of the terminal in columns; 0: 80
+	Runtimes []string // those that share the total evenly, one after another in any order; several are named in every line
 
 	mu      sync.Mutex
 	total   int
-	tally   record.Tally
-	running []running // in the order of their Begin
+	done    int
+	at      string         // the runtime of the last verdict
+	tally   record.Tally   // of its verdicts
+	left    map[string]int // verdicts that each runtime has still to give
+	running []running      // in the order of their Begin
 	stop    chan struct{}
 	stopped sync.WaitGroup
 }
@@ -44,7 +48,11 @@ func (p *Progress) Start(total int) {
 	p.Finish()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.total, p.tally, p.running = total, record.Tally{}, nil
+	p.total, p.done, p.at, p.tally, p.running = total, 0, "", record.Tally{}, nil
+	p.left = map[string]int{}
+	for _, name := range p.Runtimes {
+		p.left[name] = total / len(p.Runtimes)
+	}
 	if !p.Terminal {
 		return
 	}
@@ -69,12 +77,19 @@ func (p *Progress) Done(v record.Verdict) {
 		p.running = slices.Delete(p.running, at, at+1)
 	}
 	before := p.tenths()
+	if v.Runtime != p.at {
+		p.at, p.tally = v.Runtime, record.Tally{}
+	}
+	p.done++
+	if p.left[v.Runtime] > 0 {
+		p.left[v.Runtime]--
+	}
 	p.tally.Add(&v)
 	if l := lookOf(&v); l == lookBreached || l == lookInconclusive || l == lookNotProven || len(v.Leaks) > 0 {
 		p.stay(l, &v)
 	}
 	if !p.Terminal && p.tenths() > before {
-		p.write(p.count() + " " + tallyWords(p.tally) + "\n")
+		p.write(p.count() + " " + p.prefix(v.Runtime, ": ") + tallyWords(p.tally) + "\n")
 	}
 	p.redraw()
 }
@@ -115,20 +130,48 @@ func (p *Progress) tenths() int {
 	if p.total <= 0 {
 		return 0
 	}
-	return p.tally.Total * 10 / p.total
+	return p.done * 10 / p.total
 }
 
 // count is "[ 34/75]": how many are done.
 func (p *Progress) count() string {
 	total := fmt.Sprint(p.total)
-	return fmt.Sprintf("[%*d/%s]", len(total), p.tally.Total, total)
+	return fmt.Sprintf("[%*d/%s]", len(total), p.done, total)
+}
+
+// prefix names a runtime where there are several.
+func (p *Progress) prefix(name, end string) string {
+	if len(p.Runtimes) < 2 || name == "" {
+		return ""
+	}
+	return EscapeTerminal(name) + end
+}
+
+// now is the runtime that is at work: that of the last verdict until it has given all, then the only
+// one that has some left. It is empty where that could be several: which one begins is seen only when
+// its first verdict is there.
+func (p *Progress) now() string {
+	if p.left[p.at] > 0 {
+		return p.at
+	}
+	now := ""
+	for name, left := range p.left {
+		switch {
+		case left == 0:
+		case now != "":
+			return ""
+		default:
+			now = name
+		}
+	}
+	return now
 }
 
 const clearLine = "\r\x1b[K"
 
 // stay writes a line that does not vanish.
 func (p *Progress) stay(l look, v *record.Verdict) {
-	s := l.mark() + " " + v.Guarantee + " " + l.word()
+	s := l.mark() + " " + p.prefix(v.Runtime, " ") + v.Guarantee + " " + l.word()
 	if why := or(v.Evidence, v.Reason); why != "" {
 		s += ": " + why
 	}
@@ -153,7 +196,7 @@ func (p *Progress) redraw() {
 	s := p.count()
 	if len(p.running) > 0 {
 		r := p.running[0]
-		s += " " + EscapeTerminal(r.id) + " ... " + seconds(time.Since(r.since))
+		s += " " + p.prefix(p.now(), " ") + EscapeTerminal(r.id) + " ... " + seconds(time.Since(r.since))
 		if more := len(p.running) - 1; more > 0 {
 			s += fmt.Sprintf(" (+%d)", more)
 		}

@@ -80,6 +80,63 @@ func TestProgressOnATerminal(t *testing.T) {
 	})
 }
 
+// With several runtimes a line says which one it speaks of, whichever comes first.
+func TestProgressNamesTheRuntime(t *testing.T) {
+	by := func(runtime, id string, o record.Outcome) record.Verdict {
+		v := verdict(id, "claims", o, "", "")
+		v.Runtime, v.Evidence = runtime, "seen"
+		return v
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var out safeBuffer
+		p := &render.Progress{Out: &out, Terminal: true, Runtimes: []string{"core", "runc", "crun"}}
+		shows := func(want string) {
+			t.Helper()
+			synctest.Wait()
+			got := screen(out.String())
+			if at := strings.LastIndex(got, "\n"); at >= 0 {
+				got = got[at+1:]
+			}
+			if got != want {
+				t.Errorf("shows %q, want %q", got, want)
+			}
+		}
+		p.Start(6)
+		p.Begin("fs.a")
+		shows("[0/6] fs.a ... 0.0 s")
+		p.Done(by("runc", "fs.a", record.Held))
+		p.Begin("fs.b")
+		shows("[1/6] runc fs.b ... 0.0 s")
+		p.Done(by("runc", "fs.b", record.Held))
+		p.Begin("fs.a")
+		shows("[2/6] fs.a ... 0.0 s")
+		p.Done(by("core", "fs.a", record.Held))
+		p.Done(by("core", "fs.b", record.Held))
+		p.Begin("fs.a")
+		shows("[4/6] crun fs.a ... 0.0 s")
+		p.Finish()
+	})
+	var out bytes.Buffer
+	p := &render.Progress{Out: &out, Runtimes: []string{"core", "runc\x1b"}}
+	p.Start(4)
+	for _, v := range []record.Verdict{
+		by("runc\x1b", "fs.a", record.Held), by("runc\x1b", "fs.b", record.Breached), by("core", "fs.a", record.Held), by("core", "fs.b", record.Held),
+	} {
+		p.Begin(v.Guarantee)
+		p.Done(v)
+	}
+	p.Finish()
+	const rest = ", 0 unsupported, 0 inconclusive\n"
+	want := `[1/4] runc\x1b: 1 held, 1 proven, 0 breached` + rest +
+		`[2/4] ✗ runc\x1b fs.b BREACHED: seen` + "\n" +
+		`[2/4] runc\x1b: 1 held, 1 proven, 1 breached` + rest +
+		`[3/4] core: 1 held, 1 proven, 0 breached` + rest +
+		`[4/4] core: 2 held, 2 proven, 0 breached` + rest
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
 func TestProgressFitsTheTerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out safeBuffer

@@ -2,7 +2,7 @@
 //
 // It counts nothing and decides nothing: numbers come from package record. Every text of a
 // record is hostile here, and passes the one escape function of its target: EscapeTerminal,
-// EscapeMarkdown or EscapeXML. Do not use it to store results: that is record's job.
+// EscapeMarkdown, EscapeXML or EscapeSARIF. Do not use it to store results: that is record's job.
 package render
 
 import (
@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"cellwall/reports/record"
@@ -48,9 +49,78 @@ func flush(w io.Writer, b *bytes.Buffer) error {
 	return nil
 }
 
+// ByRuntime returns a report for each runtime, in their order, without those that were absent.
+func (r Report) ByRuntime() []Report {
+	var all []Report
+	for _, part := range record.Split(r.Verdicts, func(v *record.Verdict) string { return v.Runtime }) {
+		one := Report{Run: r.Run, Verdicts: part.Verdicts}
+		one.Run.Runtimes, one.Run.Absent = nil, nil
+		for _, rt := range r.Run.Runtimes {
+			if rt.Name == part.Name {
+				one.Run.Runtimes = append(one.Run.Runtimes, rt)
+			}
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
 // parts splits verdicts by runtime and rung: what one summary line speaks of.
 func (r Report) parts() []record.Part {
 	return record.Split(r.Verdicts, func(v *record.Verdict) string { return v.Runtime + "\x00" + v.Rung })
+}
+
+// names returns what to call each part: its runtime, and its rung where not all have the same.
+func names(parts []record.Part) []string {
+	sameRung := len(record.Split(firsts(parts), func(v *record.Verdict) string { return v.Rung })) == 1
+	var list []string
+	for _, v := range firsts(parts) {
+		if sameRung {
+			list = append(list, v.Runtime)
+		} else {
+			list = append(list, v.Runtime+" at "+v.Rung)
+		}
+	}
+	return list
+}
+
+// firsts returns the first verdict of each part, which shows what all of them share.
+func firsts(parts []record.Part) []record.Verdict {
+	var list []record.Verdict
+	for _, p := range parts {
+		list = append(list, p.Verdicts[0])
+	}
+	return list
+}
+
+// notes are what a reader must know before comparing, not yet escaped: what was not there at all, and
+// that not all ran at the same rung.
+func (r Report) notes() []string {
+	var list []string
+	if len(r.Run.Absent) > 0 {
+		list = append(list, "Not on this host, and not verified: "+strings.Join(r.Run.Absent, ", "))
+	}
+	parts := r.parts()
+	if !several(parts) {
+		return list
+	}
+	var rungs []string
+	for _, p := range record.Split(firsts(parts), func(v *record.Verdict) string { return v.Rung }) {
+		var runtimes []string
+		for _, v := range p.Verdicts {
+			runtimes = append(runtimes, v.Runtime)
+		}
+		rungs = append(rungs, p.Name+": "+strings.Join(runtimes, ", "))
+	}
+	if len(rungs) > 1 {
+		list = append(list, "Not all ran at the same rung: "+strings.Join(rungs, "; "))
+	}
+	return list
+}
+
+// several reports whether parts are of more than one runtime.
+func several(parts []record.Part) bool {
+	return len(record.Split(firsts(parts), func(v *record.Verdict) string { return v.Runtime })) > 1
 }
 
 func byGroup(verdicts []record.Verdict) []record.Part {

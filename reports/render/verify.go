@@ -15,35 +15,54 @@ import (
 //
 //	core on 6.18.44 (cgroup hybrid): 61 held, 61 proven, 0 breached, 3 unsupported, 0 inconclusive, 2.1 s
 //
-// It is an error to have no verdict.
+// Of several runtimes the tables are left out, unless the text is to be verbose; where they differ
+// is a table before the last lines. It is an error to have no verdict.
 func VerifyText(w io.Writer, r Report, t Text) error {
 	if len(r.Verdicts) == 0 {
 		return errEmpty
 	}
 	p := &page{Text: t}
 	c := columnsOf(r.Verdicts)
-	for _, part := range r.parts() {
+	parts := r.parts()
+	compare := several(parts)
+	for _, part := range parts {
 		p.hang(0, bold, r.heading(&part.Verdicts[0]))
-		for _, group := range byGroup(part.Verdicts) {
-			p.line("")
-			t := record.Count(group.Verdicts)
-			head := EscapeTerminal(or(group.Name, "no group"))
-			p.line(p.paint(bold, head) + "  " + p.paint(dim, strconv.Itoa(t.Held)+" of "+strconv.Itoa(t.Total)+" held"))
-			for i := range group.Verdicts {
-				v := &group.Verdicts[i]
-				p.row(c, v)
-				if p.Verbose {
-					p.details(v)
-				}
-			}
+		if !compare || p.Verbose {
+			p.table(c, part.Verdicts)
+		} else if t := record.Count(part.Verdicts); t.Proven == t.Total && t.Leaked == 0 {
+			p.line("  " + p.paint(lookHeld.sgr(), lookHeld.mark()+" all "+strconv.Itoa(t.Total)+" held"))
 		}
 		p.line("")
 		p.notHeld(c, part.Verdicts)
+	}
+	if compare {
+		p.matrix(matrixOf(r))
+	}
+	for _, note := range r.notes() {
+		p.hang(0, "", note)
+		p.line("")
 	}
 	for _, line := range r.summaries() {
 		p.line(EscapeTerminal(line))
 	}
 	return flush(w, &p.Buffer)
+}
+
+// table writes a line for each verdict, by group.
+func (p *page) table(c columns, verdicts []record.Verdict) {
+	for _, group := range byGroup(verdicts) {
+		p.line("")
+		t := record.Count(group.Verdicts)
+		head := EscapeTerminal(or(group.Name, "no group"))
+		p.line(p.paint(bold, head) + "  " + p.paint(dim, strconv.Itoa(t.Held)+" of "+strconv.Itoa(t.Total)+" held"))
+		for i := range group.Verdicts {
+			v := &group.Verdicts[i]
+			p.row(c, v)
+			if p.Verbose {
+				p.details(v)
+			}
+		}
+	}
 }
 
 // columns are the widths of the table's columns before the claim.

@@ -70,18 +70,12 @@ func or(s, instead string) string {
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
 // summaries returns a line for each runtime and rung, not yet escaped. The rung is named only
-// where a runtime has several.
+// where not all have the same.
 func (r Report) summaries() []string {
 	var lines []string
 	parts := r.parts()
-	for _, part := range parts {
-		v := &part.Verdicts[0]
-		name := v.Runtime
-		for _, other := range parts {
-			if o := &other.Verdicts[0]; o.Runtime == v.Runtime && o.Rung != v.Rung {
-				name = v.Runtime + " at " + v.Rung
-			}
-		}
+	for i, name := range names(parts) {
+		part := &parts[i]
 		line := fmt.Sprintf("%s on %s (cgroup %s): %s", name, or(r.Run.Kernel, "an unknown kernel"),
 			or(r.Run.CgroupMode, "unknown"), tallyWords(record.Count(part.Verdicts)))
 		if len(parts) == 1 && r.Elapsed > 0 {
@@ -98,7 +92,10 @@ func tallyWords(t record.Tally) string {
 	if t.Unproven > 0 {
 		s += fmt.Sprintf(", %d unproven here", t.Unproven)
 	}
-	if t.Known > 0 {
+	switch {
+	case t.Known == 1:
+		s += ", 1 known failure"
+	case t.Known > 1:
 		s += fmt.Sprintf(", %d known failures", t.Known)
 	}
 	if t.NotClaimed > 0 {
@@ -137,7 +134,7 @@ func details(v *record.Verdict, tries bool) []detail {
 	add("evidence", v.Evidence)
 	add("reason", v.Reason)
 	if e := v.Exception; e != nil {
-		add(map[bool]string{true: "known", false: "not claimed"}[e.Known], e.Reason+" ("+e.Source+")")
+		add(map[bool]string{true: "known", false: "not claimed"}[e.Known], e.Reason+sourceWords(e))
 		add("advice", e.Advice)
 	}
 	add("denied by", denied(v.DeniedBy, v.Errno))
@@ -171,6 +168,14 @@ func details(v *record.Verdict, tries bool) []detail {
 		ds = append(ds, detail{label: "again", text: v.Again, copy: true})
 	}
 	return ds
+}
+
+// sourceWords names the source of an exception, after its reason.
+func sourceWords(e *record.Exception) string {
+	if e.Source == "" {
+		return ""
+	}
+	return " (" + e.Source + ")"
 }
 
 func denied(by, errno string) string {
