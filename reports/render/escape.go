@@ -99,3 +99,9 @@ func EscapeMarkdown(s string) string {
 func EscapeXML(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;").Replace(EscapeTerminal(s))
 }
+
+// EscapeSARIF makes s a plain text message of SARIF 2.1.0, of one line: a brace starts a placeholder
+// unless it is doubled (3.11.5), and "](" a link (3.11.6). It includes EscapeTerminal.
+func EscapeSARIF(s string) string {
+	return strings.NewReplacer("{", "{{", "}", "}}", "](", "] (").Replace(EscapeTerminal(s))
+}
