@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,12 @@ func TestEscapeMarkdown(t *testing.T) {
 	}
 }
 
+func TestEscapeSARIF(t *testing.T) {
+	if got, want := render.EscapeSARIF("{0} [a](b) [c] (d)\x1b\n"), `{{0}} [a] (b) [c] (d)\x1b\n`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestEscapeXML(t *testing.T) {
 	if got, want := render.EscapeXML("<a href=\"x\">&'\x1b\x00\ufffe]]>\n"), `&lt;a href=&quot;x&quot;&gt;&amp;&#39;\x1b\x00\ufffe]]&gt;\n`; got != want {
 		t.Errorf("got %s, want %s", got, want)
@@ -87,9 +94,18 @@ func renderers() map[string]func(*bytes.Buffer, render.Report) error {
 		"picture 20": func(b *bytes.Buffer, r render.Report) error {
 			return render.LadderPicture(b, r, render.Text{Width: 20})
 		},
-		"markdown":               func(b *bytes.Buffer, r render.Report) error { return render.VerifyMarkdown(b, r) },
-		"markdown l.":            func(b *bytes.Buffer, r render.Report) error { return render.LadderMarkdown(b, r) },
-		"xml svg":                func(b *bytes.Buffer, r render.Report) error { return render.LadderSVG(b, r) },
+		"markdown":    func(b *bytes.Buffer, r render.Report) error { return render.VerifyMarkdown(b, r) },
+		"markdown l.": func(b *bytes.Buffer, r render.Report) error { return render.LadderMarkdown(b, r) },
+		"xml svg":     func(b *bytes.Buffer, r render.Report) error { return render.LadderSVG(b, r) },
+		"compare": func(b *bytes.Buffer, r render.Report) error {
+			return render.VerifyText(b, twice(r), render.Text{Width: 60})
+		},
+		"compare verbose": func(b *bytes.Buffer, r render.Report) error {
+			return render.VerifyText(b, twice(r), render.Text{Verbose: true})
+		},
+		"markdown compare":       func(b *bytes.Buffer, r render.Report) error { return render.VerifyMarkdown(b, twice(r)) },
+		"markdown page":          func(b *bytes.Buffer, r render.Report) error { return render.Page(b, r) },
+		"sarif":                  func(b *bytes.Buffer, r render.Report) error { return render.SARIF(b, twice(r), rules()) },
 		"xml junit":              func(b *bytes.Buffer, r render.Report) error { return render.JUnit(b, r) },
 		"progress":               func(b *bytes.Buffer, r render.Report) error { return progress(b, r, false) },
 		"progress on a terminal": func(b *bytes.Buffer, r render.Report) error { return progress(b, r, true) },
@@ -97,7 +113,7 @@ func renderers() map[string]func(*bytes.Buffer, render.Report) error {
 }
 
 func progress(b *bytes.Buffer, r render.Report, terminal bool) error {
-	p := &render.Progress{Out: b, Terminal: terminal}
+	p := &render.Progress{Out: b, Terminal: terminal, Runtimes: []string{r.Verdicts[0].Runtime, "another"}}
 	p.Start(len(r.Verdicts))
 	for _, v := range r.Verdicts {
 		p.Begin(v.Guarantee)
@@ -107,12 +123,28 @@ func progress(b *bytes.Buffer, r render.Report, terminal bool) error {
 	return nil
 }
 
+// twice adds a second runtime, which holds nothing.
+func twice(r render.Report) render.Report {
+	for _, v := range slices.Clone(r.Verdicts) {
+		v.Runtime, v.Outcome = v.Runtime+"2", record.Unsupported
+		r.Verdicts = append(r.Verdicts, v)
+	}
+	return r
+}
+
 // filled is a report with s in every text of it.
 func filled(s string) render.Report {
 	trial := record.Trial{Edit: s, On: s, Rung: s, Outcome: record.Held, DeniedBy: s, Errno: s, Evidence: s, Reason: s}
 	run := host()
 	run.Version, run.Kernel, run.Machine, run.CgroupMode, run.Lockdown, run.ID = s, s, s, s, s, s
+	run.Absent, run.Runtimes = []string{s}, []record.Runtime{{Name: s, Version: s, Lacks: []string{s}}}
 	r := render.Report{Run: run, Elapsed: time.Second}
+	for i, known := range []bool{true, false} {
+		r.Verdicts = append(r.Verdicts, record.Verdict{
+			Run: s, Guarantee: fmt.Sprint("known ", i, s), Group: s, Claim: s, Runtime: s, RuntimeVersion: s, Rung: s, Claimed: known, Outcome: record.Breached,
+			Exception: &record.Exception{Known: known, Reason: s, Source: s, Advice: s},
+		})
+	}
 	for i, o := range append(record.Outcomes(), record.Breached) {
 		r.Verdicts = append(r.Verdicts, record.Verdict{
 			Run: s, Guarantee: fmt.Sprint(i, s), Group: s, Claim: s, Runtime: s, RuntimeVersion: s, Rung: s, Claimed: i < 5,
@@ -158,6 +190,12 @@ func FuzzHostileText(f *testing.F) {
 				}
 			}
 			switch {
+			case name == "sarif":
+				for _, run := range readSARIF(t, b.Bytes()).Runs {
+					for _, result := range run.Results {
+						checkMessage(t, result.Message.Text)
+					}
+				}
 			case strings.HasPrefix(name, "xml"):
 				got, want := elements(t, b.Bytes()), elements(t, plain.Bytes())
 				if s != "" && fmt.Sprint(got) != fmt.Sprint(want) { // an empty text leaves elements out
