@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"cellwall/runtime/kernel"
 )
 
 // controllers returns, under v2's names, what the limits need.
@@ -55,7 +57,11 @@ func (l Limits) check() error {
 		return err
 	}
 	for file, list := range map[string]string{"cpuset.cpus": l.CPUs, "cpuset.mems": l.Mems} {
-		if _, err := parseList(list); err != nil {
+		members, err := kernel.ParseList(list)
+		if err == nil && len(members) == 0 && list != "" {
+			err = errors.New("it names none")
+		}
+		if err != nil {
 			return fmt.Errorf("check %s %q: %w", file, list, err)
 		}
 	}
@@ -91,38 +97,6 @@ func isHugeSize(s string) bool {
 	n := strings.TrimRight(s, "KMGB")
 	_, err := strconv.ParseUint(n, 10, 32)
 	return err == nil && slices.Contains([]string{"KB", "MB", "GB"}, s[len(n):])
-}
-
-// maxListed bounds the members of a list: the kernel's NR_CPUS is at most 8192.
-const maxListed = 1 << 14
-
-// parseList reads a list of numbers in the form of cpuset(7), "0-2,7"; it returns them sorted.
-func parseList(s string) ([]int, error) {
-	var all []int
-	for _, part := range strings.Split(strings.TrimSpace(s), ",") {
-		if part == "" && s == "" {
-			return nil, nil
-		}
-		first, last, isRange := strings.Cut(part, "-")
-		a, err := strconv.ParseUint(first, 10, 31)
-		if err != nil {
-			return nil, err
-		}
-		b := a
-		if isRange {
-			if b, err = strconv.ParseUint(last, 10, 31); err != nil {
-				return nil, err
-			}
-		}
-		if b < a || b >= maxListed {
-			return nil, fmt.Errorf("range %q is empty or too large", part)
-		}
-		for n := a; n <= b; n++ {
-			all = append(all, int(n))
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all), nil
 }
 
 // SharesFromWeight converts a cpu.weight to the cpu.shares of v1 on the kernel's own scale:

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"cellwall/runtime/kernel"
 )
 
 // setting is one write to a control file and the check that the kernel took it.
@@ -168,8 +170,8 @@ func roundedDown(wrote, read string, unit uint64) bool {
 }
 
 func sameList(wrote, read string) bool {
-	w, err1 := parseList(wrote)
-	r, err2 := parseList(read)
+	w, err1 := kernel.ParseList(wrote)
+	r, err2 := kernel.ParseList(read)
 	return err1 == nil && err2 == nil && slices.Equal(w, r)
 }
 
