@@ -31,10 +31,11 @@ var fsVolumeRows = []Guarantee{{
 	Attack:  attack.RROSubmount,
 	Witness: sentinel.SubmountUnchanged,
 	Refusal: Refusals{unix.EROFS: Mount},
-	Controls: spec.Edits{spec.Change("a volume read-only at its top", func(s *specs.Spec) {
+	// Some runtimes make every read-only volume so.
+	Controls: spec.Edits{spec.OnCore(spec.Change("a volume read-only at its top", func(s *specs.Spec) {
 		volumeWithout("rro").Apply(s)
 		volumeWith("ro").Apply(s)
-	})},
+	}))},
 }, {
 	ID:      "fs.mount-propagation",
 	Claim:   "cannot propagate its mounts or unmounts to the host",

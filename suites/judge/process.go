@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,10 +17,14 @@ import (
 
 const killSignal = unix.SIGKILL
 
-// findProcess returns the host's pid of the process whose arguments end in the token: the
-// attacker, whatever the runtime says. The runtime's own idea of it is only a hint.
+// attackerArgs are the program, the attack, its target and the token.
+const attackerArgs = 4
+
+// findProcess returns the host's pid of the process whose arguments are the attacker's, with the
+// token last, whatever the runtime says. The runtime's own idea of it is only a hint, but one that
+// may have more of them: programs that become the attacker carry its arguments behind their own.
 func findProcess(token string, hint int) (int, error) {
-	if hint > 0 && isAttacker(hint, token) {
+	if args := argumentsOf(hint); len(args) > 0 && args[len(args)-1] == token {
 		return hint, nil
 	}
 	entries, err := os.ReadDir("/proc")
@@ -27,16 +32,27 @@ func findProcess(token string, hint int) (int, error) {
 		return 0, fmt.Errorf("find the attacker: %w", err)
 	}
 	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil && isAttacker(pid, token) {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if args := argumentsOf(pid); len(args) == attackerArgs && args[attackerArgs-1] == token {
 			return pid, nil
 		}
 	}
 	return 0, errors.New("find the attacker: no process on this host has its token in its arguments")
 }
 
-func isAttacker(pid int, token string) bool {
-	args, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-	return err == nil && bytes.HasSuffix(args, []byte("\x00"+token+"\x00"))
+// argumentsOf are a process's arguments; none of one that has ended or shows none.
+func argumentsOf(pid int) []string {
+	if pid <= 0 {
+		return nil
+	}
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	if err != nil || len(b) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
 }
 
 // tail keeps the start of what a container writes to its standard error, and drains the rest,

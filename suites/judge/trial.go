@@ -62,15 +62,25 @@ func (j *Judge) options(root string) spec.Options {
 	return o
 }
 
-// trial runs one attack and says what the witness saw.
-func (j *Judge) trial(ctx context.Context, rt driver.Runtime, t trial) record.Trial {
-	ctx, cancel := context.WithTimeout(ctx, trialTimeout)
+// inexpressible is a runtime's word that it cannot make a container.
+type inexpressible struct{ error }
+
+func (e *inexpressible) Unwrap() error { return e.error }
+
+// trial runs one attack and says what the witness saw. A control of which the runtime says only now,
+// with the bait in it, that it cannot make it runs on the core.
+func (j *Judge) trial(outer context.Context, rt driver.Runtime, t trial) record.Trial {
+	ctx, cancel := context.WithTimeout(outer, trialTimeout)
 	defer cancel()
 	r := record.Trial{On: rt.Name(), Rung: string(t.rung)}
 	if t.edit != nil {
 		r.Edit = t.edit.Name
 	}
 	finding, said, err := j.run(ctx, rt, t)
+	if no := (*inexpressible)(nil); t.edit != nil && rt != j.Core && errors.As(err, &no) {
+		t.rung = base(j.Core, t.guarantee)
+		return j.trial(outer, j.Core, t)
+	}
 	j.note(&r, t.guarantee, said)
 	switch {
 	case finding.Breached: // before everything that went wrong as well
@@ -142,7 +152,7 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 		return finding, nil, err
 	}
 	if err := rt.Expresses(bundle); err != nil {
-		return finding, nil, err
+		return finding, nil, &inexpressible{err}
 	}
 	s := session{runtime: rt, watch: watch, bundle: bundle, token: token}
 	defer func() { err = errors.Join(err, s.close()) }()

@@ -223,7 +223,12 @@ func InotifyNotUsedUp(s *Stage) (*Watch, error) {
 	}
 	takes := limit * 7 / 8
 	w := s.notUsedUp(attack.InotifyBeside, limit/4, unix.EMFILE, "inotify_init1")
-	w.Edits = spec.Edits{spec.WithRlimit("RLIMIT_NOFILE", uint64(limit)+64)}
+	// Where the spec is silent the launcher's limit holds, which is no smaller.
+	w.Edits = spec.Edits{spec.Change("descriptors enough", func(sp *specs.Spec) {
+		if len(sp.Process.Rlimits) > 0 {
+			spec.WithRlimit("RLIMIT_NOFILE", uint64(limit)+64).Apply(sp)
+		}
+	})}
 	w.Target = attack.Target{Count: takes}
 	ask, look, got := w.Hold, w.Look, 0
 	w.Hold = func(ctx context.Context, name string, a *Subject) (err error) {

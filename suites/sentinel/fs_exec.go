@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
 )
@@ -132,7 +133,7 @@ func hostRoot(pid int) (int, error) {
 			return outside, nil
 		}
 	}
-	return 0, errors.New("the attacker's user namespace has no root")
+	return 0, kernel.Unsupported("the attacker's user namespace has no root")
 }
 
 // ProgramNotRun is a program in a noexec volume: the target's Path. When the attacker has run it

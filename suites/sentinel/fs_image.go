@@ -78,7 +78,7 @@ func MaskIsNull(s *Stage) (*Watch, error) {
 	}
 	var finding Finding
 	return &Watch{
-		Edits:  spec.Edits{spec.WithoutMount("/dev"), mask(masked)},
+		Edits:  spec.Edits{spec.WithoutMount("/dev"), spec.WithoutMount("/dev/pts"), mask(masked)},
 		Target: attack.Target{Path: masked, Name: source},
 		// A runtime that takes the image's /dev/null for its own may also take the pipes to the
 		// attacker for it, who then never speaks: CVE-2026-88265.

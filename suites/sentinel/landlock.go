@@ -28,7 +28,7 @@ func shared(types ...specs.LinuxNamespaceType) spec.Edits {
 		edits = append(edits, spec.WithoutNamespace(t))
 		switch t {
 		case specs.PIDNamespace:
-			edits = append(edits, spec.WithMount(spec.Bind("/proc", "/proc", "nosuid", "noexec", "nodev")))
+			edits = append(edits, spec.WithMount(spec.Bind("/proc", "/proc", "nosuid", "nodev")))
 		case specs.NetworkNamespace:
 			edits = append(edits, spec.WithoutMount("/sys"))
 		}

@@ -60,6 +60,10 @@ func (m *mountStandIn) mounts() (list []string, err error) {
 	return list, err
 }
 
+// directoryOnFile is a mount that every runtime can be asked for and none can make: of a directory on
+// a file of the root directory.
+func directoryOnFile(dir string) spec.Edit { return spec.WithMount(spec.Bind(dir, "/etc/passwd")) }
+
 // NoMountLeft compares the mounts of a stand-in for the host before and after containers with
 // volumes and masks, and one whose creation fails at a mount.
 func NoMountLeft(s *Stage) (*Watch, error) {
@@ -104,14 +108,14 @@ func NoMountLeft(s *Stage) (*Watch, error) {
 				failing := i == 0 && edits != nil
 				refused := false
 				if failing {
-					w.Edits = append(slices.Clone(edits), spec.WithMount(specs.Mount{Destination: "/none", Type: "cellwall-none", Source: "none"}))
+					w.Edits = append(slices.Clone(edits), directoryOnFile(volume))
 					w.Refused = func(error) (Finding, error) { refused = true; return Finding{}, nil }
 				}
 				if _, err := s.Launch(ctx, fmt.Sprintf("%s-again-%d", s.Name, i), w); err != nil {
 					return Finding{}, fmt.Errorf("run another container: %w", err)
 				}
 				if failing && !refused {
-					return Finding{}, errors.New("a mount of a file system that does not exist did not fail")
+					return Finding{}, errors.New("a mount of a directory on a file did not fail")
 				}
 			}
 			return look(1 + moreLives)

@@ -92,7 +92,7 @@ func (s *Stage) own(a *Subject) ([]int, error) {
 		all = append(all, pids...)
 	}
 	slices.Sort(all)
-	return slices.Compact(all), nil
+	return a.withoutStarters(slices.Compact(all))
 }
 
 // moveElsewhere puts a process of the container into a group of the trial's own in the fence.

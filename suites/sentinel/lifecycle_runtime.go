@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"cellwall/runtime/cgroup"
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 )
 
@@ -32,9 +33,7 @@ func (s *Stage) failures() []failure {
 		{"a file as its working directory", func(sp *specs.Spec) { sp.Process.Cwd = sp.Process.Args[0] }},
 	}
 	if s.Rung != spec.Bare && s.Rung != spec.Chroot {
-		all = append(all, failure{"a mount of no file system", func(sp *specs.Spec) {
-			sp.Mounts = append(sp.Mounts, specs.Mount{Destination: "/none", Type: "cellwall-none", Source: "none"})
-		}})
+		all = append(all, failure{"a directory mounted on a file", directoryOnFile(s.Dir).Apply})
 	}
 	return all
 }
@@ -46,18 +45,25 @@ func FailureClean(s *Stage) (*Watch, error) {
 		var ids, left []string
 		for i, f := range s.failures() {
 			id := fmt.Sprintf("%s-fails-%d", s.Name, i)
-			ids = append(ids, id)
 			refused := false
 			w := &Watch{
 				Edits:   spec.Edits{spec.Change(f.name, f.edit)},
 				Refused: func(error) (Finding, error) { refused = true; return Finding{}, nil },
 			}
-			if _, err := s.Launch(ctx, id, w); err != nil {
+			_, err := s.Launch(ctx, id, w)
+			if errors.Is(err, kernel.ErrNotSupported) {
+				continue // what a runtime does not have cannot fail
+			}
+			if err != nil {
 				return Finding{}, fmt.Errorf("make a container with %s: %w", f.name, err)
 			}
 			if !refused {
 				return Finding{}, fmt.Errorf("a container with %s could be made", f.name)
 			}
+			ids = append(ids, id)
+		}
+		if len(ids) == 0 {
+			return Finding{}, errors.New("no creation could be made to fail")
 		}
 		if s.Has(LeavesCgroup) {
 			g, err := s.Fence.Create(ids[0], cgroup.Limits{})
