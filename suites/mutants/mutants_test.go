@@ -37,6 +37,7 @@ func TestMutants(t *testing.T) {
 	declareLies(run)
 	declareWeak(run)
 	declareLeaks(run)
+	declareWrappers(t, run)
 	ginkgo.RunSpecs(t, "mutants")
 }
 

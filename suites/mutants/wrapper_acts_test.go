@@ -1,0 +1,105 @@
+package mutants_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/cgroup"
+)
+
+// on is a wrapper that does something in place of one command. Whoever comes to its end has the
+// command's success.
+func on(command string, steps ...wrapper) wrapper {
+	return func(c *call) error {
+		if c.command() != command {
+			return nil
+		}
+		if err := inOrder(steps...)(c); err != nil {
+			return err
+		}
+		os.Exit(0)
+		return nil
+	}
+}
+
+func nothing(*call) error { return nil }
+
+// really has the runtime carry out the command.
+func really(c *call) error { return c.run() }
+
+// fail is a command's failure, for no reason that it would tell.
+func fail(*call) error {
+	os.Exit(1)
+	return nil
+}
+
+// pidFile writes what a pid file must not say.
+func pidFile(text string) wrapper {
+	return func(c *call) error { return os.WriteFile(c.option("--pid-file"), []byte(text), 0o600) }
+}
+
+// nameBystander names a process of the host that the test has started.
+func nameBystander(c *call) error { return pidFile(c.bystander)(c) }
+
+// killItself is a command that does not come to its end.
+func killItself(*call) error { return unix.Kill(os.Getpid(), unix.SIGKILL) }
+
+// startToo makes a container whose program does not wait for its start.
+func startToo(c *call) error {
+	i := slices.Index(c.args, "create")
+	c.args = slices.Replace(slices.Clone(c.args), i, i+1, "run", "--detach")
+	return c.run()
+}
+
+// elsewhere puts the container into another group of the fence.
+func elsewhere(s *specs.Spec) { s.Linux.CgroupsPath += "-elsewhere" }
+
+// leave is a wrapper that leaves a file in the bundle.
+func leave(path ...string) wrapper {
+	return func(c *call) error {
+		return os.WriteFile(filepath.Join(append([]string{c.bundle()}, path...)...), nil, 0o600)
+	}
+}
+
+// sleeping is a process that does nothing, and ends by itself should nobody end it.
+func sleeping() *exec.Cmd { return exec.Command("sleep", "300") }
+
+// staleFile names a process that has ended.
+func staleFile(c *call) error {
+	p := sleeping()
+	if err := p.Start(); err != nil {
+		return err
+	}
+	if err := p.Process.Kill(); err != nil {
+		return err
+	}
+	_ = p.Wait() // it was killed
+	return pidFile(strconv.Itoa(p.Process.Pid))(c)
+}
+
+// leaveProcess leaves one where the runtime's own are.
+func leaveProcess(c *call) error {
+	if err := sleeping().Start(); err != nil {
+		return err
+	}
+	return c.run()
+}
+
+// leaveGroup makes the container's group anew.
+func leaveGroup(c *call) error {
+	s, err := c.spec()
+	if err != nil {
+		return err
+	}
+	parents, err := cgroup.At(filepath.Dir(s.Linux.CgroupsPath))
+	if err != nil {
+		return err
+	}
+	return os.Mkdir(filepath.Join(parents[0], filepath.Base(s.Linux.CgroupsPath)), 0o755)
+}

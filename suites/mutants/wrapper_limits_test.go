@@ -1,0 +1,91 @@
+package mutants_test
+
+import (
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cellwall/runtime/spec"
+)
+
+// tooLarge is by how much a limit is too large.
+const tooLarge = 10
+
+// limit is a wrapper that changes the container's own limits. The run's fence, a group above, stays.
+func limit(change func(*specs.LinuxResources)) wrapper {
+	return edited(func(s *specs.Spec) {
+		if s.Linux.Resources != nil {
+			change(s.Linux.Resources)
+		}
+	})
+}
+
+// limitWeaknesses are limits that are missing or too large. Their attacks bound themselves.
+func limitWeaknesses() []weakness {
+	return []weakness{
+		{name: "no limits at all", do: edited(func(s *specs.Spec) { s.Linux.Resources = nil }), rows: []string{"pids.fork-bomb"}},
+		{name: "no pids limit", do: limit(func(r *specs.LinuxResources) { r.Pids = nil }), rows: []string{"pids.threads-count"}},
+		{name: "ten times the pids", do: limit(func(r *specs.LinuxResources) {
+			if r.Pids != nil && r.Pids.Limit != nil {
+				*r.Pids.Limit *= tooLarge
+			}
+		}), rows: []string{"pids.fork-bomb"}},
+		{name: "no memory limit", do: limit(func(r *specs.LinuxResources) { r.Memory = nil }), rows: []string{"memory.limit-kills-inside"}},
+		{name: "ten times the memory", do: limit(func(r *specs.LinuxResources) {
+			if r.Memory != nil && r.Memory.Limit != nil && r.Memory.Swap != nil {
+				*r.Memory.Limit *= tooLarge
+				*r.Memory.Swap *= tooLarge
+			}
+		}), rows: []string{"memory.limit-kills-inside"}},
+		{name: "no CPU quota", do: limit(func(r *specs.LinuxResources) {
+			if r.CPU != nil {
+				r.CPU.Quota = nil
+			}
+		}), rows: []string{"cpu.quota"}},
+		{name: "ten times the CPU quota", do: limit(func(r *specs.LinuxResources) {
+			if r.CPU != nil && r.CPU.Quota != nil {
+				*r.CPU.Quota *= tooLarge
+			}
+		}), rows: []string{"cpu.quota"}},
+		{name: "a CPU weight like all others", do: limit(func(r *specs.LinuxResources) {
+			if r.CPU != nil {
+				r.CPU.Shares = nil
+			}
+			delete(r.Unified, "cpu.weight")
+		}), rows: []string{"cpu.weight"}},
+		{name: "every CPU", do: limit(func(r *specs.LinuxResources) {
+			if r.CPU != nil {
+				r.CPU.Cpus = ""
+			}
+		}), rows: []string{"cpu.cpuset"}},
+		{name: "no I/O limit", do: limit(func(r *specs.LinuxResources) { r.BlockIO = nil }), rows: []string{"io.bandwidth"}},
+		{name: "ten times the I/O rate", do: limit(func(r *specs.LinuxResources) {
+			if r.BlockIO != nil {
+				for i := range r.BlockIO.ThrottleReadBpsDevice {
+					r.BlockIO.ThrottleReadBpsDevice[i].Rate *= tooLarge
+				}
+			}
+		}), rows: []string{"io.bandwidth"}},
+		{name: "all devices", do: limit(func(r *specs.LinuxResources) {
+			r.Devices = []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
+		}), rows: []string{"device.unlisted"}},
+		{name: "a device of the host's", rung: spec.Limits, rows: []string{"device.default-set"}, do: edited(func(s *specs.Spec) {
+			s.Linux.Devices = append(s.Linux.Devices, specs.LinuxDevice{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 11})
+		})},
+		{name: "a null device that is none", rung: spec.Limits, rows: []string{"device.default-set"}, do: edited(func(s *specs.Spec) {
+			s.Linux.Devices = append(s.Linux.Devices, specs.LinuxDevice{Path: "/dev/null", Type: "c", Major: 1, Minor: 5})
+		})},
+		withoutRlimit("RLIMIT_NOFILE", "abstract.open-files"),
+		withoutRlimit("RLIMIT_MSGQUEUE", "abstract.mqueue-bytes"),
+		withoutRlimit("RLIMIT_SIGPENDING", "abstract.pending-signals"),
+		withoutRlimit("RLIMIT_MEMLOCK", "memory.mlock"),
+		withoutRlimit("RLIMIT_FSIZE", "io.file-size"),
+	}
+}
+
+// withoutRlimit is a weakness of a process that keeps the launcher's resource limit.
+func withoutRlimit(name string, rows ...string) weakness {
+	return weakness{name: "no " + name, rows: rows, do: edited(func(s *specs.Spec) {
+		s.Process.Rlimits = slices.DeleteFunc(s.Process.Rlimits, func(l specs.POSIXRlimit) bool { return l.Type == name })
+	})}
+}

@@ -1,0 +1,117 @@
+package mutants_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cellwall/runtime/spec"
+	"cellwall/suites/sentinel"
+)
+
+// mounted is a wrapper that mounts something, in the place of what was to be there.
+func mounted(m specs.Mount) wrapper { return edited(spec.WithMount(m).Apply) }
+
+// volumes is a wrapper that changes the options of the trial's volumes.
+func volumes(change func(options []string) []string) wrapper {
+	return edited(func(s *specs.Spec) {
+		for i := range s.Mounts {
+			if sentinel.IsVolume(s.Mounts[i]) {
+				s.Mounts[i].Options = change(s.Mounts[i].Options)
+			}
+		}
+	})
+}
+
+// lacking is a change that drops an option.
+func lacking(option string) func([]string) []string {
+	return func(all []string) []string { return slices.DeleteFunc(all, func(o string) bool { return o == option }) }
+}
+
+// mountWeaknesses are mounts that show or allow too much. None does more than what is mounted for
+// the controls of its rows.
+func mountWeaknesses() []weakness {
+	bind := func(path string, options ...string) wrapper { return mounted(spec.Bind(path, path, options...)) }
+	return []weakness{
+		{name: "a writable root directory", do: edited(func(s *specs.Spec) { s.Root.Readonly = false }), rows: []string{"fs.readonly-root"}},
+		{name: "the image's layer as root directory", rung: spec.Limits, rows: []string{"fs.overlay-lower"}, do: edited(func(s *specs.Spec) {
+			if layer, err := filepath.Glob(filepath.Join(filepath.Dir(s.Root.Path), "cellwall-rootfs-*")); err == nil && len(layer) == 1 {
+				s.Root.Path = layer[0]
+			}
+		})},
+		{name: "a bundle that everybody may enter", do: edited(openBundle), rows: []string{"fs.bundle-private"}},
+		{name: "the host's /proc", do: bind("/proc"), rung: spec.Limits, rows: []string{"process.proc-view"}},
+		{name: "the host's /dev/shm", do: bind("/dev/shm", "ro"), rows: []string{"ipc.dev-shm"}},
+		{name: "the host's terminals", do: bind("/dev/pts"), rung: spec.Limits, rows: []string{"device.private-pts"}},
+		{name: "the host's control sockets", do: edited(func(s *specs.Spec) {
+			spec.WithMount(spec.Bind(filepath.Join(filepath.Dir(s.Root.Path), sentinel.SocketDirectory), "/run")).Apply(s)
+		}), rows: []string{"fs.control-sockets"}},
+		// The attack walks there, and touches nothing but its own socket. Without what is mounted
+		// below: it gives up before it is through a /sys.
+		{name: "the directory of all bundles, read-only, in an odd place", do: edited(func(s *specs.Spec) {
+			all := filepath.Dir(filepath.Dir(filepath.Dir(s.Root.Path))) // above the run's and the trial's
+			spec.WithMount(specs.Mount{Destination: "/run", Type: "bind", Source: all, Options: []string{"bind", "ro"}}).Apply(s)
+		}), rows: []string{"fs.control-sockets"}},
+		{name: "terminals without number", do: edited(sentinel.TerminalsOf(0).Apply), rows: []string{"abstract.ptys"}},
+		{name: "tmpfs without a size", do: edited(func(s *specs.Spec) {
+			for i := range s.Mounts {
+				s.Mounts[i].Options = slices.DeleteFunc(s.Mounts[i].Options, isSize)
+			}
+		}), rows: []string{"memory.tmpfs-size"}},
+		{name: "a writable /sys", do: edited(writable("sysfs")), rows: []string{"kernel.sysfs-write"}},
+		{name: "writable cgroups", do: edited(writable("cgroup")), rows: []string{"kernel.cgroup-raise"}},
+		{name: "nothing masked", do: edited(func(s *specs.Spec) { s.Linux.MaskedPaths = nil }), rows: []string{"fs.masked-path"}},
+		{name: "no read-only paths", do: edited(func(s *specs.Spec) { s.Linux.ReadonlyPaths = nil }), rows: []string{"kernel.sysctl-global"}},
+		{name: "nothing masked or read-only", do: edited(func(s *specs.Spec) { s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil }), rows: []string{"fs.fresh-procfs"}},
+		{name: "volumes without nosuid", do: volumes(lacking("nosuid")), rung: spec.Limits, rows: []string{"fs.nosuid"}},
+		{name: "volumes without nodev", do: volumes(lacking("nodev")), rung: spec.Limits, rows: []string{"fs.nodev"}},
+		// At hardened crun 1.8.1 drops noexec by itself.
+		{name: "volumes without noexec", do: volumes(lacking("noexec")), rung: spec.Limits, rows: []string{"fs.noexec"}},
+		{name: "volumes without ro", do: volumes(lacking("ro")), rung: spec.Limits, rows: []string{"fs.proc-mem"}},
+		{name: "volumes that are read-only at their top", rung: spec.Limits, rows: []string{"fs.rro-submount"},
+			do: volumes(func(o []string) []string { return append(lacking("rro")(o), "ro") })},
+		{name: "one volume of a common directory", do: edited(oneVolume), rung: spec.Limits, rows: []string{"fs.hardlink-host"}},
+		{name: "a shared root and shared volumes", rung: spec.Limits, rows: []string{"fs.mount-propagation"}, only: "runc",
+			why: "crun cuts a volume off from its source whatever it is told", do: inOrder(
+				edited(func(s *specs.Spec) { s.Linux.RootfsPropagation = "shared" }),
+				volumes(func(o []string) []string { return append(o, "rshared") }),
+			)},
+	}
+}
+
+// openBundle lets everybody pass through the directory in which the root directory lies.
+func openBundle(s *specs.Spec) {
+	if dir := filepath.Dir(s.Root.Path); filepath.Base(dir) == "bundle" {
+		_ = os.Chmod(dir, 0o755) // the row sees what comes of it
+	}
+}
+
+// isSize says that an option of a tmpfs bounds it.
+func isSize(option string) bool {
+	return strings.HasPrefix(option, "size=") || strings.HasPrefix(option, "nr_inodes=")
+}
+
+// writable drops ro from mounts of a type.
+func writable(kind string) func(*specs.Spec) {
+	return func(s *specs.Spec) {
+		for i := range s.Mounts {
+			if s.Mounts[i].Type == kind {
+				s.Mounts[i].Options = lacking("ro")(s.Mounts[i].Options)
+			}
+		}
+	}
+}
+
+// oneVolume shows the directory that two volumes have in common, in place of the two.
+func oneVolume(s *specs.Spec) {
+	i := slices.IndexFunc(s.Mounts, sentinel.IsVolume)
+	if i < 0 {
+		return
+	}
+	first := s.Mounts[i]
+	s.Mounts = slices.DeleteFunc(s.Mounts, sentinel.IsVolume)
+	spec.WithMount(spec.Bind(filepath.Dir(first.Source), filepath.Dir(first.Destination))).Apply(s)
+}

@@ -1,0 +1,51 @@
+package mutants_test
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cellwall/runtime/spec"
+	"cellwall/suites/sentinel"
+)
+
+// without is a wrapper that leaves the container in the host's namespace of a type.
+func without(t specs.LinuxNamespaceType) wrapper { return edited(spec.WithoutNamespace(t).Apply) }
+
+// namespaceWeaknesses are namespaces that are missing, joined or mapped wrongly. Rows whose attack
+// changes a namespace end it, unstarted, where that is the host's own: sentinel's standIn.guard.
+func namespaceWeaknesses() []weakness {
+	return []weakness{
+		// In a user namespace the kernel mounts no proc, sysfs or mqueue of a namespace that does
+		// not belong to it: so these are tried without one.
+		{name: "the host's pid namespace", do: without(specs.PIDNamespace), rung: spec.Limits, rows: []string{
+			"process.signal-host", "process.trace-host", "process.sender-hidden", "process.proc-view", "fs.proc-root-link",
+		}},
+		{name: "the host's net namespace", do: without(specs.NetworkNamespace), rung: spec.Limits, rows: []string{
+			"net.host-loopback", "ipc.abstract-socket", "net.own-interfaces",
+		}},
+		{name: "the host's net namespace by its file", rung: spec.Limits, rows: []string{"net.host-loopback"},
+			do: edited(spec.JoinNamespace(specs.NetworkNamespace, fmt.Sprintf("/proc/%d/ns/net", os.Getpid())).Apply)},
+		{name: "the host's ipc namespace", do: without(specs.IPCNamespace), rung: spec.Limits, rows: []string{"ipc.sysv"}},
+		{name: "the host's uts namespace", do: without(specs.UTSNamespace), rung: spec.Limits, sees: "uts", rows: []string{"process.own-namespaces"}},
+		{name: "the host's cgroup namespace", do: without(specs.CgroupNamespace), rows: []string{"leak.cgroup-path"}},
+		{name: "no user namespace", do: without(specs.UserNamespace), rows: []string{
+			"user.root-unprivileged", "user.setuid-plant", "user.file-caps-rootid", "pids.nproc-per-userns",
+		}},
+		{name: "a user namespace in which every id is the host's", do: edited(func(s *specs.Spec) {
+			for _, ids := range [][]specs.LinuxIDMapping{s.Linux.UIDMappings, s.Linux.GIDMappings} {
+				for i := range ids {
+					ids[i].HostID = ids[i].ContainerID
+				}
+			}
+		}), rows: []string{"user.host-root-files", "fs.fd-reopen"}},
+		{name: "a user namespace that maps too much", do: edited(func(s *specs.Spec) {
+			for _, ids := range [][]specs.LinuxIDMapping{s.Linux.UIDMappings, s.Linux.GIDMappings} {
+				for i := range ids {
+					ids[i].Size = sentinel.Unmapped + 1
+				}
+			}
+		}), rows: []string{"user.unmapped-ids"}},
+	}
+}

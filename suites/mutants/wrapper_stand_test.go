@@ -1,0 +1,110 @@
+package mutants_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+
+	"cellwall/reports/record"
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/driver"
+	"cellwall/runtime/spec"
+	"cellwall/suites/judge"
+	"cellwall/suites/sentinel"
+)
+
+// stand is where wrappers are made for a suite: scripts in a directory.
+type stand struct {
+	run       *judge.Run
+	dir       string
+	self      string
+	bystander *exec.Cmd // a process that is nobody's container
+}
+
+// runtimes are those whose real programs are wrapped.
+func runtimes() []string { return []string{"runc", "crun"} }
+
+// wrapped returns a runtime as the driver sees it, whose program is a wrapper.
+func (s *stand) wrapped(ctx context.Context, runtime, name string) driver.Runtime {
+	program, err := exec.LookPath(runtime)
+	if err != nil {
+		ginkgo.Skip(runtime + " is not on this host: " + err.Error())
+	}
+	script := filepath.Join(s.dir, runtime+"-"+strings.ReplaceAll(name, "/", "-"))
+	text := fmt.Sprintf("#!/bin/sh\nexec env %s=%s %s=%s %s=%d %s \"$@\"\n",
+		wrapperVariable, quoted(name), realVariable, quoted(program), bystanderVariable, s.bystander.Process.Pid, quoted(s.self))
+	gomega.Expect(os.WriteFile(script, []byte(text), 0o700)).To(gomega.Succeed())
+	rt, err := driver.Find(ctx, runtime+"="+script, s.run.Core)
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	return rt
+}
+
+// quoted is a word for the shell.
+func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
+
+// declareWrappers has real runtimes behind wrappers that weaken what they are asked for, or lie
+// about what they did.
+func declareWrappers(t *testing.T, run *judge.Run) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stand{run: run, dir: t.TempDir(), self: self, bystander: sleeping()}
+	if err := s.bystander.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = s.bystander.Process.Kill()
+		_ = s.bystander.Wait() // it was killed
+	})
+	for _, runtime := range runtimes() {
+		for _, id := range []string{"fs.dotdot", "process.signal-host", "user.capability-sets"} {
+			ginkgo.It("does not accuse a wrapper around "+runtime+" that changes nothing: "+id, func(ctx ginkgo.SpecContext) {
+				v := check(ctx, run, s.wrapped(ctx, runtime, unchanged), id, spec.Hardened)
+				gomega.Expect(v.Outcome).To(gomega.Equal(record.Held), "%s %s", v.Reason, v.Evidence)
+			})
+		}
+		s.declareWeaknesses(runtime)
+		s.declareLies(runtime)
+	}
+}
+
+// there is what trials have made and not removed: cgroups and processes in the fence, and files.
+func (s *stand) there() []string {
+	var all []string
+	procs, err := s.run.Fence.Procs()
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	for _, pid := range procs {
+		all = append(all, fmt.Sprintf("process %d", pid))
+	}
+	// A runtime makes its group in all hierarchies, the fence is in some.
+	groups, err := cgroup.At(s.run.Fence.Hierarchies()[0].Below)
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	for _, dir := range append(groups, s.run.Dir) {
+		found, err := filepath.Glob(filepath.Join(dir, s.run.Name+"-*"))
+		gomega.Expect(err).NotTo(gomega.HaveOccurred())
+		all = append(all, found...)
+	}
+	return all
+}
+
+// left names what is there and was not before.
+func (s *stand) left(before []string) string {
+	return strings.Join(slices.DeleteFunc(s.there(), func(name string) bool { return slices.Contains(before, name) }), ", ")
+}
+
+// bystanderIs is the state of the process that is nobody's container: a zombie, if somebody has
+// killed it.
+func (s *stand) bystanderIs() string {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.bystander.Process.Pid))
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	return sentinel.StatusField(string(status), "State:")
+}

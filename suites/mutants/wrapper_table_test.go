@@ -1,0 +1,106 @@
+package mutants_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+
+	"cellwall/reports/record"
+	"cellwall/runtime/spec"
+	"cellwall/suites/guarantee"
+)
+
+// weakness is what a careless or broken installation of a runtime lacks, and the rows that must
+// see it.
+type weakness struct {
+	name string
+	do   wrapper
+	rows []string
+	// rung is where the runtime works at all with the weakness; hardened, if none is given.
+	rung spec.Rung
+	// only names the one runtime that it can be tried on, and why says the reason.
+	only, why string
+	// sees is part of the evidence, for rows that the runtime breaks also without the weakness.
+	sees string
+}
+
+// weaknesses are all of them.
+func weaknesses() []weakness {
+	return slices.Concat(namespaceWeaknesses(), mountWeaknesses(), privilegeWeaknesses(), filterWeaknesses(), limitWeaknesses(), launchWeaknesses())
+}
+
+// leastWeaknesses is how many each runtime is tried with at the least.
+const leastWeaknesses = 40
+
+// TestWeaknesses shows that the table says what it is to say: enough of them for every runtime,
+// names that tell them apart, rows that exist, and a reason for every exception.
+func TestWeaknesses(t *testing.T) {
+	known := map[string]bool{}
+	for _, g := range guarantee.All() {
+		known[g.ID] = true
+	}
+	count, names := map[string]int{}, map[string]bool{unchanged: true}
+	name := func(n string) {
+		if n == "" || names[n] {
+			t.Errorf("%q is no name of its own", n)
+		}
+		names[n] = true
+	}
+	for _, w := range weaknesses() {
+		name(w.name)
+		for _, runtime := range runtimes() {
+			if w.only == "" || w.only == runtime {
+				count[runtime]++
+			}
+		}
+		if len(w.rows) == 0 || w.do == nil {
+			t.Errorf("%s: no row is to see it, or it does nothing", w.name)
+		}
+		for _, id := range w.rows {
+			if !known[id] {
+				t.Errorf("%s: no guarantee %s", w.name, id)
+			}
+		}
+		if (w.only == "") != (w.why == "") || w.only != "" && !slices.Contains(runtimes(), w.only) {
+			t.Errorf("%s: only %q because %q", w.name, w.only, w.why)
+		}
+	}
+	for _, l := range lies() {
+		name(l.name)
+		if !known[l.row] {
+			t.Errorf("%s: no guarantee %s", l.name, l.row)
+		}
+	}
+	for _, runtime := range runtimes() {
+		if count[runtime] < leastWeaknesses {
+			t.Errorf("%s is tried with %d weaknesses, not with %d", runtime, count[runtime], leastWeaknesses)
+		}
+	}
+}
+
+// declareWeaknesses has a runtime behind a wrapper for each weakness.
+func (s *stand) declareWeaknesses(runtime string) {
+	for _, w := range weaknesses() {
+		if w.only != "" && w.only != runtime {
+			continue
+		}
+		for _, id := range w.rows {
+			rung := w.rung
+			if rung == "" {
+				rung = spec.Hardened
+			}
+			ginkgo.It("catches "+runtime+" with "+w.name+" by "+id, func(ctx ginkgo.SpecContext) {
+				before := s.there()
+				v := check(ctx, s.run, s.wrapped(ctx, runtime, w.name), id, rung)
+				if v.Outcome == record.Unsupported {
+					ginkgo.Skip(v.Reason)
+				}
+				gomega.Expect(v.Outcome).To(gomega.Equal(record.Breached), "%s %s", v.Reason, v.Evidence)
+				gomega.Expect(v.Evidence).To(gomega.ContainSubstring(w.sees))
+				gomega.Expect(s.left(before)).To(gomega.Equal(""))
+			})
+		}
+	}
+}
