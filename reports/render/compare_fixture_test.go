@@ -52,6 +52,7 @@ func compared() render.Report {
 			}
 		})
 		add(rt, "memory.high", "is slowed down at its limit", record.Unsupported, func(v *record.Verdict) {
+			v.Control = &record.Trial{Edit: "no limit", On: "core", Outcome: record.Unsupported, Reason: "the same"}
 			v.Reason = "make cgroup \"/sys/fs/cgroup/memory/some.slice/cellwall-abc123/cellwall-abc123-23-shared\": not supported"
 		})
 		add(rt, "pids.kill-fork-bomb", "can be killed completely while it forks", record.Unproven, func(v *record.Verdict) {

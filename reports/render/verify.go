@@ -15,8 +15,8 @@ import (
 //
 //	core on 6.18.44 (cgroup hybrid): 61 held, 61 proven, 0 breached, 3 unsupported, 0 inconclusive, 2.1 s
 //
-// Of several runtimes the tables are left out, unless the text is to be verbose; where they differ
-// is a table before the last lines. It is an error to have no verdict.
+// Of several runtimes the tables are left out, and of what is unsupported all but the reason, unless
+// the text is to be verbose; where they differ is a table before the last lines. It is an error to have no verdict.
 func VerifyText(w io.Writer, r Report, t Text) error {
 	if len(r.Verdicts) == 0 {
 		return errEmpty
@@ -33,7 +33,7 @@ func VerifyText(w io.Writer, r Report, t Text) error {
 			p.line("  " + p.paint(lookHeld.sgr(), lookHeld.mark()+" all "+strconv.Itoa(t.Total)+" held"))
 		}
 		p.line("")
-		p.notHeld(c, part.Verdicts)
+		p.notHeld(c, part.Verdicts, compare && !p.Verbose)
 	}
 	if compare {
 		p.matrix(matrixOf(r))
@@ -145,11 +145,15 @@ func notClaimed(verdicts []record.Verdict) []string {
 	return open
 }
 
-// notHeld repeats every verdict that is not plainly held.
-func (p *page) notHeld(c columns, verdicts []record.Verdict) {
+// notHeld repeats every verdict that is not plainly held. Briefly, what this host cannot tell is told
+// with its reason alone.
+func (p *page) notHeld(c columns, verdicts []record.Verdict, brief bool) {
 	rows := &page{Text: p.Text}
 	eachNotHeld(verdicts, func(v *record.Verdict) {
 		rows.row(c, v)
+		if l := lookOf(v); brief && (l == lookUnsupported || l == lookUnproven) && len(v.Leaks) == 0 {
+			v = &record.Verdict{Outcome: v.Outcome, Reason: v.Reason, Exception: v.Exception}
+		}
 		rows.details(v)
 	})
 	if rows.Len() > 0 {
