@@ -6,7 +6,7 @@ LINT    ?= golangci-lint
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build verify ladder test race fuzz lint arm64 bench clean
+.PHONY: help build verify ladder runtimes docs test race fuzz lint arm64 bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r t d; do printf '  %-10s %s\n' "$$t" "$$d"; done
@@ -21,6 +21,13 @@ verify: build ## prove this host's walls with the core (needs root)
 ladder: build ## show what each rung of the ladder stops (needs root)
 	@test "$$(id -u)" = 0 || { echo 'make ladder needs root: it makes containers and cgroups. Try: sudo make ladder' >&2; exit 2; }
 	./$(BIN) ladder --out $(OUT)
+
+runtimes: build ## prove the walls of every runtime that is found, and show where they differ (needs root)
+	@test "$$(id -u)" = 0 || { echo 'make runtimes needs root: it makes containers and cgroups. Try: sudo make runtimes' >&2; exit 2; }
+	./$(BIN) verify --runtime all --out $(OUT)/runtimes
+
+docs: runtimes ## write docs/runtimes, a page for each runtime that is found (needs root)
+	./$(BIN) report $(OUT)/runtimes/records.jsonl --format page --out docs/runtimes
 
 test: ## run all tests; those that need root say so and are counted
 	@$(GO) test -p 1 -count=1 -json ./... | $(GO) run ./ci/tests $(TESTFLAGS)

@@ -86,7 +86,7 @@ func newRoot() *cobra.Command {
 		return misuse("%w: see %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(
-		newVerify(), newLadder(), newRun(), newExec(), newExplain(), newDoctor(), newClean(), newList(),
+		newVerify(), newLadder(), newReport(), newRun(), newExec(), newExplain(), newDoctor(), newClean(), newList(),
 	)
 	return root
 }

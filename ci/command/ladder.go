@@ -3,13 +3,29 @@ package command
 import (
 	"fmt"
 	"io"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"cellwall/reports/render"
+	"cellwall/runtime/driver"
 	"cellwall/runtime/spec"
 	"cellwall/suites/guarantee"
 )
+
+// ladderFile is the drawing in --out.
+const ladderFile = "ladder.svg"
+
+func ladderFormats(t render.Text) []format {
+	return []format{
+		{name: "text", write: func(w io.Writer, r render.Report) error { return render.LadderText(w, r, t) }},
+		{name: "picture", write: func(w io.Writer, r render.Report) error { return render.LadderPicture(w, r, t) }},
+		records(),
+		{name: "markdown", file: "ladder.md", write: render.LadderMarkdown},
+		{name: "svg", file: ladderFile, always: true, write: render.LadderSVG},
+	}
+}
 
 func newLadder() *cobra.Command {
 	var f tourFlags
@@ -21,34 +37,27 @@ func newLadder() *cobra.Command {
 		Example: "  sudo cellwall ladder\n  sudo cellwall ladder --only 'process.*,memory.*' --out out",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := f.check([]string{"text", "picture", "jsonl", "markdown", "svg"}); err != nil {
+			formats := ladderFormats(f.text(c.OutOrStdout()))
+			if err := f.check(formats); err != nil {
 				return err
 			}
+			if len(f.runtimes) > 1 || f.runtimes[0] == everyRuntime {
+				return misuse("--runtime %s: a ladder is of one runtime", strings.Join(f.runtimes, ","))
+			}
 			all := func(*guarantee.Guarantee) bool { return true }
-			found, err := f.tour(c, spec.Ladder(), all)
+			found, err := f.tour(c, func(driver.Runtime) []spec.Rung { return spec.Ladder() }, all)
 			if err != nil {
 				return done(err)
 			}
-			t := f.text(c.OutOrStdout())
-			formats := map[string]format{
-				"text":     {"", func(w io.Writer, r *result) error { return render.LadderText(w, r.report, t) }},
-				"picture":  {"", func(w io.Writer, r *result) error { return render.LadderPicture(w, r.report, t) }},
-				"jsonl":    {"records.jsonl", writeRecords},
-				"markdown": {"ladder.md", func(w io.Writer, r *result) error { return render.LadderMarkdown(w, r.report) }},
-				"svg":      {"ladder.svg", func(w io.Writer, r *result) error { return render.LadderSVG(w, r.report) }},
-			}
-			if err := f.write(c.OutOrStdout(), found, formats); err != nil {
+			if err := f.write(c.OutOrStdout(), found.report, formats); err != nil {
 				return done(err)
 			}
 			if f.out != "" {
-				if err := writeFile(f.out+"/ladder.svg", found, formats["svg"].write); err != nil {
-					return done(err)
-				}
-				fmt.Fprintf(c.ErrOrStderr(), "drawn in %s/ladder.svg\n", f.out)
+				fmt.Fprintf(c.ErrOrStderr(), "drawn in %s\n", filepath.Join(f.out, ladderFile))
 			}
 			return found.exit()
 		},
 	}
-	f.add(c, "text, picture, jsonl, markdown, svg")
+	f.add(c, ladderFormats(render.Text{}))
 	return c
 }

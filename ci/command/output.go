@@ -1,0 +1,186 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cellwall/reports/record"
+	"cellwall/reports/render"
+	"cellwall/suites/guarantee"
+)
+
+// format is one way to write a report.
+type format struct {
+	name string
+	// file is its name in --out, where a * stands for a runtime: then each has a file of its own.
+	// Empty is always the terminal's.
+	file   string
+	always bool // written into --out also where nobody asked
+	write  func(io.Writer, render.Report) error
+}
+
+// verifyFormats are the ways to write verdicts on runtimes, new or stored.
+func verifyFormats(t render.Text) []format {
+	return []format{
+		{name: "text", write: func(w io.Writer, r render.Report) error { return render.VerifyText(w, r, t) }},
+		{name: "markdown", file: "report.md", write: render.VerifyMarkdown},
+		{name: "junit", file: "junit.xml", write: render.JUnit},
+		{name: "sarif", file: "report.sarif", write: func(w io.Writer, r render.Report) error { return render.SARIF(w, r, rules()) }},
+		{name: "page", file: "*.md", write: render.Page},
+	}
+}
+
+// records is the format in which verdicts are stored.
+func records() format {
+	return format{name: "jsonl", file: "records.jsonl", always: true, write: writeRecords}
+}
+
+func writeRecords(w io.Writer, r render.Report) error {
+	out := record.NewWriter(w)
+	if err := out.Run(r.Run); err != nil {
+		return err
+	}
+	for _, v := range r.Verdicts {
+		if err := out.Verdict(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rules is the catalogue in the words that a report needs.
+func rules() map[string]render.Rule {
+	all := map[string]render.Rule{}
+	for _, g := range guarantee.All() {
+		all[g.ID] = render.Rule{Barrier: g.Barrier, Source: g.Source}
+	}
+	return all
+}
+
+func formatNames(formats []format) []string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// outputFlags say what becomes of a report.
+type outputFlags struct {
+	out     string
+	format  []string
+	verbose bool
+}
+
+func (f *outputFlags) add(c *cobra.Command, formats []format) {
+	names := formatNames(formats)
+	flags := c.Flags()
+	flags.StringVar(&f.out, "out", "", "directory for the files; made if it is not there")
+	flags.StringSliceVar(&f.format, "format", []string{"text"}, "what to write: "+strings.Join(names, ", "))
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show every try, and the attack on the barrier alone")
+	complete(c, "format", names)
+}
+
+// check refuses what names nothing, before anything runs.
+func (f *outputFlags) check(formats []format) error {
+	names := formatNames(formats)
+	if len(f.format) == 0 {
+		return misuse("--format names nothing: it takes some of %s", strings.Join(names, ", "))
+	}
+	for _, name := range f.format {
+		if !slices.Contains(names, name) {
+			return misuse("--format %q is none of %s", name, strings.Join(names, ", "))
+		}
+	}
+	if len(f.format) > 1 && f.out == "" {
+		return misuse("--format %s needs --out: several formats cannot share one output", strings.Join(f.format, ","))
+	}
+	return nil
+}
+
+func (f *outputFlags) text(out io.Writer) render.Text {
+	width, is := terminalWidth(out)
+	t := render.Text{Width: width, Verbose: f.verbose}
+	if is && os.Getenv("NO_COLOR") == "" {
+		t.Style = render.Colour
+	}
+	return t
+}
+
+// write writes the formats: what has a file into --out, or to stdout where there is no --out.
+func (f *outputFlags) write(out io.Writer, r render.Report, formats []format) error {
+	if f.out != "" {
+		if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // a report is no secret
+			return fmt.Errorf("make --out: %w", err)
+		}
+	}
+	for _, to := range formats {
+		if !slices.Contains(f.format, to.name) && (!to.always || f.out == "") {
+			continue
+		}
+		files, err := to.files(r)
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			if f.out == "" || file.name == "" {
+				err = to.write(out, file.report)
+			} else {
+				err = writeFile(filepath.Join(f.out, file.name), file.report, to.write)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// file is a file of a format, and the report in it.
+type file struct {
+	name   string
+	report render.Report
+}
+
+// files are those that a format makes of a report.
+func (f format) files(r render.Report) ([]file, error) {
+	if !strings.Contains(f.file, "*") {
+		return []file{{f.file, r}}, nil
+	}
+	var files []file
+	for _, one := range r.ByRuntime() {
+		name := strings.ReplaceAll(f.file, "*", fileName(one.Verdicts[0].Runtime))
+		if slices.ContainsFunc(files, func(other file) bool { return other.name == name }) {
+			return nil, fmt.Errorf("two runtimes would be written to %s: write them one at a time", name)
+		}
+		files = append(files, file{name, one})
+	}
+	return files, nil
+}
+
+// fileName makes a name for a file of that of a runtime, which may be a path: "oci-usr-bin-youki".
+func fileName(runtime string) string {
+	parts := strings.FieldsFunc(runtime, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '_')
+	})
+	if name := strings.TrimLeft(strings.Join(parts, "-"), ".-"); name != "" {
+		return name
+	}
+	return "unnamed"
+}
+
+func writeFile(path string, r render.Report, write func(io.Writer, render.Report) error) (err error) {
+	file, err := os.Create(path) //nolint:gosec // the user names it
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return write(file, r)
+}

@@ -1,0 +1,199 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cellwall/reports/record"
+	"cellwall/reports/render"
+	"cellwall/runtime/driver"
+	"cellwall/runtime/lease"
+	"cellwall/runtime/spec"
+	"cellwall/suites/guarantee"
+	"cellwall/suites/isolation"
+	"cellwall/suites/judge"
+)
+
+// tourFlags are the flags that verify and ladder share.
+type tourFlags struct {
+	outputFlags
+	runtimes []string
+	only     []string
+	strict   bool
+}
+
+func (f *tourFlags) add(c *cobra.Command, formats []format) {
+	flags := c.Flags()
+	flags.StringSliceVar(&f.runtimes, "runtime", []string{driver.CoreName}, "the runtimes to verify: "+driver.Forms+"; "+everyRuntime+" is every one that is found")
+	flags.StringSliceVar(&f.only, "only", nil, "globs of guarantee ids, such as 'fs.*,pids.fork-bomb'")
+	complete(c, "only", ids())
+	complete(c, "runtime", append(driver.Names(), everyRuntime))
+	f.outputFlags.add(c, formats)
+}
+
+// check refuses what names nothing, before anything runs.
+func (f *tourFlags) check(formats []format) error {
+	if err := checkRuntimes(f.runtimes); err != nil {
+		return err
+	}
+	for _, glob := range f.only {
+		if _, err := filepath.Match(glob, ""); err != nil {
+			return misuse("--only %q: %w", glob, err)
+		}
+		if !slices.ContainsFunc(guarantee.All(), func(g *guarantee.Guarantee) bool { return guarantee.Match([]string{glob}, g.ID) }) {
+			return misuse("--only %q matches no guarantee: cellwall list shows them all", glob)
+		}
+	}
+	return f.outputFlags.check(formats)
+}
+
+// result is what a tour has found.
+type result struct {
+	report  render.Report
+	stopped error // the reason why it is not complete
+}
+
+// exit turns the verdicts into the exit code.
+func (r *result) exit() error {
+	breached, unclear, held := false, r.stopped != nil, 0
+	claimed, known := map[string]int{}, map[string]int{} // by runtime: claims, and those that are answered
+	for i := range r.report.Verdicts {
+		v := &r.report.Verdicts[i]
+		if v.Claimed {
+			claimed[v.Runtime]++
+		}
+		if v.Claimed && v.Outcome == record.Held {
+			held++
+		}
+		if v.Claimed && v.Outcome == record.Held || v.Known() {
+			known[v.Runtime]++
+		}
+		switch {
+		case v.Claimed && v.Outcome == record.Breached && !v.Known():
+			breached = true
+		case v.Outcome == record.Inconclusive, len(v.Leaks) > 0, v.Claimed && v.Outcome == record.Held && !v.Proven():
+			unclear = true
+		}
+	}
+	switch {
+	case breached:
+		return coded{exitBreached, nil}
+	case unclear:
+		return coded{exitInconclusive, r.stopped}
+	case held == 0:
+		return coded{exitInconclusive, errors.New("nothing was held: this host proves nothing")}
+	}
+	for _, rt := range r.report.Run.Runtimes {
+		// One among others that claims nothing of the selection has nothing to prove.
+		if claimed[rt.Name] > 0 && known[rt.Name] == 0 {
+			return coded{exitInconclusive, fmt.Errorf("nothing was held by %s: this host proves nothing of it", rt.Name)}
+		}
+	}
+	return nil
+}
+
+// tour tries the chosen rows on every runtime, at the rungs that rungsOf gives it, with progress on
+// stderr.
+func (f *tourFlags) tour(c *cobra.Command, rungsOf func(driver.Runtime) []spec.Rung, wanted func(*guarantee.Guarantee) bool) (_ *result, err error) {
+	var rows []*guarantee.Guarantee
+	for _, g := range guarantee.All() {
+		if guarantee.Match(f.only, g.ID) && wanted(g) {
+			rows = append(rows, g)
+		}
+	}
+	if len(rows) == 0 {
+		return nil, misuse("no guarantee of the selection is claimed at this rung")
+	}
+	run, err := judge.NewRun(lease.Default)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, run.Close()) }()
+	runtimes, absent, err := findRuntimes(c.Context(), f.runtimes, run.Core)
+	if err != nil {
+		return nil, err
+	}
+	if len(absent) > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "not on this host, and not verified: %s\n", strings.Join(absent, ", "))
+	}
+	// All judges share the run, and the tour has them work one after another: the leak census of one
+	// would take another's objects for its own runtime's.
+	subjects, described, err := f.subjects(c.Context(), run, runtimes, rungsOf)
+	if err != nil {
+		return nil, err
+	}
+	r := &result{}
+	if r.report.Run, err = run.Record(f.only, described, len(guarantee.All())); err != nil {
+		return nil, err
+	}
+	if r.report.Run.Version, err = run.Core.Version(c.Context()); err != nil {
+		return nil, err
+	}
+	r.report.Run.Absent, r.report.Run.Asked = absent, len(rows)*len(subjects)
+	width, is := terminalWidth(c.ErrOrStderr())
+	progress := &render.Progress{Out: c.ErrOrStderr(), Terminal: is, Width: width}
+	for _, rt := range described {
+		progress.Runtimes = append(progress.Runtimes, rt.Name)
+	}
+	tour := isolation.Tour{Subjects: subjects, Rows: rows, Begin: progress.Begin, Done: func(v record.Verdict) {
+		progress.Done(v)
+		r.report.Verdicts = append(r.report.Verdicts, v)
+	}}
+	start := time.Now()
+	progress.Start(r.report.Run.Asked)
+	tour.Run(io.Discard) // the verdicts say more than its result
+	progress.Finish()
+	r.report.Elapsed = time.Since(start)
+	sortVerdicts(r.report.Verdicts, subjects, rows)
+	if got := len(r.report.Verdicts); got < r.report.Run.Asked {
+		// Silence is no verdict: rows that did not run are not held.
+		r.stopped = fmt.Errorf("stopped after %d of %d guarantees", got, r.report.Run.Asked)
+		if context.Cause(c.Context()) != nil {
+			r.stopped = fmt.Errorf("interrupted: %w", r.stopped)
+		}
+	}
+	return r, nil
+}
+
+// subjects are the runtimes at their rungs, and what the records say of them.
+func (f *tourFlags) subjects(ctx context.Context, run *judge.Run, runtimes []driver.Runtime, rungsOf func(driver.Runtime) []spec.Rung) ([]isolation.Subject, []record.Runtime, error) {
+	var subjects []isolation.Subject
+	var described []record.Runtime
+	for _, rt := range runtimes {
+		j, err := run.Judge(ctx, rt)
+		if err != nil {
+			return nil, nil, err
+		}
+		j.Strict = f.strict
+		d := record.Runtime{Name: rt.Name(), Version: j.Version}
+		for _, edit := range rt.Lacks() {
+			d.Lacks = append(d.Lacks, edit.Name)
+		}
+		described = append(described, d)
+		for _, rung := range rungsOf(rt) {
+			subjects = append(subjects, isolation.Subject{Judge: j, Rung: rung})
+		}
+	}
+	return subjects, described, nil
+}
+
+// sortVerdicts brings verdicts into the order of the subjects and the catalogue. Ginkgo shuffles what
+// stands at the top, which is the subjects.
+func sortVerdicts(verdicts []record.Verdict, subjects []isolation.Subject, rows []*guarantee.Guarantee) {
+	place := func(v record.Verdict) int {
+		subject := slices.IndexFunc(subjects, func(s isolation.Subject) bool {
+			return s.Judge.Runtime.Name() == v.Runtime && string(s.Rung) == v.Rung
+		})
+		return subject*len(rows) + slices.IndexFunc(rows, func(g *guarantee.Guarantee) bool { return g.ID == v.Guarantee })
+	}
+	slices.SortStableFunc(verdicts, func(a, b record.Verdict) int { return cmp.Compare(place(a), place(b)) })
+}

@@ -1,0 +1,173 @@
+package command
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"cellwall/reports/record"
+	"cellwall/reports/render"
+	"cellwall/runtime/driver"
+	"cellwall/runtime/spec"
+	"cellwall/suites/guarantee"
+	"cellwall/suites/isolation"
+	"cellwall/suites/judge"
+)
+
+func TestExit(t *testing.T) {
+	v := func(runtime string, o record.Outcome, claimed bool) record.Verdict {
+		verdict := record.Verdict{Runtime: runtime, Outcome: o, Claimed: claimed}
+		if o == record.Held {
+			verdict.Control, verdict.Alone = &record.Trial{On: runtime, Outcome: record.Breached}, &record.Trial{On: runtime, Outcome: record.Held}
+		}
+		return verdict
+	}
+	known := v("runc", record.Breached, true)
+	known.Exception = &record.Exception{Known: true}
+	leaked := v("runc", record.Breached, false)
+	leaked.Leaks = []string{"a mount"}
+	unproven := v("runc", record.Held, true)
+	unproven.Control = nil
+	held := v("core", record.Held, true)
+	for _, tt := range []struct {
+		name     string
+		verdicts []record.Verdict
+		stopped  error
+		want     int
+		says     string
+	}{
+		{name: "held", verdicts: []record.Verdict{held}},
+		{name: "held by both", verdicts: []record.Verdict{held, v("runc", record.Held, true)}},
+		{name: "known to fail", verdicts: []record.Verdict{held, known}},
+		{name: "not claimed", verdicts: []record.Verdict{held, v("runc", record.Breached, false)}},
+		{name: "one breaks", verdicts: []record.Verdict{held, v("runc", record.Held, true), v("runc", record.Breached, true)}, want: exitBreached},
+		{name: "a breach before doubt", verdicts: []record.Verdict{v("core", record.Inconclusive, true), v("runc", record.Breached, true)}, want: exitBreached},
+		{name: "one in doubt", verdicts: []record.Verdict{held, v("runc", record.Held, true), v("runc", record.Inconclusive, true)}, want: exitInconclusive},
+		{name: "one leaks", verdicts: []record.Verdict{held, leaked}, want: exitInconclusive},
+		{name: "one is not proven", verdicts: []record.Verdict{held, unproven}, want: exitInconclusive},
+		{name: "stopped", verdicts: []record.Verdict{held}, stopped: errors.New("stopped"), want: exitInconclusive, says: "stopped"},
+		{name: "nothing held", verdicts: []record.Verdict{v("core", record.Unsupported, true)}, want: exitInconclusive, says: "nothing was held: "},
+		{name: "nothing but a known failure", verdicts: []record.Verdict{known}, want: exitInconclusive, says: "nothing was held: "},
+		{name: "one holds nothing", verdicts: []record.Verdict{held, v("runc", record.Unsupported, true)}, want: exitInconclusive, says: "nothing was held by runc"},
+		{name: "none", want: exitInconclusive, says: "nothing was held"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &result{report: render.Report{Verdicts: tt.verdicts}, stopped: tt.stopped}
+			for _, name := range []string{"core", "runc"} {
+				r.report.Run.Runtimes = append(r.report.Run.Runtimes, record.Runtime{Name: name})
+			}
+			err := r.exit()
+			var c coded
+			if errors.As(err, &c); c.code != tt.want {
+				t.Errorf("exit status %d, want %d", c.code, tt.want)
+			}
+			if tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
+				t.Errorf("says %v, want %q", err, tt.says)
+			}
+		})
+	}
+}
+
+// Ginkgo runs the subjects in any order; reports have them in that of the list.
+func TestSortVerdicts(t *testing.T) {
+	var subjects []isolation.Subject
+	for _, s := range []struct {
+		name string
+		rung spec.Rung
+	}{{"runc", spec.Hardened}, {"core", spec.Bare}, {"core", spec.Hardened}} {
+		subjects = append(subjects, isolation.Subject{Judge: &judge.Judge{Runtime: fakeRuntime{name: s.name}}, Rung: s.rung})
+	}
+	rows := guarantee.All()[:3]
+	var want, got []record.Verdict
+	for _, s := range subjects {
+		for _, g := range rows {
+			want = append(want, record.Verdict{Runtime: s.Judge.Runtime.Name(), Rung: string(s.Rung), Guarantee: g.ID})
+		}
+	}
+	got = slices.Concat(want[6:], want[:2], want[3:6]) // one was stopped
+	sortVerdicts(got, subjects, rows)
+	want = slices.Concat(want[:2], want[3:])
+	for i := range want {
+		if got[i].Runtime != want[i].Runtime || got[i].Rung != want[i].Rung || got[i].Guarantee != want[i].Guarantee {
+			t.Errorf("%d: %s %s %s, want %s %s %s", i, got[i].Runtime, got[i].Rung, got[i].Guarantee, want[i].Runtime, want[i].Rung, want[i].Guarantee)
+		}
+	}
+}
+
+// TestVerifyAll verifies what is found, with one program hidden, and looks for every runtime in the
+// records, on stderr and in the report. Ginkgo runs once in a process: there can be no second such test.
+func TestVerifyAll(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes containers")
+	}
+	hidden := driver.Names()[1]
+	t.Setenv("PATH", without(t, hidden))
+	t.Setenv(requireVariable, "")
+	dir := t.TempDir()
+	code, out, errs := call(t, "verify", "--runtime", "all", "--rung", "chroot", "--only", "fs.dotdot,fs.inherited-dirfd", "--out", dir)
+	if code != 0 {
+		t.Fatalf("exit status %d: %s\n%s", code, errs, out)
+	}
+	r, err := readReport(filepath.Join(dir, "records.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, rt := range r.Run.Runtimes {
+		names = append(names, rt.Name)
+	}
+	for _, name := range driver.Names() {
+		if slices.Contains(names, name) == slices.Contains(r.Run.Absent, name) {
+			t.Errorf("%s: the records have %v, and %v absent", name, names, r.Run.Absent)
+		}
+	}
+	if !slices.Contains(r.Run.Absent, hidden) {
+		t.Errorf("absent are %v, want %s too", r.Run.Absent, hidden)
+	}
+	absent := strings.Join(r.Run.Absent, ", ") + "\n"
+	if !strings.Contains(errs, "not on this host, and not verified: "+absent) || !strings.Contains(out, "Not on this host, and not verified: "+absent) {
+		t.Errorf("%s absent, but stderr is %q and stdout\n%s", absent, errs, out)
+	}
+	if len(r.Verdicts) != r.Run.Asked || r.Run.Asked != 2*len(names) {
+		t.Errorf("%d verdicts of %d by %v", len(r.Verdicts), r.Run.Asked, names)
+	}
+	for i, v := range r.Verdicts {
+		if want := names[i/2]; v.Runtime != want {
+			t.Errorf("verdict %d is by %s, want %s", i, v.Runtime, want)
+		}
+	}
+	if v := r.Verdicts[0]; v.Rung != "chroot" || v.Runtime != "core" {
+		t.Errorf("%s ran at %s", v.Runtime, v.Rung)
+	}
+	for _, v := range r.Verdicts {
+		raised := strings.Contains(errs, v.Runtime+" makes no container at chroot: it is verified at "+v.Rung+"\n")
+		if raised != (v.Rung != "chroot") {
+			t.Errorf("%s ran at %s, and stderr is %q", v.Runtime, v.Rung, errs)
+		}
+	}
+}
+
+// without returns a directory for PATH that has all that is there but one program.
+func without(t *testing.T, hidden string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range filepath.SplitList(os.Getenv("PATH")) {
+		entries, err := os.ReadDir(d)
+		if err != nil {
+			continue // a PATH may name what is not there
+		}
+		for _, e := range entries {
+			err := os.Symlink(filepath.Join(d, e.Name()), filepath.Join(dir, e.Name()))
+			if e.Name() != hidden && err != nil && !errors.Is(err, os.ErrExist) {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, hidden)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return dir
+}
