@@ -82,16 +82,16 @@ func version(s string) string {
 
 func (p *runtimePage) lacks(runtime string) {
 	p.para("## What it lacks")
-	any := false
+	lacking := false
 	for _, rt := range p.run.Runtimes {
 		for _, l := range rt.Lacks {
 			if rt.Name == runtime {
-				any = true
+				lacking = true
 				p.WriteString("- It runs with " + p.text(l) + ".\n")
 			}
 		}
 	}
-	if !any {
+	if !lacking {
 		p.WriteString("Nothing that the rung has.\n")
 	}
 	p.WriteString("\n")

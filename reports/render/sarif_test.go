@@ -144,11 +144,11 @@ func TestSARIFIsSound(t *testing.T) {
 				if at.LogicalLocations[0].Name != result.RuleID {
 					t.Errorf("%s is at %+v", result.RuleID, at.LogicalLocations)
 				}
-				print := result.PartialFingerprints["primaryLocationLineHash"]
-				if print == "" || fingerprints[print] {
-					t.Errorf("fingerprint %q is there twice, or none", print)
+				fingerprint := result.PartialFingerprints["primaryLocationLineHash"]
+				if fingerprint == "" || fingerprints[fingerprint] {
+					t.Errorf("fingerprint %q is there twice, or none", fingerprint)
 				}
-				fingerprints[print] = true
+				fingerprints[fingerprint] = true
 			}
 		}
 	}
