@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -89,22 +90,62 @@ var CwdLeak = Attack{Name: "fs.cwd-leak", Run: func(a *Attempt) {
 }}
 
 // ControlSockets connects to the host's socket Target.Name: at Target.Path, where the host has
-// it, and wherever it is found where control sockets lie. It goes near no other socket.
+// it, and wherever it is found in /run and in what is mounted, under its own name or another. It goes
+// near no other socket.
 var ControlSockets = Attack{Name: "fs.control-sockets", Run: func(a *Attempt) {
 	a.Try("connect "+a.Target.Path, connect(a.Target.Path))
+	a.lookThrough("/run")
+	info, err := os.ReadFile("/proc/self/mountinfo")
+	if !a.Try("list mounts", err) {
+		return
+	}
+	for line := range strings.Lines(string(info)) {
+		const root, point = 3, 4 // proc_pid_mountinfo(5)
+		f := strings.Fields(line)
+		switch {
+		case len(f) <= point:
+		case filepath.Base(f[root]) == a.Target.Name:
+			a.Try("connect "+f[point], connect(f[point]))
+		case f[point] != "/" && !strings.HasPrefix(f[point], "/run/"):
+			a.lookThrough(f[point])
+		}
+	}
+}}
+
+// lookThrough connects to what has the name of the host's socket below a directory. It stays out of
+// file systems that hold none, which are large.
+func (a *Attempt) lookThrough(dir string) {
 	const most = 10_000
 	seen := 0
-	err := filepath.WalkDir("/run", func(path string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if seen++; seen > most {
 			return fs.SkipAll
 		}
-		if err == nil && e.Name() == a.Target.Name {
+		if err != nil {
+			return nil //nolint:nilerr // what cannot be listed is passed over
+		}
+		if e.IsDir() && holdsNoSockets(path) {
+			return fs.SkipDir
+		}
+		if e.Name() == a.Target.Name {
 			a.Try("connect "+path, connect(path))
 		}
 		return nil
 	})
-	a.Try("look through /run", err)
-}}
+	a.Try("look through "+dir, err)
+}
+
+func holdsNoSockets(dir string) bool {
+	var st unix.Statfs_t
+	if unix.Statfs(dir, &st) != nil {
+		return false
+	}
+	switch int64(st.Type) {
+	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC, unix.DEVPTS_SUPER_MAGIC:
+		return true
+	}
+	return false
+}
 
 // connect connects to a stream socket. It goes through the working directory, since a path may
 // be longer than unix(7) allows.
