@@ -1,7 +1,6 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -140,10 +139,7 @@ func (f *tourFlags) tour(c *cobra.Command, rungsOf func(driver.Runtime) []spec.R
 	}
 	r.report.Run.Absent, r.report.Run.Asked = absent, len(rows)*len(subjects)
 	width, is := terminalWidth(c.ErrOrStderr())
-	progress := &render.Progress{Out: c.ErrOrStderr(), Terminal: is, Width: width}
-	for _, rt := range described {
-		progress.Runtimes = append(progress.Runtimes, rt.Name)
-	}
+	progress := &render.Progress{Out: c.ErrOrStderr(), Terminal: is, Width: width, Several: len(described) > 1}
 	tour := isolation.Tour{Subjects: subjects, Rows: rows, Begin: progress.Begin, Done: func(v record.Verdict) {
 		progress.Done(v)
 		r.report.Verdicts = append(r.report.Verdicts, v)
@@ -153,7 +149,6 @@ func (f *tourFlags) tour(c *cobra.Command, rungsOf func(driver.Runtime) []spec.R
 	tour.Run(io.Discard) // the verdicts say more than its result
 	progress.Finish()
 	r.report.Elapsed = time.Since(start)
-	sortVerdicts(r.report.Verdicts, subjects, rows)
 	if got := len(r.report.Verdicts); got < r.report.Run.Asked {
 		// Silence is no verdict: rows that did not run are not held.
 		r.stopped = fmt.Errorf("stopped after %d of %d guarantees", got, r.report.Run.Asked)
@@ -184,16 +179,4 @@ func (f *tourFlags) subjects(ctx context.Context, run *judge.Run, runtimes []dri
 		}
 	}
 	return subjects, described, nil
-}
-
-// sortVerdicts brings verdicts into the order of the subjects and the catalogue. Ginkgo shuffles what
-// stands at the top, which is the subjects.
-func sortVerdicts(verdicts []record.Verdict, subjects []isolation.Subject, rows []*guarantee.Guarantee) {
-	place := func(v record.Verdict) int {
-		subject := slices.IndexFunc(subjects, func(s isolation.Subject) bool {
-			return s.Judge.Runtime.Name() == v.Runtime && string(s.Rung) == v.Rung
-		})
-		return subject*len(rows) + slices.IndexFunc(rows, func(g *guarantee.Guarantee) bool { return g.ID == v.Guarantee })
-	}
-	slices.SortStableFunc(verdicts, func(a, b record.Verdict) int { return cmp.Compare(place(a), place(b)) })
 }

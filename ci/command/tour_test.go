@@ -11,10 +11,6 @@ import (
 	"cellwall/reports/record"
 	"cellwall/reports/render"
 	"cellwall/runtime/driver"
-	"cellwall/runtime/spec"
-	"cellwall/suites/guarantee"
-	"cellwall/suites/isolation"
-	"cellwall/suites/judge"
 )
 
 func TestExit(t *testing.T) {
@@ -68,32 +64,6 @@ func TestExit(t *testing.T) {
 				t.Errorf("says %v, want %q", err, tt.says)
 			}
 		})
-	}
-}
-
-// Ginkgo runs the subjects in any order; reports have them in that of the list.
-func TestSortVerdicts(t *testing.T) {
-	var subjects []isolation.Subject
-	for _, s := range []struct {
-		name string
-		rung spec.Rung
-	}{{"runc", spec.Hardened}, {"core", spec.Bare}, {"core", spec.Hardened}} {
-		subjects = append(subjects, isolation.Subject{Judge: &judge.Judge{Runtime: fakeRuntime{name: s.name}}, Rung: s.rung})
-	}
-	rows := guarantee.All()[:3]
-	var want, got []record.Verdict
-	for _, s := range subjects {
-		for _, g := range rows {
-			want = append(want, record.Verdict{Runtime: s.Judge.Runtime.Name(), Rung: string(s.Rung), Guarantee: g.ID})
-		}
-	}
-	got = slices.Concat(want[6:], want[:2], want[3:6]) // one was stopped
-	sortVerdicts(got, subjects, rows)
-	want = slices.Concat(want[:2], want[3:])
-	for i := range want {
-		if got[i].Runtime != want[i].Runtime || got[i].Rung != want[i].Rung || got[i].Guarantee != want[i].Guarantee {
-			t.Errorf("%d: %s %s %s, want %s %s %s", i, got[i].Runtime, got[i].Rung, got[i].Guarantee, want[i].Runtime, want[i].Rung, want[i].Guarantee)
-		}
 	}
 }
 

@@ -113,10 +113,10 @@ func renderers() map[string]func(*bytes.Buffer, render.Report) error {
 }
 
 func progress(b *bytes.Buffer, r render.Report, terminal bool) error {
-	p := &render.Progress{Out: b, Terminal: terminal, Runtimes: []string{r.Verdicts[0].Runtime, "another"}}
+	p := &render.Progress{Out: b, Terminal: terminal, Several: true}
 	p.Start(len(r.Verdicts))
 	for _, v := range r.Verdicts {
-		p.Begin(v.Guarantee)
+		p.Begin(v.Runtime, v.Guarantee)
 		p.Done(v)
 	}
 	p.Finish()

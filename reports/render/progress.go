@@ -21,23 +21,22 @@ type Progress struct {
 	Out      io.Writer
 	Terminal bool
 	Style    Style
-	Width    int      // of the terminal in columns; 0: 80
-	Runtimes []string // those that share the total evenly, one after another in any order; several are named in every line
+	Width    int  // of the terminal in columns; 0: 80
+	Several  bool // there are several runtimes: each is named in every line
 
 	mu      sync.Mutex
 	total   int
 	done    int
-	at      string         // the runtime of the last verdict
-	tally   record.Tally   // of its verdicts
-	left    map[string]int // verdicts that each runtime has still to give
-	running []running      // in the order of their Begin
+	at      string       // the runtime of the last verdict
+	tally   record.Tally // of its verdicts
+	running []running    // in the order of their Begin
 	stop    chan struct{}
 	stopped sync.WaitGroup
 }
 
 type running struct {
-	id    string
-	since time.Time
+	runtime, id string
+	since       time.Time
 }
 
 // tick is how often the time in the line moves on. It shows tenths of a second.
@@ -49,10 +48,6 @@ func (p *Progress) Start(total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.total, p.done, p.at, p.tally, p.running = total, 0, "", record.Tally{}, nil
-	p.left = map[string]int{}
-	for _, name := range p.Runtimes {
-		p.left[name] = total / len(p.Runtimes)
-	}
 	if !p.Terminal {
 		return
 	}
@@ -61,11 +56,11 @@ func (p *Progress) Start(total int) {
 	go p.tick(p.stop)
 }
 
-// Begin says that work on a guarantee begins.
-func (p *Progress) Begin(id string) {
+// Begin says that a runtime's work on a guarantee begins.
+func (p *Progress) Begin(runtime, id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.running = append(p.running, running{id: id, since: time.Now()})
+	p.running = append(p.running, running{runtime: runtime, id: id, since: time.Now()})
 	p.redraw()
 }
 
@@ -73,7 +68,7 @@ func (p *Progress) Begin(id string) {
 func (p *Progress) Done(v record.Verdict) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if at := slices.IndexFunc(p.running, func(r running) bool { return r.id == v.Guarantee }); at >= 0 {
+	if at := slices.IndexFunc(p.running, func(r running) bool { return r.runtime == v.Runtime && r.id == v.Guarantee }); at >= 0 {
 		p.running = slices.Delete(p.running, at, at+1)
 	}
 	before := p.tenths()
@@ -81,9 +76,6 @@ func (p *Progress) Done(v record.Verdict) {
 		p.at, p.tally = v.Runtime, record.Tally{}
 	}
 	p.done++
-	if p.left[v.Runtime] > 0 {
-		p.left[v.Runtime]--
-	}
 	p.tally.Add(&v)
 	if l := lookOf(&v); l == lookBreached || l == lookInconclusive || l == lookNotProven || len(v.Leaks) > 0 {
 		p.stay(l, &v)
@@ -141,30 +133,10 @@ func (p *Progress) count() string {
 
 // prefix names a runtime where there are several.
 func (p *Progress) prefix(name, end string) string {
-	if len(p.Runtimes) < 2 || name == "" {
+	if !p.Several {
 		return ""
 	}
 	return EscapeTerminal(name) + end
-}
-
-// now is the runtime that is at work: that of the last verdict until it has given all, then the only
-// one that has some left. It is empty where that could be several: which one begins is seen only when
-// its first verdict is there.
-func (p *Progress) now() string {
-	if p.left[p.at] > 0 {
-		return p.at
-	}
-	now := ""
-	for name, left := range p.left {
-		switch {
-		case left == 0:
-		case now != "":
-			return ""
-		default:
-			now = name
-		}
-	}
-	return now
 }
 
 const clearLine = "\r\x1b[K"
@@ -196,7 +168,7 @@ func (p *Progress) redraw() {
 	s := p.count()
 	if len(p.running) > 0 {
 		r := p.running[0]
-		s += " " + p.prefix(p.now(), " ") + EscapeTerminal(r.id) + " ... " + seconds(time.Since(r.since))
+		s += " " + p.prefix(r.runtime, " ") + EscapeTerminal(r.id) + " ... " + seconds(time.Since(r.since))
 		if more := len(p.running) - 1; more > 0 {
 			s += fmt.Sprintf(" (+%d)", more)
 		}

@@ -59,11 +59,11 @@ func TestProgressOnATerminal(t *testing.T) {
 		bad := verdict("pids.fork-bomb", "claims", record.Breached, "", "")
 		bad.Evidence = hostile[:12]
 		p.Start(75)
-		p.Begin("fs.dotdot")
+		p.Begin("core", "fs.dotdot")
 		shows("[ 0/75] fs.dotdot ... 0.0 s")
 		time.Sleep(1200 * time.Millisecond) //nolint:forbidigo // the clock of the bubble
 		shows("[ 0/75] fs.dotdot ... 1.2 s")
-		p.Begin("pids.fork-bomb")
+		p.Begin("core", "pids.fork-bomb")
 		shows("[ 0/75] fs.dotdot ... 1.2 s (+1)")
 		p.Done(held)
 		shows("[ 1/75] pids.fork-bomb ... 0.0 s")
@@ -89,7 +89,7 @@ func TestProgressNamesTheRuntime(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		var out safeBuffer
-		p := &render.Progress{Out: &out, Terminal: true, Runtimes: []string{"core", "runc", "crun"}}
+		p := &render.Progress{Out: &out, Terminal: true, Several: true}
 		shows := func(want string) {
 			t.Helper()
 			synctest.Wait()
@@ -102,27 +102,23 @@ func TestProgressNamesTheRuntime(t *testing.T) {
 			}
 		}
 		p.Start(6)
-		p.Begin("fs.a")
-		shows("[0/6] fs.a ... 0.0 s")
+		p.Begin("runc", "fs.a")
+		shows("[0/6] runc fs.a ... 0.0 s")
 		p.Done(by("runc", "fs.a", record.Held))
-		p.Begin("fs.b")
-		shows("[1/6] runc fs.b ... 0.0 s")
-		p.Done(by("runc", "fs.b", record.Held))
-		p.Begin("fs.a")
-		shows("[2/6] fs.a ... 0.0 s")
+		p.Begin("core", "fs.a")
+		p.Done(by("runc", "fs.a", record.Held)) // another's: it is none of what runs
+		shows("[2/6] core fs.a ... 0.0 s")
 		p.Done(by("core", "fs.a", record.Held))
-		p.Done(by("core", "fs.b", record.Held))
-		p.Begin("fs.a")
-		shows("[4/6] crun fs.a ... 0.0 s")
+		shows("[3/6]")
 		p.Finish()
 	})
 	var out bytes.Buffer
-	p := &render.Progress{Out: &out, Runtimes: []string{"core", "runc\x1b"}}
+	p := &render.Progress{Out: &out, Several: true}
 	p.Start(4)
 	for _, v := range []record.Verdict{
 		by("runc\x1b", "fs.a", record.Held), by("runc\x1b", "fs.b", record.Breached), by("core", "fs.a", record.Held), by("core", "fs.b", record.Held),
 	} {
-		p.Begin(v.Guarantee)
+		p.Begin(v.Runtime, v.Guarantee)
 		p.Done(v)
 	}
 	p.Finish()
@@ -142,7 +138,7 @@ func TestProgressFitsTheTerminal(t *testing.T) {
 		var out safeBuffer
 		p := &render.Progress{Out: &out, Terminal: true, Width: 20}
 		p.Start(5)
-		p.Begin("abstract.neighbour-table")
+		p.Begin("core", "abstract.neighbour-table")
 		if got, want := screen(out.String()), "[0/5] abstract.nei…"; got != want {
 			t.Errorf("shows %q, want %q", got, want)
 		}
@@ -166,7 +162,7 @@ func TestProgressElsewhereWritesEveryTenth(t *testing.T) {
 		case 8:
 			v.Outcome, v.Reason = record.Unsupported, "not here"
 		}
-		p.Begin(v.Guarantee)
+		p.Begin(v.Runtime, v.Guarantee)
 		p.Done(v)
 	}
 	p.Finish()
@@ -186,13 +182,13 @@ func TestProgressIsSafe(t *testing.T) {
 		for i := range 64 {
 			all.Go(func() {
 				id := fmt.Sprintf("g.%d", i)
-				p.Begin(id)
+				p.Begin("core", id)
 				p.Done(verdict(id, "claims", record.Breached, "", ""))
 			})
 		}
 		all.Wait()
 		p.Finish()
-		p.Begin("after.finish")
+		p.Begin("core", "after.finish")
 		p.Done(verdict("after.finish", "claims", record.Held, "", ""))
 		if got := strings.Count(out.String(), "BREACHED"); got != 65 {
 			t.Errorf("terminal %v: %d breaches stayed, want 65", terminal, got)

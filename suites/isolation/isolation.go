@@ -31,7 +31,7 @@ type Tour struct {
 	Subjects []Subject
 	Rows     []*guarantee.Guarantee
 	// Begin and Done are told of each row; both may be nil.
-	Begin func(id string)
+	Begin func(runtime, id string)
 	Done  func(record.Verdict)
 }
 
@@ -39,25 +39,31 @@ type Tour struct {
 const specTimeout = 2 * time.Minute
 
 // Declare makes the specs. Ginkgo then runs them in order, one at a time: a row's leak count
-// would see the objects of another.
+// would see the objects of another. All are in one container, since it shuffles those at the top.
 func (t *Tour) Declare() {
-	for _, s := range t.Subjects {
-		name := s.Judge.Runtime.Name()
-		ginkgo.Describe("A container run by "+name+" at rung "+string(s.Rung), ginkgo.Label(name, string(s.Rung)), func() {
-			for _, g := range t.Rows {
-				ginkgo.It(g.Claim, ginkgo.Label(g.ID, g.Group()), func(ctx ginkgo.SpecContext) {
-					if t.Begin != nil {
-						t.Begin(g.ID)
-					}
-					v := s.Judge.Check(ctx, g, s.Rung)
-					if t.Done != nil {
-						t.Done(v)
-					}
-					gomega.Expect(v).To(Stand())
-				}, ginkgo.SpecTimeout(specTimeout))
-			}
-		})
-	}
+	ginkgo.Describe("Walls:", func() {
+		for _, s := range t.Subjects {
+			t.declare(s)
+		}
+	})
+}
+
+func (t *Tour) declare(s Subject) {
+	name := s.Judge.Runtime.Name()
+	ginkgo.Describe("A container run by "+name+" at rung "+string(s.Rung), ginkgo.Label(name, string(s.Rung)), func() {
+		for _, g := range t.Rows {
+			ginkgo.It(g.Claim, ginkgo.Label(g.ID, g.Group()), func(ctx ginkgo.SpecContext) {
+				if t.Begin != nil {
+					t.Begin(name, g.ID)
+				}
+				v := s.Judge.Check(ctx, g, s.Rung)
+				if t.Done != nil {
+					t.Done(v)
+				}
+				gomega.Expect(v).To(Stand())
+			}, ginkgo.SpecTimeout(specTimeout))
+		}
+	})
 }
 
 // Run declares and runs the specs in a binary that is no test, and reports whether all stood.
