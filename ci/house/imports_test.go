@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"runtime/cgroup":  {"runtime/kernel", "runtime/cleanup"},
 	"runtime/rootfs":  {"runtime/spec", "runtime/cleanup"},
 	"runtime/core":    {"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/cgroup", "runtime/seccomp"},
-	"runtime/driver":  {"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/core", "runtime/cgroup"},
+	"runtime/driver":  {"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/core", "runtime/cgroup", "runtime/seccomp"},
 
 	"suites/attack":        {},
 	"suites/sentinel/stub": {},

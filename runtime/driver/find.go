@@ -16,6 +16,9 @@ var known = []struct {
 }{
 	{"runc", ociWith(quirks{})},
 	{"crun", ociWith(quirks{noHybrid: true, bfqSince: "1.8.2"})},
+	{"bwrap", newBwrap},
+	{"unshare", newUnshare},
+	{"chroot", newChroot},
 }
 
 func ociWith(q quirks) func(ctx context.Context, name, path string) (Runtime, error) {
@@ -35,16 +38,17 @@ func Names() []string {
 }
 
 // Forms says what Find knows, for a person.
-var Forms = strings.Join(Names(), ", ") + ", NAME=PATH or " + ociPrefix + "PATH"
+var Forms = strings.Join(Names(), ", ") + ", NAME=PATH, " + ociPrefix + "PATH or " + ExecPrefix + "FILE"
 
 // Check returns an error unless Find could know the name.
 func Check(name string) error {
 	short, path, named := strings.Cut(name, "=")
 	switch {
-	case strings.HasPrefix(name, ociPrefix):
-		if name == ociPrefix {
-			return fmt.Errorf("runtime %q names no program: write %sPATH", name, ociPrefix)
-		}
+	case name == ociPrefix:
+		return fmt.Errorf("runtime %q names no program: write %sPATH", name, ociPrefix)
+	case name == ExecPrefix:
+		return fmt.Errorf("runtime %q names no file: write %sFILE", name, ExecPrefix)
+	case strings.HasPrefix(name, ociPrefix), strings.HasPrefix(name, ExecPrefix):
 		return nil
 	case named && short == CoreName:
 		return errors.New("the core is this program: it has no other path")
@@ -59,7 +63,8 @@ func Check(name string) error {
 // ErrAbsent is wrapped where the program of a runtime is not on this host.
 var ErrAbsent = errors.New("not on this host")
 
-// Find returns the runtime that a user names: "runc", "runc=/opt/bin/runc", "oci:/usr/bin/youki".
+// Find returns the runtime that a user names: "runc", "runc=/opt/bin/runc", "oci:/usr/bin/youki",
+// "exec:mine.yaml".
 // The core is the caller's. A program that is not there wraps ErrAbsent.
 func Find(ctx context.Context, name string, core Runtime) (Runtime, error) {
 	if err := Check(name); err != nil {
@@ -74,6 +79,9 @@ func Find(ctx context.Context, name string, core Runtime) (Runtime, error) {
 			return nil, err
 		}
 		return newOCI(ctx, name, path, quirks{})
+	}
+	if file, ok := strings.CutPrefix(name, ExecPrefix); ok {
+		return newTemplate(ctx, name, file)
 	}
 	short, program, named := strings.Cut(name, "=")
 	if !named {

@@ -60,9 +60,14 @@ func newOCI(ctx context.Context, name, path string, q quirks) (*oci, error) {
 	return o, nil
 }
 
-// version is the last word of the first line that a program prints of its version.
+// version is what a program says to --version.
 func version(ctx context.Context, path string) (string, error) {
-	out, err := exec.CommandContext(ctx, path, "--version").Output() //nolint:gosec // the user names the runtime
+	return versionOf(ctx, path, "--version")
+}
+
+// versionOf is the last word of the first line that a command prints.
+func versionOf(ctx context.Context, path string, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, path, args...).Output() //nolint:gosec // the user names the runtime
 	if err != nil {
 		return "", fmt.Errorf("ask %s for its version: %w", path, err)
 	}

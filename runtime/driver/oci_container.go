@@ -41,10 +41,7 @@ func (c *ociContainer) sweep() error {
 	var errs []error
 	procs, err := c.manager.Procs()
 	errs = append(errs, err)
-	for _, pid := range procs {
-		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)) // for a person
-		left = append(left, fmt.Sprintf("process %d (%s)", pid, strings.TrimSpace(string(comm))))
-	}
+	left = append(left, named(procs)...)
 	if len(procs) > 0 {
 		errs = append(errs, c.manager.Kill(context.Background()))
 	}

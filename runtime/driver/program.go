@@ -18,8 +18,16 @@ import (
 // launch says how a runtime's program is started.
 type launch struct {
 	argv []string
+	// env is its environment; nil is the launcher's.
+	env []string
+	// as is the user that it runs as; nil is the launcher's.
+	as *syscall.Credential
+	// files are its descriptors from 3 on.
+	files []*os.File
 	// from is the mount namespace file in which it runs; empty is the launcher's.
 	from string
+	// join are files of other namespaces in which it runs.
+	join []string
 	// hide are mount points that it must not see.
 	hide []string
 	// prepare is Bundle.Prepare.
@@ -51,6 +59,7 @@ func (l launch) start(ctx context.Context) (*program, error) {
 	if l.stderr != nil {
 		cmd.Stderr = l.stderr
 	}
+	cmd.Env, cmd.ExtraFiles = l.env, l.files
 	p := &program{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
 	go kernel.ThrowAway(func() {
@@ -73,7 +82,7 @@ func (l launch) start(ctx context.Context) (*program, error) {
 // begin starts the program, which stops at its first instruction until it is in its group: neither
 // it nor what it forks is ever seen elsewhere.
 func (l launch) begin(cmd *exec.Cmd) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Ptrace: l.group != nil}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Ptrace: l.group != nil, Credential: l.as}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -117,10 +126,24 @@ func (l launch) enter() error {
 			}
 		}
 	}
+	for _, path := range l.join {
+		if err := join(path); err != nil {
+			return fmt.Errorf("join namespace %s: %w", path, err)
+		}
+	}
 	if l.prepare != nil {
 		return l.prepare()
 	}
 	return nil
+}
+
+// join takes the calling thread into a namespace of any kind that a thread alone may change.
+func join(path string) error {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Setns(fd, 0), unix.Close(fd))
 }
 
 // hide unmounts what is at a mount point, in this mount namespace alone. The rest of it keeps its

@@ -1,0 +1,242 @@
+package driver
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"cellwall/runtime/spec"
+)
+
+// templateFile is what the file of a template says, checked.
+type templateFile struct {
+	name    string
+	version []string
+	command []string
+	rung    spec.Rung
+	lacks   []string
+	promise Promise
+}
+
+// The placeholders of a command. {cmd} is a whole argument and becomes the program with its own;
+// the others are parts of arguments.
+const commandPlaceholder = "{cmd}"
+
+var placeholders = []string{"rootfs", "hostname", "workdir", "id", "memory", "pids", "cpus"}
+
+// uses reports whether a placeholder is in the command.
+func (f *templateFile) uses(name string) bool {
+	return slices.ContainsFunc(f.command, func(a string) bool {
+		_, used, err := expand(a, nil)
+		return err == nil && slices.Contains(used, name)
+	})
+}
+
+// expand puts values in the place of placeholders, and lists these. Doubled braces are braces.
+func expand(text string, values map[string]string) (string, []string, error) {
+	var out strings.Builder
+	var used []string
+	for i := 0; i < len(text); i++ {
+		switch name := placeholder(text[i:]); {
+		case strings.HasPrefix(text[i:], "{{"), strings.HasPrefix(text[i:], "}}"):
+			out.WriteByte(text[i])
+			i++
+		case name == "":
+			out.WriteByte(text[i])
+		case !slices.Contains(placeholders, name):
+			return "", nil, fmt.Errorf("placeholder {%s} is unknown: it is one of {cmd}, {%s}; {{ is a brace", name, strings.Join(placeholders, "}, {"))
+		default:
+			out.WriteString(values[name])
+			used = append(used, name)
+			i += len(name) + 1
+		}
+	}
+	return out.String(), used, nil
+}
+
+var aPlaceholder = regexp.MustCompile(`^\{([a-z]+)\}`)
+
+// placeholder is the name of the one that a text starts with.
+func placeholder(text string) string {
+	if m := aPlaceholder.FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// maxTemplate is far more than any command line needs, in bytes.
+const maxTemplate = 64 << 10
+
+func readTemplate(file string) (*templateFile, error) {
+	f, err := os.Open(file) //nolint:gosec // the user names it
+	if err != nil {
+		return nil, fmt.Errorf("read the template: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // read-only
+	raw, err := io.ReadAll(io.LimitReader(f, maxTemplate+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the template: %w", err)
+	}
+	if len(raw) > maxTemplate {
+		return nil, fmt.Errorf("%s: more than %d bytes are no template", file, maxTemplate)
+	}
+	return parseTemplate(file, raw)
+}
+
+// written is the file as it is written. Nodes know their lines.
+type written struct {
+	Name    yaml.Node   `yaml:"name"`
+	Version []yaml.Node `yaml:"version"`
+	Rung    yaml.Node   `yaml:"rung"`
+	Command []yaml.Node `yaml:"command"`
+	Lacks   []yaml.Node `yaml:"lacks"`
+	Claims  []yaml.Node `yaml:"claims"`
+	Except  []struct {
+		Rows   yaml.Node `yaml:"rows"`
+		Reason yaml.Node `yaml:"reason"`
+	} `yaml:"except"`
+}
+
+// parseTemplate reads and checks a template. Errors are one line, with file and line.
+func parseTemplate(file string, raw []byte) (*templateFile, error) {
+	var w written
+	d := yaml.NewDecoder(bytes.NewReader(raw))
+	d.KnownFields(true)
+	err := d.Decode(&w)
+	if err == nil && !errors.Is(d.Decode(&written{}), io.EOF) {
+		return nil, fmt.Errorf("%s: it holds more than one template", file)
+	}
+	if errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: it is empty", file)
+	}
+	if err != nil {
+		return nil, yamlError(file, err)
+	}
+	r := reader{file: file}
+	f := &templateFile{
+		name: r.text(&w.Name, "name"), version: r.list(w.Version, "version"), command: r.list(w.Command, "command"),
+		lacks: r.list(w.Lacks, "lacks"), rung: spec.Rung(r.text(&w.Rung, "rung")),
+		promise: Promise{File: file},
+	}
+	for i := range w.Claims {
+		f.promise.Claims = append(f.promise.Claims, r.rows(&w.Claims[i]))
+	}
+	for i := range w.Except {
+		rows := r.rows(&w.Except[i].Rows)
+		rows.Reason = r.text(&w.Except[i].Reason, "reason of an exception")
+		f.promise.Except = append(f.promise.Except, rows)
+	}
+	r.check(f, &w)
+	return f, r.err
+}
+
+// reader keeps the first thing that is wrong with a file.
+type reader struct {
+	file string
+	err  error
+}
+
+func (r *reader) fail(line int, format string, args ...any) {
+	if r.err != nil {
+		return
+	}
+	where := r.file
+	if line > 0 {
+		where = fmt.Sprintf("%s:%d", r.file, line)
+	}
+	r.err = fmt.Errorf("%s: %w", where, fmt.Errorf(format, args...))
+}
+
+// text is a word that must be there.
+func (r *reader) text(n *yaml.Node, what string) string {
+	var s string
+	if n.Kind != 0 && n.Decode(&s) != nil {
+		r.fail(n.Line, "%s is no text", what)
+	} else if s == "" || strings.ContainsAny(s, "\n\x00") {
+		r.fail(n.Line, "%s is missing, or is not one line of text", what)
+	}
+	return s
+}
+
+func (r *reader) list(nodes []yaml.Node, what string) []string {
+	var list []string
+	for i := range nodes {
+		list = append(list, r.text(&nodes[i], "a word of "+what))
+	}
+	return list
+}
+
+func (r *reader) rows(n *yaml.Node) Rows {
+	rows := Rows{Glob: r.text(n, "a glob of rows"), Line: n.Line}
+	if _, err := path.Match(rows.Glob, ""); err != nil {
+		r.fail(n.Line, "%q: %w", rows.Glob, err)
+	}
+	return rows
+}
+
+// check says what makes no sense together.
+func (r *reader) check(f *templateFile, w *written) {
+	if len(f.version) == 0 {
+		r.fail(0, "version is missing: the command that prints it, such as [bwrap, --version]")
+	}
+	if len(f.command) == 0 {
+		r.fail(0, "command is missing: the list of its arguments, with %s", commandPlaceholder)
+	}
+	if len(f.promise.Claims) == 0 {
+		r.fail(0, "claims is missing: globs of the rows that it holds, such as fs.*")
+	}
+	if rung, err := spec.ParseRung(string(f.rung)); err != nil {
+		r.fail(w.Rung.Line, "%w", err)
+	} else if rung == spec.Bare {
+		r.fail(w.Rung.Line, "rung %s is no container: take chroot or one above it", rung)
+	}
+	for i, part := range f.lacks {
+		if !slices.Contains(partNames(), part) {
+			r.fail(w.Lacks[i].Line, "lacks %q is unknown: it is one of %s", part, strings.Join(partNames(), ", "))
+		}
+	}
+	programs := 0
+	for i, a := range f.command {
+		switch {
+		case a == commandPlaceholder && i == 0:
+			r.fail(w.Command[i].Line, "the command begins with a program, not with %s", commandPlaceholder)
+		case a == commandPlaceholder:
+			programs++
+			continue
+		case strings.Contains(a, commandPlaceholder):
+			r.fail(w.Command[i].Line, "%s is an argument of its own, no part of %q", commandPlaceholder, a)
+		}
+		if _, used, err := expand(a, nil); err != nil {
+			r.fail(w.Command[i].Line, "%w", err)
+		} else if i == 0 && len(used) > 0 {
+			r.fail(w.Command[i].Line, "the program %q must be the same always", a)
+		}
+	}
+	if programs != 1 && len(f.command) > 0 {
+		r.fail(w.Command[0].Line, "the command has %s %d times, not once", commandPlaceholder, programs)
+	}
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)
+
+// yamlError is the first error of the YAML, as one line.
+func yamlError(file string, err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	var many *yaml.TypeError
+	if errors.As(err, &many) && len(many.Errors) > 0 {
+		text = many.Errors[0]
+	}
+	text, _, _ = strings.Cut(text, " in type ") // ours, which says nothing
+	if m := yamlLine.FindStringSubmatch(text); m != nil {
+		return fmt.Errorf("%s:%s: %s", file, m[1], m[2])
+	}
+	return fmt.Errorf("%s: %s", file, strings.ReplaceAll(text, "\n", " "))
+}
