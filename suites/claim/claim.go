@@ -30,8 +30,11 @@ type Exception struct {
 }
 
 // Of returns the exception that a row has on a runtime, or nil. Names that driver.Find knows have
-// a table; others have none.
+// a table; for a template its own file speaks; others have none.
 func Of(rt driver.Runtime, version, row string) *Exception {
+	if p := driver.PromiseOf(rt); p != nil {
+		return promised(p, row)
+	}
 	for i := range tables[rt.Name()] {
 		e := &tables[rt.Name()][i]
 		if guarantee.Match(e.Rows, row) && e.holds(rt.Lacks(), version) {

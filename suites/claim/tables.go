@@ -52,6 +52,9 @@ var tables = map[string][]Exception{
 			Advice: "set defaultErrnoRet to 38 (ENOSYS) in the profile",
 		},
 	},
+	"bwrap":   bwrapTable,
+	"unshare": unshareTable,
+	"chroot":  chrootTable,
 }
 
 func noTime(since string) Exception {

@@ -21,6 +21,7 @@ import (
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/lease"
 	"cellwall/runtime/spec"
+	"cellwall/suites/claim"
 )
 
 // Run is what all trials of one invocation share on the host. Close removes it all.
@@ -209,6 +210,9 @@ func (r *Run) beside() error {
 
 // Judge returns the judge of one runtime.
 func (r *Run) Judge(ctx context.Context, rt driver.Runtime) (*Judge, error) {
+	if err := claim.Check(rt); err != nil {
+		return nil, err
+	}
 	version, err := rt.Version(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s for its version: %w", rt.Name(), err)
