@@ -77,9 +77,11 @@ var processHostRows = []Guarantee{{
 	Both:    spec.Edits{spec.Allowing("pidfd_getfd")},
 	Controls: spec.Edits{
 		spec.Change("no user namespace, but the same kernel uid", func(s *specs.Spec) {
-			root := s.Linux.UIDMappings[0].HostID
-			spec.WithoutNamespace(specs.UserNamespace).Apply(s)
-			s.Process.User.UID, s.Process.User.GID = root, root
+			if len(s.Linux.UIDMappings) > 0 {
+				root := s.Linux.UIDMappings[0].HostID
+				spec.WithoutNamespace(specs.UserNamespace).Apply(s)
+				s.Process.User.UID, s.Process.User.GID = root, root
+			}
 		}),
 	},
 }}

@@ -52,7 +52,9 @@ var filterRows = []Guarantee{{
 	Attack:  attack.OtherABI,
 	Witness: sentinel.UmaskKept,
 	Controls: spec.Edits{spec.Change("the i386 architecture allowed", func(s *specs.Spec) {
-		s.Linux.Seccomp.Architectures = append(s.Linux.Seccomp.Architectures, specs.ArchX86)
+		if f := s.Linux.Seccomp; f != nil {
+			f.Architectures = append(f.Architectures, specs.ArchX86)
+		}
 	})},
 }, {
 	ID:       "syscall.clone3",

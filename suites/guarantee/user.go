@@ -40,7 +40,9 @@ var userRows = slices.Concat([]Guarantee{{
 	Controls: spec.Edits{
 		spec.Change("the id mapped", func(s *specs.Spec) {
 			for _, m := range []*[]specs.LinuxIDMapping{&s.Linux.UIDMappings, &s.Linux.GIDMappings} {
-				*m = append(*m, specs.LinuxIDMapping{ContainerID: sentinel.Unmapped, HostID: (*m)[0].HostID + sentinel.Unmapped, Size: 1})
+				if len(*m) > 0 {
+					*m = append(*m, specs.LinuxIDMapping{ContainerID: sentinel.Unmapped, HostID: (*m)[0].HostID + sentinel.Unmapped, Size: 1})
+				}
 			}
 		}),
 	},

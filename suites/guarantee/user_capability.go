@@ -35,7 +35,9 @@ var userCapabilityRows = []Guarantee{{
 	Both:    spec.Edits{spec.WithCapability("CAP_SETUID")},
 	Controls: spec.Edits{
 		spec.Change("inheritable capabilities", func(s *specs.Spec) {
-			s.Process.Capabilities.Inheritable = s.Process.Capabilities.Permitted
+			if c := s.Process.Capabilities; c != nil {
+				c.Inheritable = c.Permitted
+			}
 		}),
 	},
 }, {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
 )
@@ -106,15 +107,19 @@ func OwnMountsUnchanged(s *Stage) (*Watch, error) {
 
 // nestedTried returns an error where an attack that goes on in a user namespace of its own did
 // not come to a call there, unless a filter kept it from making one: the filter then is a wall
-// before the one that is meant.
+// before the one that is meant. Without a filter the attack cannot be made there at all, as in a
+// chroot (user_namespaces(7)).
 func nestedTried(r attack.Record, call string) error {
 	const clone = "clone into a new user namespace"
 	if err := MustTry(r, clone); err != nil {
 		return err
 	}
 	i := slices.IndexFunc(r.Tries, func(t attack.Try) bool { return t.Call == clone })
-	if r.Tries[i].Errno != 0 && r.Filtered {
+	switch errno := unix.Errno(r.Tries[i].Errno); {
+	case errno != 0 && r.Filtered:
 		return nil
+	case errno != 0:
+		return kernel.Unsupported("the attacker can make no user namespace: %v", errno)
 	}
 	return MustTry(r, "nested: "+call)
 }

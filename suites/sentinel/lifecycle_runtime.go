@@ -33,7 +33,13 @@ func (s *Stage) failures() []failure {
 		{"a file as its working directory", func(sp *specs.Spec) { sp.Process.Cwd = sp.Process.Args[0] }},
 	}
 	if s.Rung != spec.Bare && s.Rung != spec.Chroot {
-		all = append(all, failure{"a directory mounted on a file", directoryOnFile(s.Dir).Apply})
+		all = append(all, failure{"a directory mounted on a file", func(sp *specs.Spec) {
+			if spec.HasNamespace(sp, specs.MountNamespace) {
+				directoryOnFile(s.Dir).Apply(sp)
+			} else { // one that mounts nothing
+				sp.Root.Path = filepath.Join(s.Dir, "no-root")
+			}
+		}})
 	}
 	return all
 }
