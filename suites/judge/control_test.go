@@ -1,0 +1,42 @@
+package judge_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cellwall/reports/record"
+	"cellwall/runtime/driver"
+	"cellwall/runtime/kernel"
+	"cellwall/runtime/spec"
+	"cellwall/suites/guarantee"
+	"cellwall/suites/sentinel"
+)
+
+// nosuidOnly is the core, but for volumes without nosuid.
+type nosuidOnly struct{ driver.Runtime }
+
+func (nosuidOnly) Name() string { return "nosuid-only" }
+
+func (r nosuidOnly) Expresses(b driver.Bundle) error {
+	if slices.ContainsFunc(b.Spec.Mounts, func(m specs.Mount) bool { return sentinel.IsVolume(m) && !slices.Contains(m.Options, "nosuid") }) {
+		return kernel.Unsupported("volumes without nosuid")
+	}
+	return r.Runtime.Expresses(b)
+}
+
+// TestControlThatTheBaitForbids: that a runtime cannot make a control shows with the bait in the spec
+// only. It runs on the core, and the row is proven; the barrier alone is never tried elsewhere.
+func TestControlThatTheBaitForbids(t *testing.T) {
+	j, _ := newJudge(t)
+	j.Runtime = nosuidOnly{j.Runtime}
+	i := slices.IndexFunc(guarantee.All(), func(g *guarantee.Guarantee) bool { return g.ID == "fs.nosuid" })
+	v := j.Check(t.Context(), guarantee.All()[i], spec.Namespaces)
+	if v.Outcome != record.Held || !v.Proven() {
+		t.Errorf("%s: %s", v.Outcome, v.Reason)
+	}
+	if len(v.Controls) != 1 || v.Controls[0].On != driver.CoreName || v.Alone == nil || v.Alone.On != "nosuid-only" {
+		t.Errorf("controls %+v, alone %+v", v.Controls, v.Alone)
+	}
+}
