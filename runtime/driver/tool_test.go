@@ -239,6 +239,27 @@ claims: ["*"]
 	s.clean(t)
 }
 
+func TestFindTemplate(t *testing.T) {
+	dir := t.TempDir()
+	bad, absent := filepath.Join(dir, "bad.yaml"), filepath.Join(dir, "absent.yaml")
+	check(t, os.WriteFile(bad, []byte("name: a\nnmae: b\n"), 0o600))
+	check(t, os.WriteFile(absent, []byte("name: a\nversion: [cellwall-none]\ncommand: [cellwall-none, '{cmd}']\nrung: chroot\nclaims: ['*']\n"), 0o600))
+	for name, want := range map[string]string{
+		"exec:":              "write exec:FILE",
+		"exec:" + dir + "/x": "read the template",
+		"exec:" + bad:        bad + ":2: ",
+		"exec:" + absent:     "not on this host",
+	} {
+		_, err := driver.Find(t.Context(), name, nil)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("find %q: %v, want %q in it", name, err, want)
+		}
+		if errors.Is(err, driver.ErrAbsent) != strings.Contains(want, "host") {
+			t.Errorf("find %q: %v", name, err)
+		}
+	}
+}
+
 // TestToolExpresses changes a spec that a tool can make by one thing at a time.
 func TestToolExpresses(t *testing.T) {
 	change := func(f func(*specs.Spec)) spec.Edit { return spec.Change("", f) }

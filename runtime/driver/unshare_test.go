@@ -80,7 +80,7 @@ func TestUnshareScript(t *testing.T) {
 	s := spec.New(spec.Namespaces, spec.Options{Rootfs: "/it's", Args: []string{"/p"}})
 	s.Root.Readonly = true
 	s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
-	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = []string{"/proc/../etc/x y"}, []string{"/proc/sys"}
+	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = []string{"../../etc/x y"}, []string{"../proc/sys"}
 	s.Mounts = append(s.Mounts, spec.Bind("/v", "/../volume", "ro", "nosuid"))
 	s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/null", Type: "c", Major: 1, Minor: 5}}
 	text, err := u.script(s)
