@@ -304,7 +304,7 @@ func TestToolExpresses(t *testing.T) {
 			"mounts nothing":           spec.WithMount(spec.Bind("/srv", "/v")),
 			"makes no namespaces":      spec.JoinNamespace(specs.PIDNamespace, ""),
 			"in the root directory":    change(func(s *specs.Spec) { s.Process.Cwd = "/tmp" }),
-			"takes no capability away": change(func(s *specs.Spec) { s.Process.Capabilities = &specs.LinuxCapabilities{} }),
+			"takes no capability away": change(func(s *specs.Spec) { s.Process.Capabilities = &specs.LinuxCapabilities{Ambient: []string{"CAP_KILL"}} }),
 			"sets no no_new_privs":     change(func(s *specs.Spec) { s.Process.NoNewPrivileges = true }),
 		},
 		"exec:" + examples(t)[0]: {
