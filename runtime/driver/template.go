@@ -114,7 +114,7 @@ func (t *template) expresses(b Bundle) error {
 		return err
 	}
 	if where != "" {
-		return kernel.Unsupported("%s makes one kind of container, with no way to change %s", t.name, where)
+		return kernel.Unsupported("%s makes one kind of container, of rung %s, with no way to change %s", t.name, t.rung, where)
 	}
 	return nil
 }

@@ -16,8 +16,13 @@ import (
 	"cellwall/suites/attack"
 )
 
+// oldRoot is where a runtime has the host's root directory while it makes the container's: bwrap, and
+// whoever follows pivot_root(2). An image may count on the name.
+const oldRoot = "/oldroot"
+
 // OutsideUntouched is an image in which the target of a bind mount lies behind a symbolic link to
-// a directory of the host. It looks at that directory before and after.
+// a directory of the host: by its path, and in a second container by that which it has while the
+// container is made. It looks at that directory before and after.
 func OutsideUntouched(s *Stage) (*Watch, error) {
 	dir, err := s.outsideDir()
 	if err != nil {
@@ -32,24 +37,43 @@ func OutsideUntouched(s *Stage) (*Watch, error) {
 		return nil, err
 	}
 	link := volumePrefix + s.Name
-	if err := os.Symlink(dir, filepath.Join(s.Rootfs, link)); err != nil {
+	old := link + "-old"
+	if err := errors.Join(os.Symlink(dir, s.Rootfs+link), os.Symlink(oldRoot+dir, s.Rootfs+old)); err != nil {
 		return nil, fmt.Errorf("make bait: %w", err)
+	}
+	look := func() (Finding, error) { return before.unchanged(dir) }
+	refused := func(err error) (Finding, error) {
+		f, lookErr := look()
+		if f.Breached || lookErr != nil {
+			return f, lookErr
+		}
+		if !strings.Contains(err.Error(), strings.TrimPrefix(link, "/")) {
+			return f, err // about something else
+		}
+		f.Evidence = "refused: " + err.Error() + "; " + f.Evidence
+		return f, nil
+	}
+	again := func(ctx context.Context) (Finding, error) {
+		w := &Watch{
+			Edits: spec.Edits{spec.WithMount(spec.Bind(source, old+"/inner"))}, Refused: refused,
+			Look: func(context.Context, *Subject, attack.Record) (Finding, error) { return look() },
+		}
+		f, err := s.Launch(ctx, s.Name+"-old", w)
+		if err != nil {
+			return f, fmt.Errorf("with a link to %s: %w", oldRoot+dir, err)
+		}
+		return f, nil
 	}
 	return &Watch{
 		Edits: spec.Edits{spec.WithMount(spec.Bind(source, link+"/inner"))},
-		Look: func(context.Context, *Subject, attack.Record) (Finding, error) {
-			return before.unchanged(dir)
-		},
+		Look:  func(context.Context, *Subject, attack.Record) (Finding, error) { return look() },
+		Gone:  again,
 		Refused: func(err error) (Finding, error) {
-			f, lookErr := before.unchanged(dir)
-			if f.Breached || lookErr != nil {
-				return f, lookErr
+			f, err := refused(err)
+			if f.Breached || err != nil {
+				return f, err
 			}
-			if !strings.Contains(err.Error(), strings.TrimPrefix(link, "/")) {
-				return f, err // about something else
-			}
-			f.Evidence = "refused: " + err.Error() + "; " + f.Evidence
-			return f, nil
+			return again(context.Background())
 		},
 	}, nil
 }
