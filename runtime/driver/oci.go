@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,7 +119,7 @@ func (o *oci) Expresses(b Bundle) error {
 			return kernel.Unsupported("%s %s writes to blkio.weight, which Linux has no more", o.name, o.version)
 		}
 	}
-	for key := range b.Spec.Linux.Sysctl {
+	for _, key := range slices.Sorted(maps.Keys(b.Spec.Linux.Sysctl)) {
 		if strings.HasPrefix(key, "user.") {
 			return kernel.Unsupported("%s sets no sysctl of a user namespace, such as %s", o.name, key)
 		}
@@ -145,6 +146,7 @@ type ociContainer struct {
 	dir     string        // the bundle's, and what else is the container's
 	manager *cgroup.Group // what the runtime's own processes run in
 	below   string        // linux.cgroupsPath
+	strayed string        // where the runtime has put it instead, below the same fence
 	init    *awaited
 	undo    cleanup.Stack
 }
@@ -183,15 +185,39 @@ func (o *oci) Create(ctx context.Context, b Bundle) (_ Container, err error) {
 	if err := c.call(ctx, l); err != nil {
 		return nil, err
 	}
-	c.undo.Push("delete the container", func() error { return c.command(context.Background(), "delete", "--force", b.ID) })
+	c.undo.Push("delete the container", func() error { return c.bounded("delete", "--force", b.ID) })
 	if c.init, err = awaitFile(c.at(pidFile)); err != nil {
 		return nil, fmt.Errorf("%s create: %w", o.name, err)
 	}
 	c.undo.Push("forget the container's init", c.init.close)
+	if err := c.placed(); err != nil {
+		return nil, fmt.Errorf("%s create: %w", o.name, err)
+	}
 	if err := c.applied(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// placed says that the process of the pid file is in the container's cgroup, in one hierarchy at
+// least: else it is another's, or the runtime has put the container elsewhere.
+func (c *ociContainer) placed() error {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", c.init.pid))
+	if err != nil {
+		return fmt.Errorf("look at process %d of the pid file: %w", c.init.pid, err)
+	}
+	fence := filepath.Dir(c.below) + "/"
+	for line := range strings.Lines(string(text)) {
+		_, place, _ := strings.Cut(strings.TrimSpace(line), "/")
+		place = "/" + place
+		if strings.HasSuffix(place, c.below) {
+			return nil
+		}
+		if i := strings.Index(place, fence); i >= 0 && filepath.Base(place) != c.manager.Name() {
+			c.strayed = place[i:]
+		}
+	}
+	return fmt.Errorf("process %d of the pid file is not in cgroup %s", c.init.pid, c.below)
 }
 
 // applied asks for what younger runtimes set and older ones pass over in silence.
@@ -222,59 +248,4 @@ func below(parent *cgroup.Group, id string) (string, error) {
 		}
 	}
 	return filepath.Join(hierarchies[0].Below, id), nil
-}
-
-// launch is a command of the runtime's.
-func (c *ociContainer) launch(args ...string) launch {
-	argv := append([]string{c.path, "--root", c.at(stateDir), "--log", c.at(logFile), "--log-format", "json"}, args...)
-	return launch{argv: argv, from: c.bundle.From, hide: c.hidden(c.bundle.Parent), group: c.manager}
-}
-
-// hidden are the mounts that the runtime must not see.
-func (o *oci) hidden(g *cgroup.Group) []string {
-	if !o.noHybrid || g == nil {
-		return nil
-	}
-	hierarchies := g.Hierarchies()
-	last := hierarchies[len(hierarchies)-1]
-	if !last.V2 || len(hierarchies) == 1 {
-		return nil
-	}
-	return []string{strings.TrimSuffix(last.Path, last.Below)}
-}
-
-// call runs a command. Its error is what the runtime has logged.
-func (c *ociContainer) call(ctx context.Context, l launch) error {
-	if err := os.Remove(c.at(logFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("remove the runtime's log: %w", err)
-	}
-	err := l.run(ctx)
-	if err == nil {
-		return nil
-	}
-	verb := l.argv[len(c.launch().argv)]
-	if said := lastError(c.at(logFile)); said != "" {
-		return fmt.Errorf("%s %s: %s (%w)", c.name, verb, said, err)
-	}
-	return fmt.Errorf("%s %s: %w", c.name, verb, err)
-}
-
-func (c *ociContainer) command(ctx context.Context, args ...string) error {
-	return c.call(ctx, c.launch(args...))
-}
-
-// lastError is the last message of a log in JSON lines, or nothing.
-func lastError(path string) string {
-	raw, err := os.ReadFile(path) //nolint:gosec // we named it
-	if err != nil {
-		return ""
-	}
-	said := ""
-	for line := range strings.Lines(string(raw)) {
-		var entry struct{ Level, Msg string }
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Level == "error" {
-			said = entry.Msg
-		}
-	}
-	return said
 }

@@ -3,6 +3,7 @@ package driver
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,7 +55,8 @@ func inV1Words(r *specs.LinuxResources, g *cgroup.Group) error {
 	if r == nil || g == nil {
 		return nil
 	}
-	for file, value := range r.Unified {
+	for _, file := range slices.Sorted(maps.Keys(r.Unified)) {
+		value := r.Unified[file]
 		controller, _, _ := strings.Cut(file, ".")
 		i := slices.IndexFunc(g.Hierarchies(), func(h cgroup.Hierarchy) bool { return h.Path == g.Path(controller) })
 		if i >= 0 && g.Hierarchies()[i].V2 {

@@ -23,7 +23,7 @@ func (c *ociContainer) Start(ctx context.Context) error { return c.command(ctx, 
 func (c *ociContainer) Wait(ctx context.Context) (Status, error) { return c.init.wait(ctx) }
 
 func (c *ociContainer) Kill(sig unix.Signal) error {
-	return c.command(context.Background(), "kill", c.bundle.ID, strings.TrimPrefix(unix.SignalName(sig), "SIG"))
+	return c.bounded("kill", c.bundle.ID, strings.TrimPrefix(unix.SignalName(sig), "SIG"))
 }
 
 // Delete has the runtime delete the container, and then looks for what it has left: that is an
@@ -45,11 +45,16 @@ func (c *ociContainer) sweep() error {
 	if len(procs) > 0 {
 		errs = append(errs, c.manager.Kill(context.Background()))
 	}
-	groups, err := cgroup.At(c.below)
-	errs = append(errs, err)
-	for _, path := range groups {
-		left = append(left, "cgroup "+path)
-		errs = append(errs, cgroup.Remove(path))
+	for _, below := range []string{c.below, c.strayed} {
+		if below == "" {
+			continue
+		}
+		groups, err := cgroup.At(below)
+		errs = append(errs, err)
+		for _, path := range groups {
+			left = append(left, "cgroup "+path)
+			errs = append(errs, cgroup.Remove(path))
+		}
 	}
 	for _, dir := range []string{c.dir, c.at(stateDir)} {
 		entries, err := os.ReadDir(dir)
@@ -63,7 +68,7 @@ func (c *ociContainer) sweep() error {
 		}
 	}
 	if len(left) > 0 {
-		errs = append(errs, fmt.Errorf("%s delete has left %s", c.name, strings.Join(left, ", ")))
+		errs = append(errs, fmt.Errorf("%s has left %s", c.name, strings.Join(left, ", ")))
 	}
 	return errors.Join(errs...)
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/cleanup"
@@ -28,6 +29,7 @@ type session struct {
 	subject   *sentinel.Subject
 	in        *os.File // to the attacker
 	out       *bufio.Reader
+	reader    *os.File // of out
 	errs      *tail
 	undo      cleanup.Stack
 	held      bool // the attacker came to a hold behind the first
@@ -46,6 +48,7 @@ func (s *session) start(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("make a pipe: %w", err), inRead.Close())
 	}
+	s.reader = outRead
 	s.undo.Push("close the attacker's output", outRead.Close)
 	s.errs, err = newTail()
 	if err != nil {
@@ -73,8 +76,17 @@ const maxOutput = 8 << 20
 
 // converse talks with the attacker until its final record.
 func (s *session) converse(ctx context.Context) (*attack.Record, error) {
-	stop := context.AfterFunc(ctx, func() { _ = s.container.Kill(killSignal) }) // ends the read below
-	defer stop()
+	killed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(killed)
+		_ = s.container.Kill(killSignal)                        // ends the read below,
+		_ = s.reader.SetReadDeadline(time.Now().Add(drainWait)) // and this where the runtime does not kill
+	})
+	defer func() {
+		if !stop() {
+			<-killed // what it has started would be taken for something that the runtime has left
+		}
+	}()
 	for {
 		m, err := s.listen()
 		if err != nil {

@@ -40,26 +40,28 @@ func lies() []lie {
 		{name: "a create that names a process that has ended", do: on("create", really, staleFile), row: dotdot, want: record.Inconclusive, says: "of the pid file"},
 		{name: "a create that names no process", do: on("create", really, pidFile("")), row: dotdot, want: record.Inconclusive, says: `the pid file says ""`},
 		{name: "a create that names the host's init", do: on("create", really, pidFile("1\n")), row: dotdot, want: record.Inconclusive, says: "the pid file says"},
-		{name: "a create that names a process of the host", do: on("create", really, nameBystander), row: signal, want: record.Inconclusive, waits: true, says: "wait for the attacker's end"},
+		{name: "a create that names a process of the host", do: on("create", really, nameBystander), row: signal, want: record.Inconclusive, says: "is not in cgroup"},
 		{name: "a create that is killed when the container is made", do: on("create", really, killItself), row: dotdot, want: record.Inconclusive, says: "signal: killed"},
 		{name: "a create that fails when the container is made", do: on("create", really, fail), row: dotdot, want: record.Inconclusive, says: "exit status 1"},
 		{name: "a create that starts the program as well", do: on("create", startToo), row: dotdot, want: record.Inconclusive, says: " start: "},
 		{name: "a start that starts nothing", do: on("start", nothing), row: dotdot, want: record.Inconclusive, waits: true, says: "the attacker did not end"},
+		{name: "a start and a kill that do nothing", do: inOrder(on("start", nothing), on("kill", nothing)), row: dotdot, want: record.Inconclusive, waits: true, says: "the attacker did not end"},
 		{name: "a start that fails when the program has started", do: on("start", really, fail), row: dotdot, want: record.Inconclusive, says: " start: "},
 		{name: "another attack in place of the one", do: edited(func(s *specs.Spec) { s.Process.Args[1] = attack.Live.Name }), row: signal, want: record.Inconclusive, says: "did not get to"},
 
 		{name: "limits that are dropped", do: edited(func(s *specs.Spec) { s.Linux.Resources = nil }), row: bomb, want: record.Breached, says: "with a limit of 48"},
-		{name: "a container in another cgroup", do: edited(elsewhere), row: "kernel.cgroup-raise", want: record.Inconclusive, says: "none of the limits of the trial"},
-		{name: "a container in another cgroup, without limits", row: bomb, want: record.Breached, says: "with a limit of 48", do: edited(func(s *specs.Spec) {
+		{name: "a container in another cgroup", do: edited(elsewhere), row: bomb, want: record.Inconclusive, says: "is not in cgroup"},
+		{name: "a container in another cgroup, without limits", row: bomb, want: record.Inconclusive, says: "is not in cgroup", do: edited(func(s *specs.Spec) {
 			elsewhere(s)
 			s.Linux.Resources = nil
 		})},
 
-		{name: "a delete that deletes nothing", do: on("delete", nothing), row: dotdot, want: record.Inconclusive, says: "delete has left cgroup"},
-		{name: "a delete that deletes nothing that lives", do: inOrder(on("start", fail), on("delete", nothing)), row: dotdot, want: record.Inconclusive, says: "delete has left "},
-		{name: "a delete that leaves a cgroup", do: on("delete", really, leaveGroup), row: dotdot, want: record.Inconclusive, says: "delete has left cgroup"},
-		{name: "a delete that leaves a process", do: on("delete", leaveProcess), row: dotdot, want: record.Inconclusive, says: "delete has left process"},
-		{name: "a delete that leaves state", do: on("delete", really, leave("state", "left")), row: dotdot, want: record.Inconclusive, says: "delete has left file state/left"},
+		{name: "a delete that deletes nothing", do: on("delete", nothing), row: dotdot, want: record.Inconclusive, says: "has left cgroup"},
+		{name: "a delete that deletes nothing that lives", do: inOrder(on("start", fail), on("delete", nothing)), row: dotdot, want: record.Inconclusive, says: "has left "},
+		{name: "a delete that deletes nothing in another cgroup", do: inOrder(edited(elsewhere), on("delete", nothing)), row: dotdot, want: record.Inconclusive, says: "-elsewhere"},
+		{name: "a delete that leaves a cgroup", do: on("delete", really, leaveGroup), row: dotdot, want: record.Inconclusive, says: "has left cgroup"},
+		{name: "a delete that leaves a process", do: on("delete", leaveProcess), row: dotdot, want: record.Inconclusive, says: "has left process"},
+		{name: "a delete that leaves state", do: on("delete", really, leave("state", "left")), row: dotdot, want: record.Inconclusive, says: "has left file state/left"},
 		{name: "a delete that leaves a file in the bundle", do: on("delete", really, leave("left")), row: dotdot, want: record.Inconclusive, says: "/left"},
 		{name: "a delete that fails when all is deleted", do: on("delete", really, fail), row: dotdot, want: record.Inconclusive, says: " delete: exit status 1"},
 	}

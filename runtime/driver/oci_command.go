@@ -1,0 +1,78 @@
+package driver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"cellwall/runtime/cgroup"
+)
+
+// launch is a command of the runtime's.
+func (c *ociContainer) launch(args ...string) launch {
+	argv := append([]string{c.path, "--root", c.at(stateDir), "--log", c.at(logFile), "--log-format", "json"}, args...)
+	return launch{argv: argv, from: c.bundle.From, hide: c.hidden(c.bundle.Parent), group: c.manager}
+}
+
+// hidden are the mounts that the runtime must not see.
+func (o *oci) hidden(g *cgroup.Group) []string {
+	if !o.noHybrid || g == nil {
+		return nil
+	}
+	hierarchies := g.Hierarchies()
+	last := hierarchies[len(hierarchies)-1]
+	if !last.V2 || len(hierarchies) == 1 {
+		return nil
+	}
+	return []string{strings.TrimSuffix(last.Path, last.Below)}
+}
+
+// call runs a command. Its error is what the runtime has logged.
+func (c *ociContainer) call(ctx context.Context, l launch) error {
+	if err := os.Remove(c.at(logFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove the runtime's log: %w", err)
+	}
+	err := l.run(ctx)
+	if err == nil {
+		return nil
+	}
+	verb := l.argv[len(c.launch().argv)]
+	if said := lastError(c.at(logFile)); said != "" {
+		return fmt.Errorf("%s %s: %s (%w)", c.name, verb, said, err)
+	}
+	return fmt.Errorf("%s %s: %w", c.name, verb, err)
+}
+
+func (c *ociContainer) command(ctx context.Context, args ...string) error {
+	return c.call(ctx, c.launch(args...))
+}
+
+// commandTimeout bounds commands that go on when the caller's context has ended: a hundred times what
+// they take.
+const commandTimeout = 20 * time.Second
+
+func (c *ociContainer) bounded(args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
+	defer cancel()
+	return c.command(ctx, args...)
+}
+
+// lastError is the last message of a log in JSON lines, or nothing.
+func lastError(path string) string {
+	raw, err := os.ReadFile(path) //nolint:gosec // we named it
+	if err != nil {
+		return ""
+	}
+	said := ""
+	for line := range strings.Lines(string(raw)) {
+		var entry struct{ Level, Msg string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Level == "error" {
+			said = entry.Msg
+		}
+	}
+	return said
+}
