@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,8 +45,10 @@ func newLadder() *cobra.Command {
 			if len(f.runtimes) > 1 || f.runtimes[0] == everyRuntime {
 				return misuse("--runtime %s: a ladder is of one runtime", strings.Join(f.runtimes, ","))
 			}
-			all := func(*guarantee.Guarantee) bool { return true }
-			found, err := f.tour(c, func(driver.Runtime) []spec.Rung { return spec.Ladder() }, all)
+			climbed := func(rt driver.Runtime) []spec.Rung {
+				return slices.DeleteFunc(spec.Ladder(), func(r spec.Rung) bool { return !r.Covers(rt.Floor()) })
+			}
+			found, err := f.tour(c, climbed, func(spec.Rung, *guarantee.Guarantee) bool { return true })
 			if err != nil {
 				return done(err)
 			}

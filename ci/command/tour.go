@@ -100,18 +100,15 @@ func (r *result) exit() error {
 	return nil
 }
 
-// tour tries the chosen rows on every runtime, at the rungs that rungsOf gives it, with progress on
+// rungsOf are the rungs at which a runtime is tried.
+type rungsOf func(driver.Runtime) []spec.Rung
+
+// wantedAt reports whether a row is tried at a rung.
+type wantedAt func(spec.Rung, *guarantee.Guarantee) bool
+
+// tour tries every runtime at its rungs on the rows that are chosen and wanted there, with progress on
 // stderr.
-func (f *tourFlags) tour(c *cobra.Command, rungsOf func(driver.Runtime) []spec.Rung, wanted func(*guarantee.Guarantee) bool) (_ *result, err error) {
-	var rows []*guarantee.Guarantee
-	for _, g := range guarantee.All() {
-		if guarantee.Match(f.only, g.ID) && wanted(g) {
-			rows = append(rows, g)
-		}
-	}
-	if len(rows) == 0 {
-		return nil, misuse("no guarantee of the selection is claimed at this rung")
-	}
+func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *result, err error) {
 	run, err := judge.NewRun(lease.Default)
 	if err != nil {
 		return nil, err
@@ -126,7 +123,7 @@ func (f *tourFlags) tour(c *cobra.Command, rungsOf func(driver.Runtime) []spec.R
 	}
 	// All judges share the run, and the tour has them work one after another: the leak census of one
 	// would take another's objects for its own runtime's.
-	subjects, described, err := f.subjects(c.Context(), run, runtimes, rungsOf)
+	subjects, described, err := f.subjects(c.Context(), run, runtimes, rungs, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -137,10 +134,16 @@ func (f *tourFlags) tour(c *cobra.Command, rungsOf func(driver.Runtime) []spec.R
 	if r.report.Run.Version, err = run.Core.Version(c.Context()); err != nil {
 		return nil, err
 	}
-	r.report.Run.Absent, r.report.Run.Asked = absent, len(rows)*len(subjects)
+	r.report.Run.Absent = absent
+	for _, s := range subjects {
+		r.report.Run.Asked += len(s.Rows)
+	}
+	if r.report.Run.Asked == 0 {
+		return nil, misuse("no guarantee of the selection is claimed at this rung")
+	}
 	width, is := terminalWidth(c.ErrOrStderr())
 	progress := &render.Progress{Out: c.ErrOrStderr(), Terminal: is, Width: width, Several: len(described) > 1}
-	tour := isolation.Tour{Subjects: subjects, Rows: rows, Begin: progress.Begin, Done: func(v record.Verdict) {
+	tour := isolation.Tour{Subjects: subjects, Begin: progress.Begin, Done: func(v record.Verdict) {
 		progress.Done(v)
 		r.report.Verdicts = append(r.report.Verdicts, v)
 	}}
@@ -160,7 +163,7 @@ func (f *tourFlags) tour(c *cobra.Command, rungsOf func(driver.Runtime) []spec.R
 }
 
 // subjects are the runtimes at their rungs, and what the records say of them.
-func (f *tourFlags) subjects(ctx context.Context, run *judge.Run, runtimes []driver.Runtime, rungsOf func(driver.Runtime) []spec.Rung) ([]isolation.Subject, []record.Runtime, error) {
+func (f *tourFlags) subjects(ctx context.Context, run *judge.Run, runtimes []driver.Runtime, rungs rungsOf, wanted wantedAt) ([]isolation.Subject, []record.Runtime, error) {
 	var subjects []isolation.Subject
 	var described []record.Runtime
 	for _, rt := range runtimes {
@@ -174,8 +177,14 @@ func (f *tourFlags) subjects(ctx context.Context, run *judge.Run, runtimes []dri
 			d.Lacks = append(d.Lacks, edit.Name)
 		}
 		described = append(described, d)
-		for _, rung := range rungsOf(rt) {
-			subjects = append(subjects, isolation.Subject{Judge: j, Rung: rung})
+		for _, rung := range rungs(rt) {
+			s := isolation.Subject{Judge: j, Rung: rung}
+			for _, g := range guarantee.All() {
+				if guarantee.Match(f.only, g.ID) && wanted(rung, g) {
+					s.Rows = append(s.Rows, g)
+				}
+			}
+			subjects = append(subjects, s)
 		}
 	}
 	return subjects, described, nil

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -8,12 +9,13 @@ import (
 	"cellwall/reports/render"
 	"cellwall/runtime/driver"
 	"cellwall/runtime/spec"
+	"cellwall/suites/claim"
 	"cellwall/suites/guarantee"
 )
 
 func newVerify() *cobra.Command {
 	var f tourFlags
-	rung := string(spec.Hardened)
+	var rung string
 	formats := func(t render.Text) []format { return append(verifyFormats(t), records()) }
 	c := &cobra.Command{
 		Use:   "verify",
@@ -27,22 +29,24 @@ func newVerify() *cobra.Command {
 			"  sudo cellwall verify --runtime core,runc\n  sudo cellwall verify --runtime all --out out --format text,sarif",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			asked, err := spec.ParseRung(rung)
-			if err != nil {
-				return misuse("%w", err)
+			if rung != "" {
+				if _, err := spec.ParseRung(rung); err != nil {
+					return misuse("%w", err)
+				}
 			}
 			formats := formats(f.text(c.OutOrStdout()))
 			if err := f.check(formats); err != nil {
 				return err
 			}
-			rungsOf := func(rt driver.Runtime) []spec.Rung {
-				if floor := rt.Floor(); !asked.Covers(floor) {
+			rungs := func(rt driver.Runtime) []spec.Rung {
+				asked, floor := cmp.Or(spec.Rung(rung), claim.DefaultRung(rt.Name())), rt.Floor()
+				if !asked.Covers(floor) {
 					fmt.Fprintf(c.ErrOrStderr(), "%s makes no container at %s: it is verified at %s\n", rt.Name(), asked, floor)
-					return []spec.Rung{floor}
+					asked = floor
 				}
 				return []spec.Rung{asked}
 			}
-			found, err := f.tour(c, rungsOf, func(g *guarantee.Guarantee) bool { return asked.Covers(g.Rung) })
+			found, err := f.tour(c, rungs, func(r spec.Rung, g *guarantee.Guarantee) bool { return r.Covers(g.Rung) })
 			if err != nil {
 				return done(err)
 			}
@@ -54,7 +58,7 @@ func newVerify() *cobra.Command {
 	}
 	f.add(c, formats(render.Text{}))
 	c.Flags().BoolVar(&f.strict, "strict", false, "claim for the runtime all that its rung has, also what it does not claim or is known to break")
-	c.Flags().StringVar(&rung, "rung", rung, fmt.Sprintf("the rung of the ladder to verify: one of %v", spec.Ladder()))
+	c.Flags().StringVar(&rung, "rung", "", fmt.Sprintf("the rung of the ladder to verify, one of %v; by default the highest that the runtime is made for", spec.Ladder()))
 	complete(c, "rung", rungNames())
 	return c
 }

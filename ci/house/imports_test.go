@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 
 	"ci/command": {
 		"runtime/cgroup", "runtime/cleanup", "runtime/core", "runtime/driver", "runtime/kernel", "runtime/lease", "runtime/rootfs", "runtime/spec",
-		"suites/guarantee", "suites/isolation", "suites/judge", "reports/record", "reports/render",
+		"suites/claim", "suites/guarantee", "suites/isolation", "suites/judge", "reports/record", "reports/render",
 	},
 	"ci/house": {},
 	"ci/tests": {},

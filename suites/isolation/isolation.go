@@ -20,16 +20,16 @@ import (
 	"cellwall/suites/judge"
 )
 
-// Subject is a runtime at a rung.
+// Subject is a runtime at a rung, and the rows that it is tried on.
 type Subject struct {
 	Judge *judge.Judge
 	Rung  spec.Rung
+	Rows  []*guarantee.Guarantee
 }
 
-// Tour is a list of subjects and the rows that each is tried on.
+// Tour is a list of subjects.
 type Tour struct {
 	Subjects []Subject
-	Rows     []*guarantee.Guarantee
 	// Begin and Done are told of each row; both may be nil.
 	Begin func(runtime, id string)
 	Done  func(record.Verdict)
@@ -51,7 +51,7 @@ func (t *Tour) Declare() {
 func (t *Tour) declare(s Subject) {
 	name := s.Judge.Runtime.Name()
 	ginkgo.Describe("A container run by "+name+" at rung "+string(s.Rung), ginkgo.Label(name, string(s.Rung)), func() {
-		for _, g := range t.Rows {
+		for _, g := range s.Rows {
 			ginkgo.It(g.Claim, ginkgo.Label(g.ID, g.Group()), func(ctx ginkgo.SpecContext) {
 				if t.Begin != nil {
 					t.Begin(name, g.ID)

@@ -32,7 +32,7 @@ func TestCore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tour := isolation.Tour{Subjects: []isolation.Subject{{Judge: j, Rung: spec.Hardened}}, Rows: guarantee.All()}
+	tour := isolation.Tour{Subjects: []isolation.Subject{{Judge: j, Rung: spec.Hardened, Rows: guarantee.All()}}}
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	tour.Declare()
 	ginkgo.RunSpecs(t, "isolation")
