@@ -11,6 +11,14 @@ var tables = map[string][]Exception{
 	"runc": {
 		noTime("runc 1.2.0, PR 3876"),
 		{
+			Rows:   []string{"fs.image-symlink"},
+			Fixed:  []string{"1.3.6"},
+			Known:  true,
+			Reason: "where nothing is mounted on /dev and the image's is a link, it makes ptmx, fd and the standard streams where that leads on the host",
+			Source: "CVE-2026-41579, GHSA-xjvp-4fhw-gc47",
+			Advice: "update to 1.3.6 or younger; a tmpfs on /dev, as every engine mounts it, keeps the image's out",
+		},
+		{
 			Rows:   []string{"fs.mask-source"},
 			Fixed:  []string{"1.2.8", "1.3.3", "1.4.0"},
 			Known:  true,
@@ -28,6 +36,14 @@ var tables = map[string][]Exception{
 			Reason: "it changes to a working directory behind a descriptor that its caller leaked, and does not look where that is",
 			Source: "crun PR 1407, made right in 1.15",
 			Advice: "update to 1.15 or younger, and start it with no descriptors but the three",
+		},
+		{
+			Rows:   []string{"fs.image-symlink"},
+			Fixed:  []string{"1.21"},
+			Known:  true,
+			Reason: "where nothing is mounted on /dev and the image's is a link, it makes all devices where that leads on the host",
+			Source: "seen on 1.8.1; crun issue 2154 reads the safe way in 1.21",
+			Advice: "update to 1.21 or younger; a tmpfs on /dev, as every engine mounts it, keeps the image's out",
 		},
 		{
 			Rows:   []string{"fs.noexec"},

@@ -30,6 +30,8 @@ type Run struct {
 	Name string
 	// Dir is the run's directory; trials make their own below it.
 	Dir string
+	// Lease is the lease's directory.
+	Lease string
 	// Binary is the attacker: a copy of this program, so that a container that can write to it
 	// harms nothing.
 	Binary string
@@ -80,7 +82,7 @@ func NewRun(dir string) (_ *Run, err error) {
 		return nil, err
 	}
 	r.undo.Push("give back the lease", held.Close)
-	r.Name = held.Name
+	r.Name, r.Lease = held.Name, held.Dir
 	if err := r.directory(held.Dir); err != nil {
 		return nil, err
 	}

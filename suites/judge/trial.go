@@ -204,7 +204,7 @@ func (j *Judge) stage(t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
 	n := j.trials.Add(1)
 	both, control := t.edits()
 	s := &sentinel.Stage{
-		Rung: t.rung, Binary: j.Binary, Nonce: sentinel.Token(), Fence: j.Fence, Edits: names(both, control),
+		Rung: t.rung, Lease: j.Lease, Binary: j.Binary, Nonce: sentinel.Token(), Fence: j.Fence, Edits: names(both, control),
 		Name: fmt.Sprintf("%s-%d", j.Name, n), UID: j.Options.HostID + baitIDs + uint32(n),
 		Root: j.Options.HostID, Mapped: j.Options.HostID + 1000 + uint32(n)%(hostIDCount-1000),
 	}

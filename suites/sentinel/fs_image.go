@@ -20,62 +20,108 @@ import (
 // whoever follows pivot_root(2). An image may count on the name.
 const oldRoot = "/oldroot"
 
-// OutsideUntouched is an image in which the target of a bind mount lies behind a symbolic link to
-// a directory of the host: by its path, and in a second container by that which it has while the
-// container is made. It looks at that directory before and after.
-func OutsideUntouched(s *Stage) (*Watch, error) {
+// hostileImage is one way in which an image leads a runtime out of itself, by a symbolic link.
+type hostileImage struct {
+	name    string // of its container, behind the trial's
+	outside string // the directory of the host that it leads to
+	before  tree   // of that directory
+	prepare func() error
+	edits   spec.Edits
+	about   string // a refusal names it
+}
+
+func (s *Stage) hostileImages() ([]hostileImage, error) {
+	source, link := filepath.Join(s.Dir, "source"), volumePrefix+s.Name
 	dir, err := s.outsideDir()
 	if err != nil {
 		return nil, err
 	}
-	before, err := treeOf(dir)
+	// Not below /dev, where the trial may lie: there the last of them would lead to itself.
+	far := filepath.Join(s.Lease, s.Name+"-outside")
+	s.Undo.Push("remove the directory outside", func() error { return os.RemoveAll(far) })
+	bind := func(at string) spec.Edits { return spec.Edits{spec.WithMount(spec.Bind(source, at+"/inner"))} }
+	var noDev spec.Edits
+	for _, m := range []string{"/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"} {
+		noDev = append(noDev, spec.WithoutMount(m))
+	}
+	images := []hostileImage{
+		{outside: dir, edits: bind(link), about: link},
+		{outside: dir, edits: bind(link + "-old"), about: link, name: "-old"},
+		{outside: far, edits: noDev, about: "dev", name: "-dev", prepare: func() error {
+			return errors.Join(os.Rename(s.Rootfs+"/dev", s.Rootfs+"/kept"), os.Symlink(far, s.Rootfs+"/dev"))
+		}},
+	}
+	err = errors.Join(publicDir(source), publicDir(far), os.Symlink(dir, s.Rootfs+link), os.Symlink(oldRoot+dir, s.Rootfs+link+"-old"))
+	if err != nil {
+		return nil, fmt.Errorf("make bait: %w", err)
+	}
+	// The image has it too, so that whoever resolves the link in it finds a directory, and goes on.
+	if err := os.MkdirAll(s.Rootfs+far, 0o755); err != nil { //nolint:gosec // an image
+		return nil, fmt.Errorf("make bait: %w", err)
+	}
+	for i := range images {
+		if images[i].before, err = treeOf(images[i].outside); err != nil {
+			return nil, err
+		}
+	}
+	return images, nil
+}
+
+// watch looks at the directory outside, whether the runtime refuses the image or not.
+func (i *hostileImage) watch() *Watch {
+	return &Watch{
+		Edits: i.edits,
+		Look:  func(context.Context, *Subject, attack.Record) (Finding, error) { return i.before.unchanged(i.outside) },
+		Refused: func(err error) (Finding, error) {
+			f, lookErr := i.before.unchanged(i.outside)
+			if f.Breached || lookErr != nil {
+				return f, lookErr
+			}
+			if !strings.Contains(err.Error(), strings.TrimPrefix(i.about, "/")) {
+				return f, err // about something else
+			}
+			f.Evidence = "refused: " + err.Error() + "; " + f.Evidence
+			return f, nil
+		},
+	}
+}
+
+// OutsideUntouched is an image in which the target of a bind mount lies behind a symbolic link to
+// a directory of the host: by its path, and in a second container by that which it has while the
+// container is made. In a third the image's /dev is such a link, and nothing is mounted there
+// (CVE-2026-41579).
+func OutsideUntouched(s *Stage) (*Watch, error) {
+	images, err := s.hostileImages()
 	if err != nil {
 		return nil, err
 	}
-	source := filepath.Join(s.Dir, "source")
-	if err := publicDir(source); err != nil {
-		return nil, err
-	}
-	link := volumePrefix + s.Name
-	old := link + "-old"
-	if err := errors.Join(os.Symlink(dir, s.Rootfs+link), os.Symlink(oldRoot+dir, s.Rootfs+old)); err != nil {
-		return nil, fmt.Errorf("make bait: %w", err)
-	}
-	look := func() (Finding, error) { return before.unchanged(dir) }
-	refused := func(err error) (Finding, error) {
-		f, lookErr := look()
-		if f.Breached || lookErr != nil {
-			return f, lookErr
-		}
-		if !strings.Contains(err.Error(), strings.TrimPrefix(link, "/")) {
-			return f, err // about something else
-		}
-		f.Evidence = "refused: " + err.Error() + "; " + f.Evidence
-		return f, nil
-	}
-	again := func(ctx context.Context) (Finding, error) {
-		w := &Watch{
-			Edits: spec.Edits{spec.WithMount(spec.Bind(source, old+"/inner"))}, Refused: refused,
-			Look: func(context.Context, *Subject, attack.Record) (Finding, error) { return look() },
-		}
-		f, err := s.Launch(ctx, s.Name+"-old", w)
-		if err != nil {
-			return f, fmt.Errorf("with a link to %s: %w", oldRoot+dir, err)
-		}
-		return f, nil
-	}
-	return &Watch{
-		Edits: spec.Edits{spec.WithMount(spec.Bind(source, link+"/inner"))},
-		Look:  func(context.Context, *Subject, attack.Record) (Finding, error) { return look() },
-		Gone:  again,
-		Refused: func(err error) (Finding, error) {
-			f, err := refused(err)
-			if f.Breached || err != nil {
-				return f, err
+	rest := func(ctx context.Context) (f Finding, err error) {
+		for _, image := range images[1:] {
+			if image.prepare != nil {
+				if err := image.prepare(); err != nil {
+					return f, fmt.Errorf("make bait: %w", err)
+				}
 			}
-			return again(context.Background())
-		},
-	}, nil
+			if f, err = s.Launch(ctx, s.Name+image.name, image.watch()); err != nil {
+				return f, fmt.Errorf("container %s: %w", image.name, err)
+			}
+			if f.Breached {
+				return f, nil
+			}
+		}
+		return f, nil
+	}
+	w := images[0].watch()
+	w.Gone = rest
+	refused := w.Refused
+	w.Refused = func(err error) (Finding, error) {
+		f, err := refused(err)
+		if f.Breached || err != nil {
+			return f, err
+		}
+		return rest(context.Background())
+	}
+	return w, nil
 }
 
 // MaskIsNull is an image whose /dev/null is a symbolic link to a file, for a container without a

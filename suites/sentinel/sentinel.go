@@ -26,6 +26,8 @@ type Stage struct {
 	// Dir is a directory of the trial's own on the host, mode 0755 down from the root
 	// directory, so that a user namespace's root can reach what is shown to it.
 	Dir string
+	// Lease is the run's directory below /run, where Dir may not lie.
+	Lease string
 	// Rootfs is the container's root directory on the host. It is the trial's own.
 	Rootfs string
 	// Rung is that of the container's spec.
