@@ -172,3 +172,27 @@ func TestOneKnownFailureIsSingular(t *testing.T) {
 		t.Errorf("got\n%s", text)
 	}
 }
+
+// TestMatrixLeavesOutWhatALowerRungIsNotTriedOn has a runtime at a lower rung: that it was not tried on
+// what the others hold is no difference.
+func TestMatrixLeavesOutWhatALowerRungIsNotTriedOn(t *testing.T) {
+	r := render.Report{}
+	for _, v := range []struct {
+		runtime, id string
+		outcome     record.Outcome
+	}{
+		{"core", "fs.both", record.Held},
+		{"core", "fs.held", record.Held},
+		{"core", "fs.unsupported", record.Unsupported},
+		{"core", "fs.breached", record.Breached},
+		{"chroot", "fs.both", record.Held},
+	} {
+		one := verdict(v.id, "claims", v.outcome, "", "")
+		one.Runtime = v.runtime
+		r.Verdicts = append(r.Verdicts, one)
+	}
+	lines := matrixOf(t, string(verifyText(t, r, render.Text{})))
+	if want := "3 of 4 guarantees are the same on all"; lines[0] != want || len(lines) != 3 || !strings.Contains(lines[2], "fs.breached") {
+		t.Errorf("got %q", lines)
+	}
+}
