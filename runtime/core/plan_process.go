@@ -169,16 +169,10 @@ func (p *planner) seccomp() error {
 		}
 		return fmt.Errorf("compile linux.seccomp: %w", err)
 	}
-	code := make([]byte, 0, 8*len(program.Filters))
-	for _, f := range program.Filters {
-		code = binary.NativeEndian.AppendUint16(code, f.Code)
-		code = append(code, f.Jt, f.Jf)
-		code = binary.NativeEndian.AppendUint32(code, f.K)
-	}
 	p.add(Step{
 		ID: "seccomp", Barrier: "seccomp",
 		Text:   fmt.Sprintf("load a seccomp filter of %d instructions", len(program.Filters)),
-		number: unix.SYS_SECCOMP, args: calls(num(unix.SECCOMP_SET_MODE_FILTER), num(program.Flags), prog(code)),
+		number: unix.SYS_SECCOMP, args: calls(num(unix.SECCOMP_SET_MODE_FILTER), num(program.Flags), prog(program.Code())),
 	})
 	return nil
 }

@@ -1,7 +1,6 @@
 package driver
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -29,13 +28,7 @@ func compiled(s *specs.Spec) ([]byte, error) {
 	if p.Flags != 0 {
 		return nil, kernel.Unsupported("bwrap sets no flags of a seccomp filter")
 	}
-	var code []byte
-	for _, f := range p.Filters {
-		code = binary.NativeEndian.AppendUint16(code, f.Code)
-		code = append(code, f.Jt, f.Jf)
-		code = binary.NativeEndian.AppendUint32(code, f.K)
-	}
-	return code, nil
+	return p.Code(), nil
 }
 
 // inMemory is an open file with some content, at its start.

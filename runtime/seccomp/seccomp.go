@@ -41,6 +41,7 @@
 package seccomp
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -58,6 +59,19 @@ type Program struct {
 	// Ignored are the names in the profile that no architecture of the program knows, sorted.
 	// Calls of that name get the default action.
 	Ignored []string
+}
+
+// Code is the instructions as the kernel reads them: struct sock_filter, eight bytes each in the host's
+// order.
+func (p *Program) Code() []byte {
+	const size = 8
+	code := make([]byte, 0, size*len(p.Filters))
+	for _, f := range p.Filters {
+		code = binary.NativeEndian.AppendUint16(code, f.Code)
+		code = append(code, f.Jt, f.Jf)
+		code = binary.NativeEndian.AppendUint32(code, f.K)
+	}
+	return code
 }
 
 // ErrNotSupported is wrapped by the errors for what OCI allows but this compiler cannot do.
