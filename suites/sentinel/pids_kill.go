@@ -66,14 +66,14 @@ func killByList(ctx context.Context, dir string) (killed, left int, err error) {
 			fds[pid] = fd
 		}
 	}
-	// That a list is stale by the time that its last member is killed is the race; which of them
-	// is not there any more is chance. So that it is the same in every run: not before one is.
+	// That somebody is there by the time that the last of the list is killed who is not on it is the
+	// race, and chance. So that it is the same in every run: not before one is.
 	again := pids
 	for stale := false; !stale && ctx.Err() == nil; {
 		if again, err = listed(dir); err != nil {
 			return 0, 0, err
 		}
-		stale = slices.ContainsFunc(pids, func(pid int) bool { return !slices.Contains(again, pid) })
+		stale = slices.ContainsFunc(again, func(pid int) bool { return !slices.Contains(pids, pid) })
 	}
 	var wait []unix.PollFd
 	for pid, fd := range fds {
