@@ -51,7 +51,7 @@ func (j *Judge) Check(ctx context.Context, g *guarantee.Guarantee, rung spec.Run
 	}
 	j.decide(ctx, g, rung, &v)
 	if v.Exception != nil && v.Exception.Known && v.Outcome == record.Held {
-		v.Outcome, v.Reason = record.Inconclusive, "it is known to fail and has held: the entry in the runtime's claims is stale"
+		v.Outcome, v.Reason = record.Inconclusive, "it is known to fail and has held: the entry in its claims is stale, or the fix was backported without a new version; --strict takes no exceptions"
 	}
 	v.Duration = time.Since(start)
 	return v
