@@ -43,7 +43,7 @@ func stored(t *testing.T, change func(*render.Report), runtimes ...string) strin
 func TestReport(t *testing.T) {
 	path := stored(t, nil, "core", "oci:/opt/../moon")
 	code, out, errs := call(t, "report", path)
-	if code != 0 || errs != "" || !strings.Contains(out, "1 of 2 guarantees are the same on all") || strings.Contains(out, "\x1b") {
+	if code != 0 || errs != "" || !strings.Contains(out, "1 of 2 guarantees are the same on all\n") || strings.Contains(out, "\x1b") {
 		t.Errorf("exit status %d, %q\n%s", code, errs, out)
 	}
 	dir := filepath.Join(t.TempDir(), "new", "dir")

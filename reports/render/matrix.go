@@ -16,13 +16,14 @@ import (
 type matrix struct {
 	columns []string // what to call each part, not yet escaped
 	rows    []matrixRow
-	same    int // rows that say the same in all columns
+	same    int // rows that were tried in all columns, and say the same
+	partly  int // rows that were tried in some columns only
 }
 
 // matrixRow is one guarantee. A cell is nil where the guarantee was not tried.
 type matrixRow struct {
-	id      string
-	cells   []*record.Verdict
+	id    string
+	cells []*record.Verdict
 	// differs: what was tried does, or what is bad was not tried everywhere. A runtime at a lower rung
 	// is tried on fewer rows, which says nothing of the others.
 	differs bool
@@ -50,7 +51,10 @@ func matrixOf(r Report) matrix {
 			v := &part.Verdicts[i]
 			row.differs = row.differs || answerOf(v) != answerOf(&part.Verdicts[0]) || len(part.Verdicts) < len(parts) && callsForALook(v)
 		}
-		if !row.differs {
+		switch {
+		case len(part.Verdicts) < len(parts):
+			m.partly++
+		case !row.differs:
 			m.same++
 		}
 		m.rows = append(m.rows, row)
@@ -67,8 +71,17 @@ func callsForALook(v *record.Verdict) bool {
 	return true
 }
 
+// title counts as the same only what was tried everywhere.
 func (m *matrix) title() string {
-	return fmt.Sprintf("%d of %d guarantees are the same on all", m.same, len(m.rows))
+	title := fmt.Sprintf("%d of %d guarantees are the same on all", m.same, len(m.rows)-m.partly)
+	switch m.partly {
+	case 0:
+	case 1:
+		title += ", 1 was tried on some only"
+	default:
+		title += fmt.Sprintf(", %d were tried on some only", m.partly)
+	}
+	return title
 }
 
 // answer is what a matrix says of a verdict.
@@ -151,7 +164,7 @@ func (l *layout) total() int {
 
 // matrix writes the rows that differ.
 func (p *page) matrix(m matrix) {
-	p.line(p.paint(bold, m.title()))
+	p.hang(0, bold, m.title())
 	rows := slices.DeleteFunc(slices.Clone(m.rows), func(r matrixRow) bool { return !r.differs })
 	if len(rows) == 0 {
 		p.line("")

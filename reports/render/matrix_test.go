@@ -39,7 +39,7 @@ func matrixOf(t *testing.T, text string) []string {
 // Only rows that differ are in the table, and all of those.
 func TestMatrixShowsWhatDiffers(t *testing.T) {
 	lines := matrixOf(t, string(verifyText(t, compared(), render.Text{})))
-	if want := "4 of 10 guarantees are the same on all"; lines[0] != want {
+	if want := "4 of 6 guarantees are the same on all, 4 were tried on some only"; lines[0] != want {
 		t.Errorf("got %q, want %q", lines[0], want)
 	}
 	var got []string
@@ -127,6 +127,11 @@ func TestMatrixFitsTheWidth(t *testing.T) {
 			}
 		}
 	}
+	for _, l := range matrixOf(t, string(verifyText(t, compared(), render.Text{Width: 60})))[:2] {
+		if w := displaywidth.String(l); w > 60 { // the title, with what was not tried on all
+			t.Errorf("%d columns of 60: %s", w, l)
+		}
+	}
 	// What the cells say is the same at every width: words, or marks that a line explains.
 	for width, want := range map[int]string{0: "unsupported", 70: "✓ held, - unsupported", 48: "✓ held, - unsupported"} {
 		if text := strings.Join(matrixOf(t, string(verifyText(t, many(3), render.Text{Width: width}))), "\n"); !strings.Contains(text, want) {
@@ -192,7 +197,7 @@ func TestMatrixLeavesOutWhatALowerRungIsNotTriedOn(t *testing.T) {
 		r.Verdicts = append(r.Verdicts, one)
 	}
 	lines := matrixOf(t, string(verifyText(t, r, render.Text{})))
-	if want := "3 of 4 guarantees are the same on all"; lines[0] != want || len(lines) != 3 || !strings.Contains(lines[2], "fs.breached") {
+	if want := "1 of 1 guarantees are the same on all, 3 were tried on some only"; lines[0] != want || len(lines) != 3 || !strings.Contains(lines[2], "fs.breached") {
 		t.Errorf("got %q", lines)
 	}
 }
