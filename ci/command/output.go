@@ -168,7 +168,7 @@ func (f format) files(r render.Report) ([]file, error) {
 // fileName makes a name for a file of that of a runtime, which may be a path: "oci-usr-bin-youki".
 func fileName(runtime string) string {
 	parts := strings.FieldsFunc(runtime, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '_')
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '_'
 	})
 	if name := strings.TrimLeft(strings.Join(parts, "-"), ".-"); name != "" {
 		return name
