@@ -45,11 +45,11 @@ func expand(text string, values map[string]string) (string, []string, error) {
 	var out strings.Builder
 	var used []string
 	for i := 0; i < len(text); i++ {
-		switch name := placeholder(text[i:]); {
+		switch name, is := placeholder(text[i:]); {
 		case strings.HasPrefix(text[i:], "{{"), strings.HasPrefix(text[i:], "}}"):
 			out.WriteByte(text[i])
 			i++
-		case name == "":
+		case !is:
 			out.WriteByte(text[i])
 		case !slices.Contains(placeholders, name):
 			return "", nil, fmt.Errorf("placeholder {%s} is unknown: it is one of {cmd}, {%s}; {{ is a brace", name, strings.Join(placeholders, "}, {"))
@@ -62,14 +62,16 @@ func expand(text string, values map[string]string) (string, []string, error) {
 	return out.String(), used, nil
 }
 
-var aPlaceholder = regexp.MustCompile(`^\{([a-z]+)\}`)
+var aPlaceholder = regexp.MustCompile(`^\{([^{}\s]*)\}`)
 
-// placeholder is the name of the one that a text starts with.
-func placeholder(text string) string {
-	if m := aPlaceholder.FindStringSubmatch(text); m != nil {
-		return m[1]
+// placeholder is the name of the one that a text starts with. Whatever could be meant for one is: the
+// command must not get a slip of the pen as it is.
+func placeholder(text string) (name string, is bool) {
+	m := aPlaceholder.FindStringSubmatch(text)
+	if m == nil {
+		return "", false
 	}
-	return ""
+	return m[1], true
 }
 
 // maxTemplate is far more than any command line needs, in bytes.

@@ -66,6 +66,11 @@ func TestParseTemplateRefuses(t *testing.T) {
 		{"command", "", "x.yaml: command is missing"},
 		{"command", "command: []\n", "x.yaml: command is missing"},
 		{"command", "command:\n  - mine\n  - --root={rotfs}\n  - '{cmd}'\n", "x.yaml:5: placeholder {rotfs} is unknown"},
+		{"command", "command:\n  - mine\n  - '{cmd}'\n  - 'a{Memory}'\n", "x.yaml:6: placeholder {Memory} is unknown: it is one of {cmd}, {rootfs}, "},
+		{"command", "command: [mine, '{cmd}', '{mem-limit}b']\n", "x.yaml:3: placeholder {mem-limit} is unknown"},
+		{"command", "command: [mine, '{mem0}', '{cmd}']\n", "x.yaml:3: placeholder {mem0} is unknown"},
+		{"command", "command: [mine, 'f() {}', '{cmd}']\n", "x.yaml:3: placeholder {} is unknown"},
+		{"command", "command: [mine, '${HOME}', '{cmd}']\n", "x.yaml:3: placeholder {HOME} is unknown"},
 		{"command", "command: [mine, '{rootfs}']\n", "x.yaml:3: the command has {cmd} 0 times"},
 		{"command", "command: [mine, '{cmd}', '{cmd}']\n", "x.yaml:3: the command has {cmd} 2 times"},
 		{"command", "command: ['{cmd}']\n", "x.yaml:3: the command begins with a program"},
@@ -121,7 +126,8 @@ func TestExpand(t *testing.T) {
 		"{{memory}}":               "{memory}",
 		"${{HOME}} { x; } }":       "${HOME} { x; } }",
 		"{":                        "{",
-		"{Memory}{}{ memory}{mem0": "{Memory}{}{ memory}{mem0",
+		"{ Memory}{mem limit}{mem": "{ Memory}{mem limit}{mem",
+		"{{Memory}} {{}}":          "{Memory} {}",
 		"{pids}":                   "",
 	} {
 		if got, _, err := expand(text, values); err != nil || got != want {
