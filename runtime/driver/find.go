@@ -14,8 +14,8 @@ var known = []struct {
 	name string
 	make func(ctx context.Context, name, path string) (Runtime, error)
 }{
-	{"runc", ociWith(quirks{})},
-	{"crun", ociWith(quirks{noHybrid: true, bfqSince: "1.8.2"})},
+	{"runc", ociWith(quirks{burstSince: "1.2.0", featuresSince: "1.1.0"})},
+	{"crun", ociWith(quirks{noHybrid: true, bfqSince: "1.8.2", burstSince: "1.11", featuresSince: "1.8.6"})},
 	{"bwrap", newBwrap},
 	{"unshare", newUnshare},
 	{"chroot", newChroot},

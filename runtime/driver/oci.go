@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,8 +33,11 @@ type oci struct {
 
 // quirks are what a runtime cannot do, and says too late or not at all.
 type quirks struct {
-	noHybrid bool   // use v1 beside a cgroup2 mount
-	bfqSince string // version since which it weighs I/O on v1 by BFQ, all that is there since Linux 5.0
+	noHybrid bool // use v1 beside a cgroup2 mount
+	// Versions since which it can. Empty is always.
+	bfqSince      string // weigh I/O on v1 by BFQ, all that is there since Linux 5.0
+	burstSince    string // set linux.resources.cpu.burst
+	featuresSince string // tell its features
 }
 
 // sinceOneZero are the namespaces of OCI 1.0, which a runtime has that cannot be asked.
@@ -49,16 +53,30 @@ func newOCI(ctx context.Context, name, path string, q quirks) (*oci, error) {
 	if o.version, err = version(ctx, path); err != nil {
 		return nil, err
 	}
-	// features(8) is younger than some that are in use: crun 1.8 has none.
-	out, err := exec.CommandContext(ctx, path, "features").Output() //nolint:gosec // the user names the runtime
+	return o, o.ask(ctx)
+}
+
+// ask asks for the features. The command is younger than some runtimes that are in use; of one that
+// should have it, a failure may hide what the runtime is held to.
+func (o *oci) ask(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, o.path, "features").Output() //nolint:gosec // the user names the runtime
 	var f features.Features
-	if err == nil && json.Unmarshal(out, &f) == nil && f.Linux != nil && len(f.Linux.Namespaces) > 0 {
+	if err == nil {
+		err = json.Unmarshal(out, &f)
+	}
+	switch {
+	case err == nil && f.Linux != nil && len(f.Linux.Namespaces) > 0:
 		o.namespaces = nil
 		for _, n := range f.Linux.Namespaces {
 			o.namespaces = append(o.namespaces, specs.LinuxNamespaceType(n))
 		}
+	case o.featuresSince != "" && !Older(o.version, o.featuresSince):
+		return fmt.Errorf("ask %s %s for its features: it has the command since %s, and names no namespaces: %w",
+			o.name, o.version, o.featuresSince, errors.Join(err, errors.ErrUnsupported))
 	}
-	return o, nil
+	return nil
 }
 
 // version is what a program says to --version.
@@ -115,7 +133,10 @@ func (o *oci) Expresses(b Bundle) error {
 		if err := inV1Words(r, b.Parent); err != nil {
 			return err
 		}
-		if o.bfqSince != "" && Older(o.version, o.bfqSince) && r.BlockIO != nil && r.BlockIO.Weight != nil {
+		if Older(o.version, o.burstSince) && r.CPU != nil && r.CPU.Burst != nil {
+			return kernel.Unsupported("%s %s passes linux.resources.cpu.burst over: it sets it since %s", o.name, o.version, o.burstSince)
+		}
+		if Older(o.version, o.bfqSince) && r.BlockIO != nil && r.BlockIO.Weight != nil {
 			return kernel.Unsupported("%s %s writes to blkio.weight, which Linux has no more", o.name, o.version)
 		}
 	}
@@ -154,6 +175,9 @@ type ociContainer struct {
 func (o *oci) Create(ctx context.Context, b Bundle) (_ Container, err error) {
 	if err := o.Expresses(b); err != nil {
 		return nil, err
+	}
+	if b.Parent == nil {
+		return nil, fmt.Errorf("%s: a container needs a cgroup, by which it is found again", o.name)
 	}
 	c := &ociContainer{oci: o, bundle: b}
 	defer c.undo.OnError(&err)
@@ -199,28 +223,33 @@ func (o *oci) Create(ctx context.Context, b Bundle) (_ Container, err error) {
 	return c, nil
 }
 
-// placed says that the process of the pid file is in the container's cgroup, in one hierarchy at
-// least: else it is another's, or the runtime has put the container elsewhere.
-func (c *ociContainer) placed() error {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", c.init.pid))
+// placed says that the process of the pid file is in the container's cgroup, in every hierarchy that
+// the parent is in: else it is another's, or the runtime has put the container elsewhere.
+func (c *ociContainer) placed() (err error) {
+	g, err := cgroup.Open(c.init.pid)
 	if err != nil {
 		return fmt.Errorf("look at process %d of the pid file: %w", c.init.pid, err)
 	}
-	fence := filepath.Dir(c.below) + "/"
-	for line := range strings.Lines(string(text)) {
-		_, place, _ := strings.Cut(strings.TrimSpace(line), "/")
-		place = "/" + place
-		if strings.HasSuffix(place, c.below) {
-			return nil
-		}
-		if i := strings.Index(place, fence); i >= 0 && filepath.Base(place) != c.manager.Name() {
-			c.strayed = place[i:]
-		}
+	defer func() { err = errors.Join(err, g.Close()) }()
+	where := map[string]string{}
+	for _, h := range g.Hierarchies() {
+		where[h.Name] = h.Below
 	}
-	return fmt.Errorf("process %d of the pid file is not in cgroup %s", c.init.pid, c.below)
+	parents := c.bundle.Parent.Hierarchies()
+	for _, h := range parents {
+		at := where[h.Name]
+		if at == c.below || h.V2 && len(parents) > 1 && path.Base(at) == c.manager.Name() {
+			continue // beside v1 some leave v2 alone
+		}
+		if strings.HasPrefix(at, path.Dir(c.below)+"/") && path.Base(at) != c.manager.Name() {
+			c.strayed = at
+		}
+		return fmt.Errorf("process %d of the pid file is not in cgroup %s but in %s of %s", c.init.pid, c.below, at, h.Name)
+	}
+	return nil
 }
 
-// applied asks for what younger runtimes set and older ones pass over in silence.
+// applied asks for what some runtimes pass over in silence.
 func (c *ociContainer) applied() (err error) {
 	r := c.bundle.Spec.Linux.Resources
 	if r == nil || r.CPU == nil || r.CPU.Burst == nil {
@@ -233,7 +262,7 @@ func (c *ociContainer) applied() (err error) {
 	defer func() { err = errors.Join(err, g.Close()) }()
 	l, err := g.Limits()
 	if err == nil && l.CPUMax.Burst == 0 {
-		return kernel.Unsupported("%s %s passes linux.resources.cpu.burst over", c.name, c.version)
+		return fmt.Errorf("%s %s has passed linux.resources.cpu.burst over", c.name, c.version)
 	}
 	return err
 }

@@ -57,9 +57,7 @@ func inV1Words(r *specs.LinuxResources, g *cgroup.Group) error {
 	}
 	for _, file := range slices.Sorted(maps.Keys(r.Unified)) {
 		value := r.Unified[file]
-		controller, _, _ := strings.Cut(file, ".")
-		i := slices.IndexFunc(g.Hierarchies(), func(h cgroup.Hierarchy) bool { return h.Path == g.Path(controller) })
-		if i >= 0 && g.Hierarchies()[i].V2 {
+		if hierarchies := g.Hierarchies(); len(hierarchies) == 1 && hierarchies[0].V2 {
 			continue
 		}
 		weight, err := strconv.ParseUint(value, 10, 16)
@@ -77,7 +75,7 @@ func inV1Words(r *specs.LinuxResources, g *cgroup.Group) error {
 			bfq := uint16(cgroup.BFQWeight(weight))
 			r.BlockIO.Weight = &bfq
 		default:
-			return kernel.Unsupported("%s: linux.resources.unified is for cgroup v2, and this host has the controller on v1", file)
+			return kernel.Unsupported("%s: linux.resources.unified is for hosts with cgroup v2 alone", file)
 		}
 		delete(r.Unified, file)
 	}

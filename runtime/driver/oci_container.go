@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/cgroup"
+	"cellwall/runtime/cleanup"
 	"cellwall/runtime/kernel"
 )
 
@@ -43,7 +44,9 @@ func (c *ociContainer) sweep() error {
 	errs = append(errs, err)
 	left = append(left, named(procs)...)
 	if len(procs) > 0 {
-		errs = append(errs, c.manager.Kill(context.Background()))
+		ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
+		errs = append(errs, c.manager.Kill(ctx))
+		cancel()
 	}
 	for _, below := range []string{c.below, c.strayed} {
 		if below == "" {
@@ -67,10 +70,7 @@ func (c *ociContainer) sweep() error {
 			}
 		}
 	}
-	if len(left) > 0 {
-		errs = append(errs, fmt.Errorf("%s has left %s", c.name, strings.Join(left, ", ")))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, cleanup.LeftBy(c.name, left))...)
 }
 
 // awaited is a process that is not our child, and that we wait for all the same.

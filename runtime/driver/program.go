@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/cgroup"
+	"cellwall/runtime/cleanup"
 	"cellwall/runtime/kernel"
 )
 
@@ -42,6 +43,7 @@ type program struct {
 	cmd  *exec.Cmd
 	done chan struct{}
 	err  error
+	left []string // mounts that it has made where the host's were to be, and not undone; after done
 }
 
 // start starts a program on a thread of its own: what the thread enters, joins and takes the
@@ -63,13 +65,15 @@ func (l launch) start(ctx context.Context) (*program, error) {
 	p := &program{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
 	go kernel.ThrowAway(func() {
-		err := l.enter()
+		before, err := l.enter()
 		if err == nil {
 			err = l.begin(cmd)
 		}
 		started <- err
 		if err == nil {
 			p.err = cmd.Wait()
+			p.left, err = mountsSince(before)
+			p.err = errors.Join(p.err, err)
 			close(p.done)
 		}
 	})
@@ -96,7 +100,8 @@ func (l launch) begin(cmd *exec.Cmd) error {
 	case err != nil:
 		err = fmt.Errorf("wait for its first stop: %w", err)
 	case !stopped.Stopped():
-		return nil // its end is what Wait sees
+		// It has been waited for, so nothing more can be heard of it.
+		return errors.Join(errors.New("it has ended before its first instruction"), cmd.Process.Release())
 	default:
 		err = l.group.Add(pid)
 	}
@@ -109,32 +114,32 @@ func (l launch) begin(cmd *exec.Cmd) error {
 	return nil
 }
 
-// enter brings the calling thread to where the program is to start.
-func (l launch) enter() error {
+// enter brings the calling thread to where the program is to start. Without a namespace that stands in
+// for the host's mounts that is a copy of them, of which it returns what is mounted: nothing that a
+// runtime mounts may reach the host, where removing a directory would go on into it.
+func (l launch) enter() (mounts []string, err error) {
 	if l.from != "" {
-		if err := kernel.EnterMounts(l.from); err != nil {
-			return err
-		}
+		err = kernel.EnterMounts(l.from)
+	} else if err = copyMounts(unix.MS_PRIVATE, unix.MS_SHARED); err == nil { // shared, as systemd leaves the host's
+		mounts, err = listMounts()
+	}
+	if err != nil {
+		return nil, err
 	}
 	if len(l.hide) > 0 {
-		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-			return fmt.Errorf("make a mount namespace: %w", err)
-		}
-		for _, point := range l.hide {
-			if err := hide(point); err != nil {
-				return fmt.Errorf("hide %s: %w", point, err)
-			}
+		if err := l.conceal(); err != nil {
+			return nil, err
 		}
 	}
 	for _, path := range l.join {
 		if err := join(path); err != nil {
-			return fmt.Errorf("join namespace %s: %w", path, err)
+			return nil, fmt.Errorf("join namespace %s: %w", path, err)
 		}
 	}
 	if l.prepare != nil {
-		return l.prepare()
+		return mounts, l.prepare()
 	}
-	return nil
+	return mounts, nil
 }
 
 // join takes the calling thread into a namespace of any kind that a thread alone may change.
@@ -144,21 +149,6 @@ func join(path string) error {
 		return err
 	}
 	return errors.Join(unix.Setns(fd, 0), unix.Close(fd))
-}
-
-// hide unmounts what is at a mount point, in this mount namespace alone. The rest of it keeps its
-// propagation: only the mount that holds the point is made private.
-func hide(point string) error {
-	for dir := filepath.Dir(point); ; dir = filepath.Dir(dir) {
-		err := unix.Mount("", dir, "", unix.MS_PRIVATE, "")
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, unix.EINVAL) || dir == "/" { // EINVAL: no mount point
-			return err
-		}
-	}
-	return unix.Unmount(point, unix.MNT_DETACH)
 }
 
 // wait waits until the program has ended. A status that is not 0 is an *exec.ExitError.
@@ -189,9 +179,9 @@ func (l launch) run(ctx context.Context) error {
 		return err
 	}
 	<-p.done // not before: the context kills it
-	var exit *exec.ExitError
-	if errors.As(p.err, &exit) && ctx.Err() != nil {
-		return fmt.Errorf("%w: %w", ctx.Err(), p.err)
+	err = errors.Join(p.err, cleanup.LeftBy(filepath.Base(l.argv[0]), p.left))
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
-	return p.err
+	return err
 }

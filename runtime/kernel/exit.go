@@ -43,13 +43,18 @@ func zombieExit(pid int) (unix.WaitStatus, error) {
 	return ParseExit(string(stat))
 }
 
-// ParseExit returns how a zombie ended, from its /proc/PID/stat. One that is none is ErrRunning.
+// ParseExit returns how a zombie ended, from its /proc/PID/stat. One that is none is ErrRunning, or
+// ESRCH where it is on its way out.
 func ParseExit(stat string) (unix.WaitStatus, error) {
 	state, err := StatField(stat, stateField)
 	if err != nil {
 		return 0, err
 	}
-	if state != "Z" {
+	switch state {
+	case "Z":
+	case "X", "x": // it is being waited for at this moment
+		return 0, fmt.Errorf("read exit status: %w", unix.ESRCH)
+	default:
 		return 0, ErrRunning
 	}
 	field, err := StatField(stat, exitField)

@@ -75,6 +75,7 @@ func TestParseExit(t *testing.T) {
 		{name: "killed", stat: stat("x", "Z", "9"), want: unix.WaitStatus(unix.SIGKILL)},
 		{name: "a name that looks like the rest", stat: stat("x) Z"+strings.Repeat(" 0", 48)+" 31", "Z", "9"), want: unix.WaitStatus(unix.SIGKILL)},
 		{name: "alive", stat: stat("x", "S", "31"), fails: true},
+		{name: "on its way out", stat: stat("x", "X", "31"), fails: true},
 		{name: "alive with a zombie's name", stat: stat("x) Z (", "S", "31"), fails: true},
 		{name: "short", stat: "7 (x) Z 0", fails: true},
 		{name: "empty", stat: "", fails: true},
