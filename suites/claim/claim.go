@@ -21,23 +21,28 @@ type Exception struct {
 	// Fixed are the versions since which it is none, the first of each branch that got them: see
 	// driver.Older. Empty is never.
 	Fixed []string
+	// From is the lowest rung at which it is one. Empty is all.
+	From spec.Rung
 	// Known is a failure: the runtime claims the row, and breaks it. The verdict must say so; if
-	// it does not, the entry is stale, and that is an error.
-	Known  bool
-	Reason string // why, as one clause
-	Source string // where that is written or was decided
-	Advice string // what a user can do about it
+	// it does not, the entry is stale, and that is an error, or the version has a fix that its
+	// number does not tell, where Fixed names one.
+	Known bool
+	// Evidence is part of a known failure's: another breach of the row is not known.
+	Evidence string
+	Reason   string // why, as one clause
+	Source   string // where that is written or was decided
+	Advice   string // what a user can do about it
 }
 
-// Of returns the exception that a row has on a runtime, or nil. Names that driver.Find knows have
+// Of returns the exception that a row has on a runtime at a rung, or nil. Names that driver.Find knows have
 // a table; for a template its own file speaks; others have none.
-func Of(rt driver.Runtime, version, row string) *Exception {
+func Of(rt driver.Runtime, version, row string, rung spec.Rung) *Exception {
 	if p := driver.PromiseOf(rt); p != nil {
 		return promised(p, row)
 	}
 	for i := range tables[rt.Name()] {
 		e := &tables[rt.Name()][i]
-		if guarantee.Match(e.Rows, row) && e.holds(rt.Lacks(), version) {
+		if guarantee.Match(e.Rows, row) && e.holds(rt.Lacks(), version) && (e.From == "" || rung.Covers(e.From)) {
 			return e
 		}
 	}

@@ -1,6 +1,7 @@
 package claim
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"testing"
@@ -28,6 +29,7 @@ func TestOf(t *testing.T) {
 		lacks       spec.Edits
 		version     string
 		row         string
+		rung        spec.Rung // empty is hardened
 		known, none bool
 	}{
 		{name: "runc", version: "1.1.5+ds1", row: "fs.mask-source", known: true},
@@ -35,14 +37,19 @@ func TestOf(t *testing.T) {
 		{name: "runc", version: "1.3.0", row: "fs.mask-source", known: true},
 		{name: "runc", version: "1.1.5", row: "fs.dotdot", none: true},
 		{name: "runc", lacks: noTime, version: "1.1.5", row: "time.offset"},
+		{name: "runc", lacks: noTime, version: "1.2.0", row: "time.offset", none: true},
+		{name: "runc", version: "1.4.2", row: "fs.image-symlink", known: true},
+		{name: "runc", version: "1.4.4", row: "fs.image-symlink", none: true},
+		{name: "runc", version: "1.5.0-rc.1", row: "fs.image-symlink", known: true},
 		{name: "runc", version: "1.1.5", row: "time.offset", none: true},
 		{name: "crun", version: "1.8.1", row: "fs.noexec", known: true},
+		{name: "crun", version: "1.8.1", row: "fs.noexec", rung: spec.Limits, none: true},
 		{name: "crun", version: "1.11.1", row: "fs.noexec", none: true},
 		{name: "crun", version: "1.30", row: "syscall.unknown-enosys"},
 		{name: "core", version: "1.1.5", row: "fs.mask-source", none: true},
 		{name: "oci:/usr/bin/runc", version: "1.1.5", row: "fs.mask-source", none: true},
 	} {
-		e := Of(named{name: c.name, lacks: c.lacks}, c.version, c.row)
+		e := Of(named{name: c.name, lacks: c.lacks}, c.version, c.row, cmp.Or(c.rung, spec.Hardened))
 		switch {
 		case c.none && e != nil:
 			t.Errorf("%s %s has an exception for %s: %s", c.name, c.version, c.row, e.Reason)

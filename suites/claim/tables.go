@@ -9,14 +9,15 @@ import (
 // tables are the exceptions of each runtime by its name.
 var tables = map[string][]Exception{
 	"runc": {
-		noTime("runc 1.2.0, PR 3876"),
+		noTime("1.2.0", "runc PR 3876"),
 		{
-			Rows:   []string{"fs.image-symlink"},
-			Fixed:  []string{"1.3.6"},
-			Known:  true,
-			Reason: "where nothing is mounted on /dev and the image's is a link, it makes ptmx, fd and the standard streams where that leads on the host",
-			Source: "CVE-2026-41579, GHSA-xjvp-4fhw-gc47",
-			Advice: "update to 1.3.6 or younger; a tmpfs on /dev, as every engine mounts it, keeps the image's out",
+			Rows:     []string{"fs.image-symlink"},
+			Fixed:    []string{"1.3.6", "1.4.4", "1.5.0"},
+			Known:    true,
+			Evidence: "ptmx is new",
+			Reason:   "where nothing is mounted on /dev and the image's is a link, it makes ptmx, fd and the standard streams where that leads on the host",
+			Source:   "CVE-2026-41579, GHSA-xjvp-4fhw-gc47",
+			Advice:   "update to 1.3.6, 1.4.4, 1.5.0 or younger; a tmpfs on /dev, as every engine mounts it, keeps the image's out",
 		},
 		{
 			Rows:   []string{"fs.mask-source"},
@@ -28,7 +29,16 @@ var tables = map[string][]Exception{
 		},
 	},
 	"crun": {
-		noTime("crun 1.8.4"),
+		noTime("1.8.4", "crun NEWS"),
+		{
+			Rows:     []string{"fs.mask-source"},
+			Fixed:    []string{"1.30"},
+			Known:    true,
+			Evidence: "was written",
+			Reason:   "it takes a pipe for the null device, and reopens the standard streams by the /dev/null of the image, wherever that leads",
+			Source:   "CVE-2026-88265, crun PR 2249, up to 1.29.1",
+			Advice:   "a tmpfs on /dev, as every engine mounts it, keeps the image's out",
+		},
 		{
 			Rows:   []string{"fs.cwd-leak"},
 			Fixed:  []string{"1.15"},
@@ -38,15 +48,17 @@ var tables = map[string][]Exception{
 			Advice: "update to 1.15 or younger, and start it with no descriptors but the three",
 		},
 		{
-			Rows:   []string{"fs.image-symlink"},
-			Fixed:  []string{"1.21"},
-			Known:  true,
-			Reason: "where nothing is mounted on /dev and the image's is a link, it makes all devices where that leads on the host",
-			Source: "seen on 1.8.1; crun issue 2154 reads the safe way in 1.21",
-			Advice: "update to 1.21 or younger; a tmpfs on /dev, as every engine mounts it, keeps the image's out",
+			Rows:     []string{"fs.image-symlink"},
+			Fixed:    []string{"1.21"},
+			Known:    true,
+			Evidence: "null is new",
+			Reason:   "where nothing is mounted on /dev and the image's is a link, it makes all devices where that leads on the host",
+			Source:   "seen on 1.8.1; crun issue 2154 reads the safe way in 1.21",
+			Advice:   "update to 1.21 or younger; a tmpfs on /dev, as every engine mounts it, keeps the image's out",
 		},
 		{
 			Rows:   []string{"fs.noexec"},
+			From:   spec.Hardened,
 			Fixed:  []string{"1.11.1"},
 			Known:  true,
 			Reason: "in a user namespace its bind mounts lose nosuid, nodev and noexec; only ro is kept",
@@ -73,12 +85,13 @@ var tables = map[string][]Exception{
 	"chroot":  chrootTable,
 }
 
-func noTime(since string) Exception {
+func noTime(since, source string) Exception {
 	return Exception{
 		Rows:   []string{"time.*", "process.own-namespaces"},
 		Lack:   spec.WithoutNamespace(specs.TimeNamespace).Name,
+		Fixed:  []string{since},
 		Reason: "it makes no time namespace",
-		Source: "since " + since,
+		Source: source + ": since " + since,
 		Advice: "update it; the clocks are the host's until then",
 	}
 }

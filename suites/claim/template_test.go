@@ -38,7 +38,7 @@ func TestPromises(t *testing.T) {
 		"fs.noexec":      "no flags (" + strings.TrimPrefix(rt.Name(), driver.ExecPrefix) + ":7)",
 		"uts.hostname":   "does not claim it",
 	} {
-		e := Of(rt, "1", row)
+		e := Of(rt, "1", row, spec.Namespaces)
 		switch {
 		case (e == nil) != (want == ""):
 			t.Errorf("%s: %+v", row, e)
@@ -108,7 +108,7 @@ func TestChrootClaims(t *testing.T) {
 	}
 	lacks := spec.Edits{spec.WithoutNamespace("pid")}
 	for _, g := range guarantee.All() {
-		if e := Of(named{name: "chroot", lacks: lacks}, "9.1", g.ID); (e == nil) != claimed[g.ID] {
+		if e := Of(named{name: "chroot", lacks: lacks}, "9.1", g.ID, spec.Hardened); (e == nil) != claimed[g.ID] {
 			t.Errorf("%s: %+v", g.ID, e)
 		}
 	}

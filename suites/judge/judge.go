@@ -45,16 +45,31 @@ func (j *Judge) Check(ctx context.Context, g *guarantee.Guarantee, rung spec.Run
 		Claimed: rung.Covers(g.Rung),
 		Again:   fmt.Sprintf("cellwall verify --runtime %s --rung %s --only %s -v", j.Runtime.Name(), rung, g.ID),
 	}
-	if e := claim.Of(j.Runtime, j.Version, g.ID); e != nil && v.Claimed && !j.Strict {
+	e := claim.Of(j.Runtime, j.Version, g.ID, rung)
+	if e != nil && v.Claimed && !j.Strict {
 		v.Claimed = e.Known
 		v.Exception = &record.Exception{Known: e.Known, Reason: e.Reason, Source: e.Source, Advice: e.Advice}
 	}
 	j.decide(ctx, g, rung, &v)
-	if v.Exception != nil && v.Exception.Known && v.Outcome == record.Held {
-		v.Outcome, v.Reason = record.Inconclusive, "it is known to fail and has held: the entry in its claims is stale, or the fix was backported without a new version; --strict takes no exceptions"
+	if v.Exception != nil && v.Exception.Known {
+		known(&v, e)
 	}
 	v.Duration = time.Since(start)
 	return v
+}
+
+// known holds a verdict against the entry that says that the row fails.
+func known(v *record.Verdict, e *claim.Exception) {
+	switch {
+	case v.Outcome == record.Breached && !strings.Contains(v.Evidence, e.Evidence):
+		v.Exception = nil
+		v.Reason = strings.TrimPrefix(v.Reason+"; it is known to fail, but not in this way", "; ")
+	case v.Outcome != record.Held:
+	case len(e.Fixed) > 0:
+		v.Exception = nil // the fix is in a version that does not tell: distributions do that
+	default:
+		v.Outcome, v.Reason = record.Inconclusive, "it is known to fail and has held: the entry in its claims is stale"
+	}
 }
 
 // decide fills in the outcome: gates first, then all trials, then what was left behind.
@@ -145,7 +160,8 @@ func (j *Judge) expresses(g *guarantee.Guarantee, control *spec.Edit) bool {
 		edits = append(edits, *control)
 	}
 	s, omit := edits.Apply(spec.New(base(j.Runtime, g), j.options(j.Dir)))
-	return j.Runtime.Expresses(driver.Bundle{Spec: s, Omit: omit, Parent: j.Fence}) == nil
+	// Any other error is for the trial to report.
+	return !errors.Is(j.Runtime.Expresses(driver.Bundle{Spec: s, Omit: omit, Parent: j.Fence}), kernel.ErrNotSupported)
 }
 
 // base is the rung at which a barrier has the least beside it that a runtime can make.

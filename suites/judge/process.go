@@ -7,12 +7,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/cleanup"
 )
 
 const killSignal = unix.SIGKILL
@@ -41,6 +44,35 @@ func findProcess(token string, hint int) (int, error) {
 		}
 	}
 	return 0, errors.New("find the attacker: no process on this host has its token in its arguments")
+}
+
+// endStrays kills the processes of this host that still carry the token, which is nobody else's, and
+// says that they were left: wherever the runtime has moved them, no cgroup of ours need hold them.
+func endStrays(who, token string) error {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return fmt.Errorf("look for what was left: %w", err)
+	}
+	var left []string
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || !slices.Contains(argumentsOf(pid), token) {
+			continue
+		}
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue // it has ended
+		}
+		// Asked again, since only now the pid can be no other's.
+		if slices.Contains(argumentsOf(pid), token) {
+			left = append(left, "process "+e.Name())
+			err = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		}
+		if err := errors.Join(err, unix.Close(fd)); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("end process %d: %w", pid, err)
+		}
+	}
+	return cleanup.LeftBy(who, left)
 }
 
 // argumentsOf are a process's arguments; none of one that has ended or shows none.

@@ -24,6 +24,7 @@ type session struct {
 	watch   *sentinel.Watch
 	bundle  driver.Bundle
 	token   string
+	foreign bool // the runtime is not our own
 
 	container driver.Container
 	subject   *sentinel.Subject
@@ -193,7 +194,10 @@ func (s *session) end(ctx context.Context) error {
 	if err := s.container.Delete(ctx); err != nil {
 		return fmt.Errorf("delete the container: %w", err)
 	}
-	return nil
+	if !s.foreign {
+		return nil
+	}
+	return endStrays(s.runtime.Name(), s.token)
 }
 
 func (s *session) close() error {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/reports/record"
+	"cellwall/runtime/cleanup"
 	"cellwall/runtime/driver"
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/rootfs"
@@ -62,6 +63,10 @@ func (j *Judge) options(root string) spec.Options {
 	return o
 }
 
+// lifecycle is the group of rows about what a runtime leaves behind. To them a cleanup.Left is the
+// breach; elsewhere it makes the trial unclear.
+const lifecycle = "lifecycle"
+
 // inexpressible is a runtime's word that it cannot make a container.
 type inexpressible struct{ error }
 
@@ -82,6 +87,7 @@ func (j *Judge) trial(outer context.Context, rt driver.Runtime, t trial) record.
 		return j.trial(outer, j.Core, t)
 	}
 	j.note(&r, t.guarantee, said)
+	var left *cleanup.Left
 	switch {
 	case finding.Breached: // before everything that went wrong as well
 		r.Outcome, r.Evidence = record.Breached, finding.Evidence
@@ -89,6 +95,8 @@ func (j *Judge) trial(outer context.Context, rt driver.Runtime, t trial) record.
 		if err != nil {
 			r.Reason = err.Error()
 		}
+	case t.guarantee.Group() == lifecycle && errors.As(err, &left):
+		r.Outcome, r.Evidence, r.Reason = record.Breached, left.Error(), err.Error()
 	case errors.Is(err, kernel.ErrNotSupported):
 		r.Outcome, r.Reason = record.Unsupported, err.Error()
 	case err != nil:
@@ -151,20 +159,23 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 	if err != nil {
 		return finding, nil, err
 	}
-	if err := rt.Expresses(bundle); err != nil {
+	if err := rt.Expresses(bundle); errors.Is(err, kernel.ErrNotSupported) {
 		return finding, nil, &inexpressible{err}
+	} else if err != nil {
+		return finding, nil, err
 	}
-	s := session{runtime: rt, watch: watch, bundle: bundle, token: token}
+	s := session{runtime: rt, watch: watch, bundle: bundle, token: token, foreign: rt != j.Core}
 	defer func() { err = errors.Join(err, s.close()) }()
 	var seen *sentinel.Seen
 	if err := s.start(ctx); err != nil {
 		if errors.As(err, &seen) {
 			return seen.Finding, &attack.Record{}, nil
 		}
-		if watch.Refused == nil || errors.Is(err, kernel.ErrNotSupported) {
+		// One that leaves something behind has done more than refuse.
+		if left := (*cleanup.Left)(nil); watch.Refused == nil || errors.Is(err, kernel.ErrNotSupported) || errors.As(err, &left) {
 			return finding, nil, err
 		}
-		finding, err = watch.Refused(err)
+		finding, err = watch.Refused(ctx, err)
 		return finding, &attack.Record{}, err
 	}
 	said, err = s.converse(ctx)

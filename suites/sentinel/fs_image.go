@@ -45,9 +45,9 @@ func (s *Stage) hostileImages() ([]hostileImage, error) {
 		noDev = append(noDev, spec.WithoutMount(m))
 	}
 	images := []hostileImage{
-		{outside: dir, edits: bind(link), about: link},
-		{outside: dir, edits: bind(link + "-old"), about: link, name: "-old"},
-		{outside: far, edits: noDev, about: "dev", name: "-dev", prepare: func() error {
+		{outside: dir, edits: bind(link), about: volumePrefix[1:] + s.Name},
+		{outside: dir, edits: bind(link + "-old"), about: volumePrefix[1:] + s.Name, name: "-old"},
+		{outside: far, edits: noDev, about: "/dev", name: "-dev", prepare: func() error {
 			return errors.Join(os.Rename(s.Rootfs+"/dev", s.Rootfs+"/kept"), os.Symlink(far, s.Rootfs+"/dev"))
 		}},
 	}
@@ -67,17 +67,18 @@ func (s *Stage) hostileImages() ([]hostileImage, error) {
 	return images, nil
 }
 
-// watch looks at the directory outside, whether the runtime refuses the image or not.
-func (i *hostileImage) watch() *Watch {
+// hostileWatch looks at the directory outside, whether the runtime refuses the image or not.
+func (s *Stage) hostileWatch(i hostileImage) *Watch {
 	return &Watch{
 		Edits: i.edits,
 		Look:  func(context.Context, *Subject, attack.Record) (Finding, error) { return i.before.unchanged(i.outside) },
-		Refused: func(err error) (Finding, error) {
+		Refused: func(_ context.Context, err error) (Finding, error) {
 			f, lookErr := i.before.unchanged(i.outside)
 			if f.Breached || lookErr != nil {
 				return f, lookErr
 			}
-			if !strings.Contains(err.Error(), strings.TrimPrefix(i.about, "/")) {
+			// In what the runtime says of the image: the place of the trial may hold the word too.
+			if said := strings.NewReplacer(s.Rootfs, "", s.Dir, "").Replace(err.Error()); !strings.Contains(said, i.about) {
 				return f, err // about something else
 			}
 			f.Evidence = "refused: " + err.Error() + "; " + f.Evidence
@@ -102,7 +103,7 @@ func OutsideUntouched(s *Stage) (*Watch, error) {
 					return f, fmt.Errorf("make bait: %w", err)
 				}
 			}
-			if f, err = s.Launch(ctx, s.Name+image.name, image.watch()); err != nil {
+			if f, err = s.Launch(ctx, s.Name+image.name, s.hostileWatch(image)); err != nil {
 				return f, fmt.Errorf("container %s: %w", image.name, err)
 			}
 			if f.Breached {
@@ -111,15 +112,15 @@ func OutsideUntouched(s *Stage) (*Watch, error) {
 		}
 		return f, nil
 	}
-	w := images[0].watch()
+	w := s.hostileWatch(images[0])
 	w.Gone = rest
 	refused := w.Refused
-	w.Refused = func(err error) (Finding, error) {
-		f, err := refused(err)
+	w.Refused = func(ctx context.Context, err error) (Finding, error) {
+		f, err := refused(ctx, err)
 		if f.Breached || err != nil {
 			return f, err
 		}
-		return rest(context.Background())
+		return rest(ctx)
 	}
 	return w, nil
 }
@@ -147,6 +148,18 @@ func MaskIsNull(s *Stage) (*Watch, error) {
 		}, err
 	}
 	var finding Finding
+	// written completes the finding by what became of the bait.
+	written := func() error {
+		b, err := os.ReadFile(s.Rootfs + source)
+		if err != nil {
+			return fmt.Errorf("look at the bait: %w", err)
+		}
+		if string(b) != s.Nonce {
+			finding.Breached = true
+			finding.Evidence += "; what the image's /dev/null leads to was written"
+		}
+		return nil
+	}
 	return &Watch{
 		Edits:  spec.Edits{spec.WithoutMount("/dev"), spec.WithoutMount("/dev/pts"), mask(masked)},
 		Target: attack.Target{Path: masked, Name: source},
@@ -159,28 +172,21 @@ func MaskIsNull(s *Stage) (*Watch, error) {
 			}
 			return err
 		},
-		Silent: func() (Finding, error) { return finding, finding.orUnseen() },
+		Silent: func() (Finding, error) {
+			if finding.Evidence == "" {
+				return finding, errors.New("the attacker did not speak, and nothing was seen before")
+			}
+			return finding, written()
+		},
 		Ready: func(_ context.Context, a *Subject) (err error) {
 			finding, err = look(a.PID)
 			return err
 		},
 		Look: after(func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-			b, err := os.ReadFile(s.Rootfs + source)
-			if err != nil {
-				return Finding{}, fmt.Errorf("look at the bait: %w", err)
-			}
-			finding.Breached = finding.Breached || string(b) != s.Nonce || s.Returned(r).Breached
-			return finding, nil
+			finding.Breached = finding.Breached || s.Returned(r).Breached
+			return finding, written()
 		}, "open "),
 	}, nil
-}
-
-// orUnseen is an error unless something was seen.
-func (f Finding) orUnseen() error {
-	if f.Evidence == "" {
-		return errors.New("the witness has seen nothing")
-	}
-	return nil
 }
 
 // statInside looks at a path of a process's root directory, and follows no link out of it.

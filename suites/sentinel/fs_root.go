@@ -160,7 +160,7 @@ func StartsInside(s *Stage) (*Watch, error) {
 			}
 			return s.Returned(r), nil
 		},
-		Refused: func(err error) (Finding, error) {
+		Refused: func(_ context.Context, err error) (Finding, error) {
 			if !strings.Contains(err.Error(), "working directory") && !strings.Contains(err.Error(), cwd) {
 				return Finding{}, err // about something else
 			}

@@ -35,7 +35,7 @@ func IDsStay(s *Stage) (*Watch, error) {
 					outside = append(outside, found...)
 					return err
 				},
-				Refused: func(error) (Finding, error) { return Finding{}, nil },
+				Refused: func(context.Context, error) (Finding, error) { return Finding{}, nil },
 			}
 			before := accepted
 			if _, err := s.Launch(ctx, id, w); err != nil && accepted > before {

@@ -109,7 +109,7 @@ func NoMountLeft(s *Stage) (*Watch, error) {
 				refused := false
 				if failing {
 					w.Edits = append(slices.Clone(edits), directoryOnFile(volume))
-					w.Refused = func(error) (Finding, error) { refused = true; return Finding{}, nil }
+					w.Refused = func(context.Context, error) (Finding, error) { refused = true; return Finding{}, nil }
 				}
 				if _, err := s.Launch(ctx, fmt.Sprintf("%s-again-%d", s.Name, i), w); err != nil {
 					return Finding{}, fmt.Errorf("run another container: %w", err)
@@ -120,7 +120,7 @@ func NoMountLeft(s *Stage) (*Watch, error) {
 			}
 			return look(1 + moreLives)
 		},
-		Refused: func(err error) (Finding, error) {
+		Refused: func(_ context.Context, err error) (Finding, error) {
 			f, lookErr := look(1)
 			if lookErr == nil && !f.Breached {
 				return f, err // refused for another reason

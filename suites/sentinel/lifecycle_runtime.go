@@ -54,7 +54,7 @@ func FailureClean(s *Stage) (*Watch, error) {
 			refused := false
 			w := &Watch{
 				Edits:   spec.Edits{spec.Change(f.name, f.edit)},
-				Refused: func(error) (Finding, error) { refused = true; return Finding{}, nil },
+				Refused: func(context.Context, error) (Finding, error) { refused = true; return Finding{}, nil },
 			}
 			_, err := s.Launch(ctx, id, w)
 			if errors.Is(err, kernel.ErrNotSupported) {

@@ -96,7 +96,7 @@ type Watch struct {
 	Gone func(context.Context) (Finding, error)
 	// Refused is called when the runtime refuses to create or start the container. Where it is
 	// nil a refusal is no result.
-	Refused func(error) (Finding, error)
+	Refused func(context.Context, error) (Finding, error)
 }
 
 // Subject is the attacker as the host sees it.
