@@ -24,7 +24,7 @@ func Validate(s *specs.Spec) error {
 		return errors.New("config.json needs linux")
 	}
 	for _, check := range []func(*specs.Spec) error{
-		validateProcess, validateStrings, validateNamespaces, validateMounts, validateSysctls, validateDevices, validateHooks, validateUnsupported,
+		validateProcess, validateStrings, validateNamespaces, validateMounts, ValidateSysctls, validateDevices, validateHooks, validateUnsupported,
 	} {
 		if err := check(s); err != nil {
 			return err
@@ -164,7 +164,9 @@ var namespacedSysctls = []struct {
 	{"user.max_", specs.UserNamespace}, // namespaces(7): "The /proc/sys/user directory"
 }
 
-func validateSysctls(s *specs.Spec) error {
+// ValidateSysctls refuses a sysctl that would be written to another namespace than one of the
+// container's own: linux.sysctl as config-linux.md has it.
+func ValidateSysctls(s *specs.Spec) error {
 	for key := range s.Linux.Sysctl {
 		if strings.Contains(key, "..") || strings.Contains(key, "/") {
 			return fmt.Errorf("linux.sysctl: key %q is not one", key)

@@ -84,7 +84,8 @@ func (w *bwrap) expresses(b Bundle) error {
 		{!user && s.Annotations[spec.DenySetgroups] != "", "denies setgroups(2) in a user namespace only"},
 		{!user && proc && uncovered, "makes " + strings.Join(covered, ", ") + " read-only always"},
 		{c != nil && len(c.Inheritable)+len(c.Ambient) > 0, "makes capabilities inheritable and ambient together with the others"},
-		{c != nil && (!slices.Equal(c.Bounding, c.Permitted) || !slices.Equal(c.Bounding, c.Effective)), "has one set of capabilities for all"},
+		{!oneSet(c), "has one set of capabilities for all"},
+		{withoutValue(s.Process.Env), "sets no variable without a value"},
 	} {
 		if no.there {
 			return kernel.Unsupported("bwrap %s", no.what)
@@ -126,7 +127,7 @@ func (w *bwrap) command(b Bundle, undo *cleanup.Stack) (l launch, err error) {
 		}
 		a = append(a, "--uid", strconv.FormatUint(uint64(s.Process.User.UID), 10), "--gid", strconv.FormatUint(uint64(s.Process.User.GID), 10))
 	}
-	if s.Hostname != "" && makes(s, specs.UTSNamespace) {
+	if s.Hostname != "" {
 		a = append(a, "--hostname", s.Hostname)
 	}
 	mounts, err := w.mounts(b)

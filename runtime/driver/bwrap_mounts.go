@@ -104,8 +104,8 @@ func bwrapMount(m specs.Mount, dev bool) ([]string, error) {
 	return nil, kernel.Unsupported("bwrap mounts no %s (%s)", m.Type, m.Destination)
 }
 
-// bwrapBind is a bind mount, or nil. bwrap sets nosuid on all and nodev on all but those of --dev-bind;
-// --ro-bind is recursive (bind_mount in bind-mount.c).
+// bwrapBind is a bind mount, or nil. bwrap sets nosuid on all and nodev on all but those of --dev-bind.
+// All are recursive (bind_mount in bind-mount.c), which makes no difference to a file.
 func bwrapBind(m specs.Mount) ([]string, error) {
 	if !slices.Contains(m.Options, "bind") && !slices.Contains(m.Options, "rbind") {
 		return nil, nil
@@ -121,6 +121,9 @@ func bwrapBind(m specs.Mount) ([]string, error) {
 		default:
 			return nil, kernel.Unsupported("bwrap binds nothing with %s (%s)", o, m.Destination)
 		}
+	}
+	if info, err := os.Stat(m.Source); err == nil && info.IsDir() && !slices.Contains(m.Options, "rbind") {
+		return nil, kernel.Unsupported("bwrap binds a directory together with all mounts in it: rbind (%s)", m.Destination)
 	}
 	option := "--dev-bind"
 	switch {

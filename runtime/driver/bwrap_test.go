@@ -19,6 +19,7 @@ func TestBwrapMount(t *testing.T) {
 		"--dev-bind /s /d":                      spec.Bind("/s", "/d", "rw"),
 		"--ro-bind /s /d":                       spec.Bind("/s", "/d", "ro"),
 		"--ro-bind /s /rro":                     spec.Bind("/s", "/rro", "rro", "nodev"),
+		"--ro-bind /dev/null /f":                {Destination: "/f", Type: "bind", Source: "/dev/null", Options: []string{"bind", "ro"}},
 		"--proc /proc":                          {Destination: "/proc", Type: "proc", Options: []string{"nosuid"}},
 		"--mqueue /dev/mqueue":                  {Destination: "/dev/mqueue", Type: "mqueue"},
 		"--dev /dev":                            {Destination: "/dev", Type: "tmpfs", Options: []string{"nosuid", "mode=755"}},

@@ -64,7 +64,7 @@ func keepsAll(name string, s *specs.Spec) error {
 	if err != nil {
 		return err
 	}
-	if len(c.Bounding) < len(held) || len(c.Inheritable)+len(c.Ambient) > 0 {
+	if len(c.Bounding) < len(held) || !oneSet(c) || len(c.Inheritable)+len(c.Ambient) > 0 {
 		return kernel.Unsupported("%s takes no capability away, and gives none", name)
 	}
 	return nil

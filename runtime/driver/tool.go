@@ -51,6 +51,7 @@ func (t *tool) Expresses(b Bundle) error {
 		{s.Process.Terminal, "makes no terminal"},
 		{s.Hooks != nil, "runs no hooks"},
 		{s.Domainname != "", "sets no domain name"},
+		{s.Hostname != "" && !makes(s, specs.UTSNamespace), "sets a host name in a uts namespace of the container's own only: elsewhere it is another's"},
 		{s.Process.OOMScoreAdj != nil, "sets no oom_score_adj"},
 		{s.Process.ApparmorProfile != "" || s.Process.SelinuxLabel != "" || s.Linux.MountLabel != "", "sets no label of a security module"},
 		{s.Linux.RootfsPropagation != "", "sets no propagation of the root directory"},
@@ -117,6 +118,17 @@ func limitsOf(r *specs.LinuxResources) ([]string, error) {
 	}
 	maps.DeleteFunc(fields, func(_ string, v json.RawMessage) bool { return string(v) == "{}" })
 	return slices.Sorted(maps.Keys(fields)), nil
+}
+
+// oneSet reports whether what a program may have, has and uses of capabilities is the same.
+func oneSet(c *specs.LinuxCapabilities) bool {
+	sorted := func(names []string) []string { return slices.Compact(slices.Sorted(slices.Values(names))) }
+	return c == nil || slices.Equal(sorted(c.Bounding), sorted(c.Permitted)) && slices.Equal(sorted(c.Bounding), sorted(c.Effective))
+}
+
+// withoutValue reports whether there is a variable that has none, not even an empty one.
+func withoutValue(env []string) bool {
+	return slices.ContainsFunc(env, func(v string) bool { return !strings.Contains(v, "=") })
 }
 
 // noLimits says that nothing is limited, for a tool that makes no cgroup.

@@ -287,6 +287,10 @@ func TestToolExpresses(t *testing.T) {
 			"runs no hooks":               change(func(s *specs.Spec) { s.Hooks = &specs.Hooks{} }),
 			"by a user namespace only":    change(func(s *specs.Spec) { spec.WithoutNamespace(specs.UserNamespace).Apply(s); s.Process.User.GID = 5 }),
 			"read-only always":            change(func(s *specs.Spec) { spec.WithoutNamespace(specs.UserNamespace).Apply(s); s.Linux.ReadonlyPaths = nil }),
+			"a uts namespace of the":      spec.JoinNamespace(specs.UTSNamespace, "/proc/1/ns/uts"),
+			"without a value":             change(func(s *specs.Spec) { s.Process.Env = []string{"A"} }),
+			"one set of capabilities":     change(func(s *specs.Spec) { s.Process.Capabilities.Effective = []string{"CAP_KILL"} }),
+			"rbind (/v)":                  spec.WithMount(specs.Mount{Destination: "/v", Source: "/", Type: "bind", Options: []string{"bind"}}),
 			"no flags of a seccomp":       change(func(s *specs.Spec) { s.Linux.Seccomp.Flags = []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagLog} }),
 		},
 		"unshare": {
@@ -295,20 +299,40 @@ func TestToolExpresses(t *testing.T) {
 			"the container's root alone":  change(func(s *specs.Spec) { s.Process.User.UID = 3 }),
 			"needs CAP_SYS_CHROOT":        change(func(s *specs.Spec) { s.Process.Capabilities.Bounding = nil }),
 			"whole seconds":               change(func(s *specs.Spec) { s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Nanosecs: 1}} }),
+			"a uts namespace of the":      change(func(s *specs.Spec) { spec.WithoutNamespace(specs.UTSNamespace).Apply(s); s.Hostname = "cellwall-no" }),
+			"own only":                    spec.JoinNamespace(specs.UTSNamespace, "/proc/1/ns/uts"),
+			"vm.swappiness belongs to no": change(func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"vm.swappiness": "1"} }),
+			"without a new network": change(func(s *specs.Spec) {
+				spec.WithoutNamespace(specs.NetworkNamespace).Apply(s)
+				s.Linux.Sysctl = map[string]string{"net.x": "1"}
+			}),
+			"without a new ipc": change(func(s *specs.Spec) {
+				spec.JoinNamespace(specs.IPCNamespace, "/proc/1/ns/ipc").Apply(s)
+				s.Linux.Sysctl = map[string]string{"kernel.msgmni": "1"}
+			}),
+			"key \"net/../vm\"":           change(func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net/../vm": "1"} }),
+			"one set of capabilities":     change(func(s *specs.Spec) { s.Process.Capabilities.Effective = []string{"CAP_KILL"} }),
+			"set of capabilities for all": change(func(s *specs.Spec) { s.Process.Capabilities.Permitted = []string{"CAP_KILL"} }),
 			"with rro (/v)":               spec.WithMount(spec.Bind("/srv", "/v", "rro")),
 			"no cgroups (/sys/fs/cgroup)": spec.WithMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup"}),
 			"no oom_score_adj":            change(func(s *specs.Spec) { n := 5; s.Process.OOMScoreAdj = &n }),
 			"without a value":             change(func(s *specs.Spec) { s.Process.Env = []string{"A"} }),
 		},
 		"chroot": {
-			"mounts nothing":           spec.WithMount(spec.Bind("/srv", "/v")),
-			"makes no namespaces":      spec.JoinNamespace(specs.PIDNamespace, ""),
-			"in the root directory":    change(func(s *specs.Spec) { s.Process.Cwd = "/tmp" }),
+			"mounts nothing":         spec.WithMount(spec.Bind("/srv", "/v")),
+			"makes no namespaces":    spec.JoinNamespace(specs.PIDNamespace, ""),
+			"in the root directory":  change(func(s *specs.Spec) { s.Process.Cwd = "/tmp" }),
+			"a uts namespace of the": change(func(s *specs.Spec) { s.Hostname = "cellwall-no" }),
+			"capability away": change(func(s *specs.Spec) {
+				held, _ := kernel.HeldCapabilities()
+				s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: held, Permitted: append(held, "CAP_KILL")}
+			}),
 			"takes no capability away": change(func(s *specs.Spec) { s.Process.Capabilities = &specs.LinuxCapabilities{Ambient: []string{"CAP_KILL"}} }),
 			"sets no no_new_privs":     change(func(s *specs.Spec) { s.Process.NoNewPrivileges = true }),
 		},
 		"exec:" + examples(t)[0]: {
 			"to change mounts":           spec.WithMount(spec.Bind("/srv", "/v")),
+			"a uts namespace of the":     change(func(s *specs.Spec) { spec.WithoutNamespace(specs.UTSNamespace).Apply(s); s.Hostname = "cellwall-no" }),
 			"to change process.rlimits":  spec.WithRlimit("RLIMIT_NOFILE", 7),
 			"to change linux.namespaces": spec.WithoutNamespace(specs.PIDNamespace),
 			"to change process.user.uid": change(func(s *specs.Spec) { s.Process.User.UID = 1 }),

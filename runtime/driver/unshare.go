@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"cellwall/runtime/cleanup"
+	"cellwall/runtime/core"
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 )
@@ -74,12 +75,16 @@ func (u *unshare) expresses(b Bundle) error {
 		{!user && s.Annotations[spec.DenySetgroups] != "", "denies setgroups(2) in a user namespace only"},
 		{c != nil && len(c.Inheritable)+len(c.Ambient) > 0, "makes no capability inheritable or ambient"},
 		{!may(c, chrootCapability), "needs " + chrootCapability + " to change the root directory last"},
-		{slices.ContainsFunc(p.Env, func(v string) bool { return !strings.Contains(v, "=") }), "sets no variable without a value"},
+		{!oneSet(c), "has one set of capabilities for all"},
+		{withoutValue(p.Env), "sets no variable without a value"},
 		{slices.ContainsFunc(slices.Collect(maps.Values(s.Linux.TimeOffsets)), func(o specs.LinuxTimeOffset) bool { return o.Nanosecs != 0 }), "moves a clock by whole seconds"},
 	} {
 		if no.there {
 			return kernel.Unsupported("unshare %s", no.what)
 		}
+	}
+	if err := core.ValidateSysctls(s); err != nil { // the script writes them wherever it is
+		return kernel.Unsupported("unshare: %v", err)
 	}
 	_, err := u.script(s)
 	_, _, idErr := hostIDs(s)
