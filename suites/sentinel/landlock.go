@@ -21,14 +21,15 @@ const (
 
 // shared are the edits of a container in the host's namespaces of these types, so that they hide
 // nothing that Landlock is to refuse. Of the mounts that a user namespace without a namespace of
-// the type may not make, /proc is the host's, as runtimes need one, and /sys goes.
+// the type may not make, /proc is the host's, as runtimes need one, and /sys goes. It is bound
+// private: some runtimes would mask the host's own through a shared one.
 func shared(types ...specs.LinuxNamespaceType) spec.Edits {
 	var edits spec.Edits
 	for _, t := range types {
 		edits = append(edits, spec.WithoutNamespace(t))
 		switch t {
 		case specs.PIDNamespace:
-			edits = append(edits, spec.WithMount(spec.Bind("/proc", "/proc", "nosuid", "nodev")))
+			edits = append(edits, spec.WithMount(spec.Bind("/proc", "/proc", "nosuid", "nodev", "rprivate")))
 		case specs.NetworkNamespace:
 			edits = append(edits, spec.WithoutMount("/sys"))
 		}
