@@ -22,7 +22,7 @@ const (
 // checkRuntimes refuses a list of --runtime that names nothing, nothing that is known, or one twice.
 func checkRuntimes(list []string) error {
 	if len(list) == 0 || slices.Contains(list, "") {
-		return misuse("--runtime names no runtime: it takes %s, several with commas between, or %s", driver.Forms, everyRuntime)
+		return misuse("--runtime names no runtime: it takes %s, several with commas between, or %s", driver.Forms(), everyRuntime)
 	}
 	var seen []string
 	for _, name := range list {
@@ -82,7 +82,7 @@ func findRuntimes(ctx context.Context, list []string, core driver.Runtime) (foun
 		case err == nil:
 			found = append(found, rt)
 		case every && errors.Is(err, driver.ErrAbsent) && !slices.Contains(required, name):
-			absent = append(absent, name)
+			absent = append(absent, name+why(err))
 		case every && errors.Is(err, driver.ErrAbsent):
 			return nil, nil, fmt.Errorf("%s names it: %w: install %s", requireVariable, err, packageOf(name))
 		case errors.Is(err, driver.ErrAbsent) && name == shortName(name) && slices.Contains(driver.Names(), name):
@@ -94,6 +94,15 @@ func findRuntimes(ctx context.Context, list []string, core driver.Runtime) (foun
 		}
 	}
 	return found, absent, nil
+}
+
+// why is the reason for which a runtime of which a program is there is absent all the same.
+func why(err error) string {
+	var unfit *driver.Unfit
+	if !errors.As(err, &unfit) {
+		return ""
+	}
+	return fmt.Sprintf(" (%v)", unfit.Why)
 }
 
 // packageOf is what Debian and Fedora call the package of a runtime.

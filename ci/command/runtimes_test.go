@@ -24,12 +24,17 @@ func (f fakeRuntime) Version(context.Context) (string, error) { return "1", nil 
 func (f fakeRuntime) Floor() spec.Rung                        { return spec.Bare }
 func (f fakeRuntime) Lacks() spec.Edits                       { return nil }
 
-// onlyOnPath makes a PATH on which nothing is but programs of these names, which print a version.
+// onlyOnPath makes a PATH on which nothing is but programs of these names, which print a version, or fail
+// where a ! precedes the name.
 func onlyOnPath(t *testing.T, names ...string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	for _, name := range names {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\necho "+name+" version 1.2.3\n"), 0o755); err != nil { //nolint:gosec // it is run
+		script := "#!/bin/sh\necho " + name + " version 1.0.3\n"
+		if fails, ok := strings.CutPrefix(name, "!"); ok {
+			name, script = fails, "#!/bin/sh\nexit 1\n"
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil { //nolint:gosec // it is run
 			t.Fatal(err)
 		}
 	}
@@ -55,13 +60,16 @@ func TestFindRuntimes(t *testing.T) {
 		{name: "all", list: []string{"all"}, there: []string{"crun"}, found: []string{"core", "crun"}, absent: []string{"runc"}},
 		{name: "all, required and there", list: []string{"all"}, there: []string{"crun"}, required: "crun,", found: []string{"core", "crun"}, absent: []string{"runc"}},
 		{name: "all, required and absent", list: []string{"all"}, there: []string{"crun"}, required: "crun,runc", fails: []string{"CELLWALL_REQUIRE", "runc", "install runc"}},
+		{name: "all, and one is BusyBox's", list: []string{"all"}, there: []string{"!chroot"}, found: []string{"core"}, absent: []string{"runc", "chroot (ask PATH/chroot for its version: exit status 1)"}},
+		{name: "required, and BusyBox's", list: []string{"all"}, there: []string{"!chroot"}, required: "chroot", fails: []string{"CELLWALL_REQUIRE", "chroot for its version", "install coreutils"}},
+		{name: "by name, and BusyBox's", list: []string{"chroot"}, there: []string{"!chroot"}, fails: []string{"chroot for its version", "install coreutils"}},
 		{name: "all, nothing there", list: []string{"all"}, found: []string{"core"}, absent: []string{"runc", "crun"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if slices.ContainsFunc(tt.list, func(name string) bool { return name != everyRuntime && driver.Check(name) != nil }) {
 				t.Skip("this version knows no " + strings.Join(tt.list, ","))
 			}
-			onlyOnPath(t, tt.there...)
+			dir := onlyOnPath(t, tt.there...)
 			t.Setenv(requireVariable, tt.required)
 			if err := checkRuntimes(tt.list); err != nil {
 				t.Fatal(err)
@@ -98,6 +106,7 @@ func TestFindRuntimes(t *testing.T) {
 				t.Errorf("found %v, absent %v of %v: one is silent", names, absent, driver.Names())
 			}
 			for _, name := range tt.absent {
+				name = strings.ReplaceAll(name, "PATH", dir)
 				if !slices.Contains(absent, name) {
 					t.Errorf("absent are %v, want %s too", absent, name)
 				}

@@ -32,7 +32,7 @@ type tourFlags struct {
 
 func (f *tourFlags) add(c *cobra.Command, formats []format) {
 	flags := c.Flags()
-	flags.StringSliceVar(&f.runtimes, "runtime", []string{driver.CoreName}, "the runtimes to verify: "+driver.Forms+"; "+everyRuntime+" is every one that is found")
+	flags.StringSliceVar(&f.runtimes, "runtime", []string{driver.CoreName}, "the runtimes to verify: "+driver.Forms()+"; "+everyRuntime+" is every one that is found")
 	flags.StringSliceVar(&f.only, "only", nil, "globs of guarantee ids, such as 'fs.*,pids.fork-bomb'")
 	complete(c, "only", ids())
 	complete(c, "runtime", append(driver.Names(), everyRuntime))

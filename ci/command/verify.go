@@ -39,7 +39,7 @@ func newVerify() *cobra.Command {
 				return err
 			}
 			rungs := func(rt driver.Runtime) []spec.Rung {
-				asked, floor := cmp.Or(spec.Rung(rung), claim.DefaultRung(rt.Name())), rt.Floor()
+				asked, floor := cmp.Or(spec.Rung(rung), claim.DefaultRung(rt)), rt.Floor()
 				if !asked.Covers(floor) {
 					fmt.Fprintf(c.ErrOrStderr(), "%s makes no container at %s: it is verified at %s\n", rt.Name(), asked, floor)
 					asked = floor

@@ -18,7 +18,7 @@ import (
 type chroot struct{ path string }
 
 func newChroot(ctx context.Context, name, path string) (Runtime, error) {
-	v, err := version(ctx, path)
+	v, err := fitVersion(ctx, name, path)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,9 @@ func Names() []string {
 }
 
 // Forms says what Find knows, for a person.
-var Forms = strings.Join(Names(), ", ") + ", NAME=PATH, " + ociPrefix + "PATH or " + ExecPrefix + "FILE"
+func Forms() string {
+	return strings.Join(Names(), ", ") + ", NAME=PATH, " + ociPrefix + "PATH or " + ExecPrefix + "FILE"
+}
 
 // Check returns an error unless Find could know the name.
 func Check(name string) error {
@@ -55,13 +57,34 @@ func Check(name string) error {
 	case named && path == "":
 		return fmt.Errorf("runtime %q names no program: write %s=PATH", name, short)
 	case !slices.Contains(Names(), short):
-		return fmt.Errorf("runtime %q is unknown: it is one of %s", name, Forms)
+		return fmt.Errorf("runtime %q is unknown: it is one of %s", name, Forms())
 	}
 	return nil
 }
 
 // ErrAbsent is wrapped where the program of a runtime is not on this host.
 var ErrAbsent = errors.New("not on this host")
+
+// Unfit is an error that wraps ErrAbsent: a program of that name is there, and is none that can be used.
+type Unfit struct {
+	Name string // of the runtime
+	Why  error
+}
+
+func (u *Unfit) Error() string {
+	return fmt.Sprintf("runtime %s: %v as it is needed: %v", u.Name, ErrAbsent, u.Why)
+}
+func (u *Unfit) Unwrap() []error { return []error{ErrAbsent, u.Why} }
+
+// fitVersion is the version of a program whose name others have too: those of BusyBox refuse to say one.
+func fitVersion(ctx context.Context, name, path string) (string, error) {
+	v, err := version(ctx, path)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		err = &Unfit{Name: name, Why: err}
+	}
+	return v, err
+}
 
 // Find returns the runtime that a user names: "runc", "runc=/opt/bin/runc", "oci:/usr/bin/youki",
 // "exec:mine.yaml".

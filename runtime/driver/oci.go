@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -86,9 +87,13 @@ func version(ctx context.Context, path string) (string, error) {
 
 // versionOf is the last word of the first line that a command prints.
 func versionOf(ctx context.Context, path string, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, path, args...).Output() //nolint:gosec // the user names the runtime
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the user names the runtime
+	cmd.WaitDelay = drained
+	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("ask %s for its version: %w", path, err)
+		return "", fmt.Errorf("ask %s for its version: %w", path, cmp.Or(ctx.Err(), err))
 	}
 	line, _, _ := strings.Cut(string(out), "\n")
 	words := strings.Fields(line)

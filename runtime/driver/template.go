@@ -72,15 +72,6 @@ func PromiseOf(rt Runtime) *Promise {
 	return nil
 }
 
-// TemplateRung returns the rung of which the file of an "exec:FILE" makes containers.
-func TemplateRung(name string) (spec.Rung, error) {
-	f, err := readTemplate(strings.TrimPrefix(name, ExecPrefix))
-	if err != nil {
-		return "", err
-	}
-	return f.rung, nil
-}
-
 func (t *template) Floor() spec.Rung  { return t.rung }
 func (t *template) Lacks() spec.Edits { return without(t.lacks...) }
 

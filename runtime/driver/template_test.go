@@ -111,7 +111,7 @@ func TestReadTemplate(t *testing.T) {
 	if _, err := readTemplate(file); err == nil || !strings.Contains(err.Error(), "no template") {
 		t.Errorf("a file that is too large: %v", err)
 	}
-	if _, err := TemplateRung(ExecPrefix + file + "-none"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := readTemplate(file + "-none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 }

@@ -19,7 +19,6 @@ import (
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/cleanup"
 	"cellwall/runtime/core"
-	"cellwall/runtime/spec"
 )
 
 // toolContainer is a process of a tool's, in a control group.
@@ -51,7 +50,7 @@ const (
 	lookEvery = time.Millisecond
 	// drained bounds the wait for the last words of a tool whose processes have not all ended.
 	drained = time.Second
-	// dying bounds the wait for those that the kernel kills with a pid namespace's init.
+	// dying bounds the wait for those that the kernel kills, with a pid namespace's init or for us.
 	dying = 2 * time.Second
 )
 
@@ -165,8 +164,8 @@ func (c *toolContainer) ended() bool {
 	}
 }
 
-// Delete kills what is left, and says so where nothing should be: the tool has ended by itself, and
-// with its pid namespace everything in it should have.
+// Delete kills what is left, and says so where the tool has ended by itself: that the kill is ours and
+// not the tool's. The error is a *cleanup.Left then.
 func (c *toolContainer) Delete(context.Context) error { return c.undo.Close() }
 
 func (c *toolContainer) State() specs.State {
@@ -186,14 +185,15 @@ func (c *toolContainer) end() error {
 		return err
 	}
 	left, err := c.group.Procs()
-	for err == nil && len(left) > 0 && spec.HasNamespace(c.bundle.Spec, specs.PIDNamespace) {
+	for err == nil && len(left) > 0 && ctx.Err() == nil {
 		select {
 		case <-time.After(lookEvery):
 			left, err = c.group.Procs()
-			continue
 		case <-ctx.Done():
 		}
-		err = fmt.Errorf("%s has left %s", c.name, strings.Join(named(left), ", "))
+	}
+	if err == nil {
+		err = cleanup.LeftBy(c.name, named(left))
 	}
 	killing, cancel := context.WithTimeout(context.Background(), dying)
 	defer cancel()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/cleanup"
 	"cellwall/runtime/driver"
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
@@ -32,18 +34,29 @@ func examples(t *testing.T) []string {
 	return files
 }
 
-// eachTool calls f for every tool at each rung that it makes containers of.
-func eachTool(t *testing.T, program string, f func(t *testing.T, s *stand, rt driver.Runtime)) {
-	type subject struct {
-		name string
-		rung spec.Rung
-	}
-	subjects := []subject{
+// subject is a tool at a rung that it makes containers of.
+type subject struct {
+	name string
+	rung spec.Rung
+}
+
+// ownTools are the tools that have a driver of their own: nothing but what it lacks is fixed.
+func ownTools() []subject {
+	return []subject{
 		{"bwrap", spec.Namespaces}, {"bwrap", spec.Hardened}, {"unshare", spec.Namespaces}, {"unshare", spec.Hardened}, {"chroot", spec.Chroot},
 	}
+}
+
+// eachTool calls f for every tool at each rung that it makes containers of, the templates too.
+func eachTool(t *testing.T, program string, f func(t *testing.T, s *stand, rt driver.Runtime)) {
+	subjects := ownTools()
 	for _, file := range examples(t) {
 		subjects = append(subjects, subject{"exec:" + file, spec.Namespaces})
 	}
+	each(t, subjects, program, f)
+}
+
+func each(t *testing.T, subjects []subject, program string, f func(t *testing.T, s *stand, rt driver.Runtime)) {
 	for _, sub := range subjects {
 		t.Run(filepath.Base(sub.name)+" "+string(sub.rung), func(t *testing.T) {
 			s := newStand(t, program)
@@ -209,9 +222,16 @@ func TestToolIDs(t *testing.T) {
 	}
 }
 
-// TestToolLeavesSomething has a tool that ends and leaves a process where its pid namespace should have
-// taken it along. Delete names it, and kills it.
+// TestToolLeavesSomething has a tool that ends and leaves a process, where its pid namespace should have
+// taken it along and where it has none. Delete names it, and kills it.
 func TestToolLeavesSomething(t *testing.T) {
+	for _, lacks := range []string{"", "lacks: [pid-namespace]\n"} {
+		t.Run(lacks, func(t *testing.T) { leavesSomething(t, lacks) })
+	}
+}
+
+func leavesSomething(t *testing.T, lacks string) {
+	t.Helper()
 	s := newStand(t, "exit")
 	file := filepath.Join(t.TempDir(), "careless.yaml")
 	check(t, os.WriteFile(file, []byte(`name: careless
@@ -219,7 +239,7 @@ version: [echo, careless, "1"]
 command: [sh, -c, "sleep 1000 </dev/null >/dev/null 2>&1 & exit 0", sh, "{cmd}"]
 rung: namespaces
 claims: ["*"]
-`), 0o600))
+`+lacks), 0o600))
 	held, err := kernel.HeldCapabilities()
 	check(t, err)
 	s.bundle.Spec = spec.New(spec.Namespaces, spec.Options{Rootfs: s.bundle.Spec.Root.Path, Args: s.bundle.Spec.Process.Args, Capabilities: held})
@@ -230,7 +250,8 @@ claims: ["*"]
 	if status, err := c.Wait(t.Context()); err != nil || status.Code != 0 {
 		t.Errorf("ended: %+v, %v", status, err)
 	}
-	if err := c.Delete(t.Context()); err == nil || !strings.Contains(err.Error(), "(sleep)") {
+	var left *cleanup.Left
+	if err := c.Delete(t.Context()); !errors.As(err, &left) || len(left.What) != 1 || !strings.Contains(left.What[0], "(sleep)") || left.Who != rt.Name() {
 		t.Errorf("the error does not name what was left: %v", err)
 	}
 	if procs := s.procs(t); len(procs) > 0 {
@@ -239,139 +260,13 @@ claims: ["*"]
 	s.clean(t)
 }
 
-func TestFindTemplate(t *testing.T) {
-	dir := t.TempDir()
-	bad, absent := filepath.Join(dir, "bad.yaml"), filepath.Join(dir, "absent.yaml")
-	check(t, os.WriteFile(bad, []byte("name: a\nnmae: b\n"), 0o600))
-	check(t, os.WriteFile(absent, []byte("name: a\nversion: [cellwall-none]\ncommand: [cellwall-none, '{cmd}']\nrung: chroot\nclaims: ['*']\n"), 0o600))
-	for name, want := range map[string]string{
-		"exec:":              "write exec:FILE",
-		"exec:" + dir + "/x": "read the template",
-		"exec:" + bad:        bad + ":2: ",
-		"exec:" + absent:     "not on this host",
-	} {
-		_, err := driver.Find(t.Context(), name, nil)
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("find %q: %v, want %q in it", name, err, want)
-		}
-		if errors.Is(err, driver.ErrAbsent) != strings.Contains(want, "host") {
-			t.Errorf("find %q: %v", name, err)
-		}
-	}
-}
-
-// TestToolExpresses changes a spec that a tool can make by one thing at a time.
-func TestToolExpresses(t *testing.T) {
-	change := func(f func(*specs.Spec)) spec.Edit { return spec.Change("", f) }
-	one := int64(1)
-	for name, cases := range map[string]map[string]spec.Edit{
-		"bwrap": {
-			"a step of the core":          spec.Omitting("nothing", "close-descriptors"),
-			"host's root directory":       spec.HostRoot(),
-			"mount namespace always":      spec.WithoutNamespace(specs.MountNamespace),
-			"no time namespace":           spec.JoinNamespace(specs.TimeNamespace, ""),
-			"joins no pid namespace":      spec.JoinNamespace(specs.PIDNamespace, "/proc/1/ns/pid"),
-			"limits, such as pids":        change(func(s *specs.Spec) { s.Linux.Resources.Pids = &specs.LinuxPids{Limit: &one} }),
-			"limits, such as devices":     change(func(s *specs.Spec) { s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Access: "rwm"}} }),
-			"no rlimits":                  spec.WithRlimit("RLIMIT_NOFILE", 7),
-			"no_new_privs always":         change(func(s *specs.Spec) { s.Process.NoNewPrivileges = false }),
-			"no sysctl":                   change(func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.x": "1"} }),
-			"no devices but":              change(func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/x"}} }),
-			"no cgroup (/sys/fs/cgroup)":  spec.WithMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup"}),
-			"with noexec (/v)":            spec.WithMount(spec.Bind("/srv", "/v", "noexec")),
-			"with nr_inodes=3 (/tmp)":     spec.WithMount(specs.Mount{Destination: "/tmp", Type: "tmpfs", Options: []string{"nr_inodes=3"}}),
-			"devpts in a /dev of its own": spec.WithoutMount("/dev"),
-			"inheritable and ambient":     change(func(s *specs.Spec) { s.Process.Capabilities.Ambient = []string{"CAP_KILL"} }),
-			"2 mappings":                  change(func(s *specs.Spec) { s.Linux.UIDMappings = append(s.Linux.UIDMappings, specs.LinuxIDMapping{}) }),
-			"not in the user namespace's": change(func(s *specs.Spec) { s.Process.User.UID = 1 << 17 }),
-			"runs no hooks":               change(func(s *specs.Spec) { s.Hooks = &specs.Hooks{} }),
-			"by a user namespace only":    change(func(s *specs.Spec) { spec.WithoutNamespace(specs.UserNamespace).Apply(s); s.Process.User.GID = 5 }),
-			"read-only always":            change(func(s *specs.Spec) { spec.WithoutNamespace(specs.UserNamespace).Apply(s); s.Linux.ReadonlyPaths = nil }),
-			"a uts namespace of the":      spec.JoinNamespace(specs.UTSNamespace, "/proc/1/ns/uts"),
-			"without a value":             change(func(s *specs.Spec) { s.Process.Env = []string{"A"} }),
-			"one set of capabilities":     change(func(s *specs.Spec) { s.Process.Capabilities.Effective = []string{"CAP_KILL"} }),
-			"rbind (/v)":                  spec.WithMount(specs.Mount{Destination: "/v", Source: "/", Type: "bind", Options: []string{"bind"}}),
-			"no flags of a seccomp":       change(func(s *specs.Spec) { s.Linux.Seccomp.Flags = []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagLog} }),
-		},
-		"unshare": {
-			"would mount on the host":     spec.WithoutNamespace(specs.MountNamespace),
-			"no seccomp filter":           change(func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} }),
-			"the container's root alone":  change(func(s *specs.Spec) { s.Process.User.UID = 3 }),
-			"needs CAP_SYS_CHROOT":        change(func(s *specs.Spec) { s.Process.Capabilities.Bounding = nil }),
-			"whole seconds":               change(func(s *specs.Spec) { s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Nanosecs: 1}} }),
-			"a uts namespace of the":      change(func(s *specs.Spec) { spec.WithoutNamespace(specs.UTSNamespace).Apply(s); s.Hostname = "cellwall-no" }),
-			"own only":                    spec.JoinNamespace(specs.UTSNamespace, "/proc/1/ns/uts"),
-			"vm.swappiness belongs to no": change(func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"vm.swappiness": "1"} }),
-			"without a new network": change(func(s *specs.Spec) {
-				spec.WithoutNamespace(specs.NetworkNamespace).Apply(s)
-				s.Linux.Sysctl = map[string]string{"net.x": "1"}
-			}),
-			"without a new ipc": change(func(s *specs.Spec) {
-				spec.JoinNamespace(specs.IPCNamespace, "/proc/1/ns/ipc").Apply(s)
-				s.Linux.Sysctl = map[string]string{"kernel.msgmni": "1"}
-			}),
-			"key \"net/../vm\"":           change(func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net/../vm": "1"} }),
-			"one set of capabilities":     change(func(s *specs.Spec) { s.Process.Capabilities.Effective = []string{"CAP_KILL"} }),
-			"set of capabilities for all": change(func(s *specs.Spec) { s.Process.Capabilities.Permitted = []string{"CAP_KILL"} }),
-			"with rro (/v)":               spec.WithMount(spec.Bind("/srv", "/v", "rro")),
-			"no cgroups (/sys/fs/cgroup)": spec.WithMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup"}),
-			"no oom_score_adj":            change(func(s *specs.Spec) { n := 5; s.Process.OOMScoreAdj = &n }),
-			"without a value":             change(func(s *specs.Spec) { s.Process.Env = []string{"A"} }),
-		},
-		"chroot": {
-			"mounts nothing":         spec.WithMount(spec.Bind("/srv", "/v")),
-			"makes no namespaces":    spec.JoinNamespace(specs.PIDNamespace, ""),
-			"in the root directory":  change(func(s *specs.Spec) { s.Process.Cwd = "/tmp" }),
-			"a uts namespace of the": change(func(s *specs.Spec) { s.Hostname = "cellwall-no" }),
-			"capability away": change(func(s *specs.Spec) {
-				held, _ := kernel.HeldCapabilities()
-				s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: held, Permitted: append(held, "CAP_KILL")}
-			}),
-			"takes no capability away": change(func(s *specs.Spec) { s.Process.Capabilities = &specs.LinuxCapabilities{Ambient: []string{"CAP_KILL"}} }),
-			"sets no no_new_privs":     change(func(s *specs.Spec) { s.Process.NoNewPrivileges = true }),
-		},
-		"exec:" + examples(t)[0]: {
-			"to change mounts":           spec.WithMount(spec.Bind("/srv", "/v")),
-			"a uts namespace of the":     change(func(s *specs.Spec) { spec.WithoutNamespace(specs.UTSNamespace).Apply(s); s.Hostname = "cellwall-no" }),
-			"to change process.rlimits":  spec.WithRlimit("RLIMIT_NOFILE", 7),
-			"to change linux.namespaces": spec.WithoutNamespace(specs.PIDNamespace),
-			"to change process.user.uid": change(func(s *specs.Spec) { s.Process.User.UID = 1 }),
-			"to change linux.resources":  change(func(s *specs.Spec) { s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &one}} }),
-		},
-	} {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			rt, err := driver.Find(t.Context(), name, nil)
-			if errors.Is(err, driver.ErrAbsent) {
-				t.Skip(err)
-			}
-			check(t, err)
-			rung := spec.Hardened
-			if strings.HasPrefix(name, "exec:") {
-				rung = rt.Floor()
-			}
-			held, err := kernel.HeldCapabilities()
-			check(t, err)
-			s, _ := rt.Lacks().Apply(spec.New(rung, spec.Options{Rootfs: "/srv/root", Args: []string{"/p"}, Capabilities: held, HostID: 1 << 20, IDCount: 1 << 16}))
-			if err := rt.Expresses(driver.Bundle{Spec: s}); err != nil {
-				t.Fatalf("what it lacks is taken out, and still: %v", err)
-			}
-			for want, edit := range cases {
-				edited, omit := spec.Edits{edit}.Apply(s)
-				err := rt.Expresses(driver.Bundle{Spec: edited, Omit: omit})
-				if !errors.Is(err, kernel.ErrNotSupported) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
-					t.Errorf("%s: %v", want, err)
-				}
-			}
-		})
-	}
-}
-
-// TestJoinedNamespace starts a tool in a namespace that it does not make.
+// TestJoinedNamespace starts a tool in a namespace that it does not make. The line of a template makes one
+// always.
 func TestJoinedNamespace(t *testing.T) {
-	eachTool(t, "wait", func(t *testing.T, s *stand, rt driver.Runtime) {
-		if strings.HasPrefix(rt.Name(), driver.ExecPrefix) {
-			return // its line makes a network namespace always
-		}
+	each(t, ownTools(), "wait", func(t *testing.T, s *stand, rt driver.Runtime) {
+		// Its thread is what the other dies with: no goroutine may end that before.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 		other := exec.Command("sleep", "1000")
 		other.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 		check(t, other.Start())

@@ -31,7 +31,7 @@ type unshare struct {
 var aids = []string{"sh", "setpriv", "setsid", "env", "prlimit", "mount", "hostname", "mkdir", "ln"}
 
 func newUnshare(ctx context.Context, name, path string) (Runtime, error) {
-	v, err := version(ctx, path)
+	v, err := fitVersion(ctx, name, path)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func newUnshare(ctx context.Context, name, path string) (Runtime, error) {
 	u := &unshare{path: path, aids: map[string]string{}, held: len(held)}
 	for _, aid := range aids {
 		if u.aids[aid], err = exec.LookPath(aid); err != nil {
-			return nil, fmt.Errorf("runtime %s needs %s: %w: %w", name, aid, ErrAbsent, err)
+			return nil, &Unfit{Name: name, Why: fmt.Errorf("it needs %s: %w", aid, err)}
 		}
 	}
 	return &tool{name: name, version: v, recipe: u}, nil

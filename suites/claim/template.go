@@ -3,7 +3,6 @@ package claim
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"cellwall/runtime/driver"
 	"cellwall/runtime/spec"
@@ -36,16 +35,12 @@ func Check(rt driver.Runtime) error {
 }
 
 // DefaultRung is the rung at which a runtime is verified where the user names none: the highest that
-// it is made for. Names are those of driver.Find.
-func DefaultRung(name string) spec.Rung {
-	if strings.HasPrefix(name, driver.ExecPrefix) {
-		if rung, err := driver.TemplateRung(name); err == nil {
-			return rung
-		}
-		return spec.Hardened // driver.Find says what is wrong with the file
+// it is made for.
+func DefaultRung(rt driver.Runtime) spec.Rung {
+	if driver.PromiseOf(rt) != nil {
+		return rt.Floor() // its file makes containers of one rung
 	}
-	short, _, _ := strings.Cut(name, "=")
-	switch short {
+	switch rt.Name() {
 	case "chroot":
 		return spec.Chroot
 	case "unshare":

@@ -82,7 +82,7 @@ func TestExamples(t *testing.T) {
 		if err := Check(rt); err != nil {
 			t.Error(err)
 		}
-		if rung := DefaultRung(name); rung != rt.Floor() {
+		if rung := DefaultRung(rt); rung != rt.Floor() {
 			t.Errorf("%s is verified at %s and makes %s", file, rung, rt.Floor())
 		}
 	}
@@ -91,11 +91,17 @@ func TestExamples(t *testing.T) {
 func TestDefaultRung(t *testing.T) {
 	for name, want := range map[string]spec.Rung{
 		"core": spec.Hardened, "runc": spec.Hardened, "oci:/usr/bin/youki": spec.Hardened, "bwrap": spec.Hardened,
-		"unshare": spec.Namespaces, "unshare=/opt/unshare": spec.Namespaces, "chroot": spec.Chroot, "exec:/none": spec.Hardened,
+		"unshare": spec.Namespaces, "chroot": spec.Chroot,
 	} {
-		if got := DefaultRung(name); got != want {
+		if got := DefaultRung(named{name: name}); got != want {
 			t.Errorf("%s is verified at %s, want %s", name, got, want)
 		}
+	}
+}
+
+func TestDefaultRungOfATemplate(t *testing.T) {
+	if got := DefaultRung(templated(t, "claims: ['*']\n")); got != spec.Limits {
+		t.Errorf("a template of limits is verified at %s", got)
 	}
 }
 
