@@ -37,8 +37,9 @@ func TestMutants(t *testing.T) {
 	declareLies(run)
 	declareWeak(run)
 	declareLeaks(run)
-	declareWrappers(t, run)
+	wrappers := declareWrappers(t, run)
 	ginkgo.RunSpecs(t, "mutants")
+	wrappers.count(t)
 }
 
 func row(id string) *guarantee.Guarantee {

@@ -28,7 +28,8 @@ func namespaceWeaknesses() []weakness {
 		{name: "the host's net namespace by its file", rung: spec.Limits, rows: []string{"net.host-loopback"},
 			do: edited(spec.JoinNamespace(specs.NetworkNamespace, fmt.Sprintf("/proc/%d/ns/net", os.Getpid())).Apply)},
 		{name: "the host's ipc namespace", do: without(specs.IPCNamespace), rung: spec.Limits, rows: []string{"ipc.sysv"}},
-		{name: "the host's uts namespace", do: without(specs.UTSNamespace), rung: spec.Limits, sees: "uts", rows: []string{"process.own-namespaces"}},
+		// A runtime without time namespaces does not claim the row.
+		{name: "the host's uts namespace", do: without(specs.UTSNamespace), rung: spec.Limits, rows: []string{"process.own-namespaces"}, strict: true, sees: "uts"},
 		{name: "the host's cgroup namespace", do: without(specs.CgroupNamespace), rows: []string{"leak.cgroup-path"}},
 		{name: "no user namespace", do: without(specs.UserNamespace), rows: []string{
 			"user.root-unprivileged", "user.setuid-plant", "user.file-caps-rootid", "pids.nproc-per-userns",
