@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +15,6 @@ import (
 	"cellwall/reports/render"
 	"cellwall/runtime/driver"
 	"cellwall/runtime/lease"
-	"cellwall/runtime/spec"
 	"cellwall/suites/guarantee"
 	"cellwall/suites/isolation"
 	"cellwall/suites/judge"
@@ -100,12 +98,6 @@ func (r *result) exit() error {
 	return nil
 }
 
-// rungsOf are the rungs at which a runtime is tried.
-type rungsOf func(driver.Runtime) []spec.Rung
-
-// wantedAt reports whether a row is tried at a rung.
-type wantedAt func(spec.Rung, *guarantee.Guarantee) bool
-
 // tour tries every runtime at its rungs on the rows that are chosen and wanted there, with progress on
 // stderr.
 func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *result, err error) {
@@ -118,12 +110,14 @@ func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *r
 	if err != nil {
 		return nil, err
 	}
-	if len(absent) > 0 {
-		fmt.Fprintf(c.ErrOrStderr(), "not on this host, and not verified: %s\n", strings.Join(absent, ", "))
+	chosen, unasked, err := f.choose(runtimes, rungs, wanted)
+	if err != nil {
+		return nil, err
 	}
+	tellOfSilent(c.ErrOrStderr(), absent, unasked)
 	// All judges share the run, and the tour has them work one after another: the leak census of one
 	// would take another's objects for its own runtime's.
-	subjects, described, err := f.subjects(c.Context(), run, runtimes, rungs, wanted)
+	subjects, described, err := f.subjects(c.Context(), run, chosen)
 	if err != nil {
 		return nil, err
 	}
@@ -134,12 +128,9 @@ func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *r
 	if r.report.Run.Version, err = run.Core.Version(c.Context()); err != nil {
 		return nil, err
 	}
-	r.report.Run.Absent = absent
+	r.report.Run.Absent, r.report.Run.Unasked = absent, unasked
 	for _, s := range subjects {
 		r.report.Run.Asked += len(s.Rows)
-	}
-	if r.report.Run.Asked == 0 {
-		return nil, misuse("no guarantee of the selection is claimed at this rung")
 	}
 	width, is := terminalWidth(c.ErrOrStderr())
 	progress := &render.Progress{Out: c.ErrOrStderr(), Terminal: is, Width: width, Several: len(described) > 1}
@@ -160,32 +151,4 @@ func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *r
 		}
 	}
 	return r, nil
-}
-
-// subjects are the runtimes at their rungs, and what the records say of them.
-func (f *tourFlags) subjects(ctx context.Context, run *judge.Run, runtimes []driver.Runtime, rungs rungsOf, wanted wantedAt) ([]isolation.Subject, []record.Runtime, error) {
-	var subjects []isolation.Subject
-	var described []record.Runtime
-	for _, rt := range runtimes {
-		j, err := run.Judge(ctx, rt)
-		if err != nil {
-			return nil, nil, err
-		}
-		j.Strict = f.strict
-		d := record.Runtime{Name: rt.Name(), Version: j.Version}
-		for _, edit := range rt.Lacks() {
-			d.Lacks = append(d.Lacks, edit.Name)
-		}
-		described = append(described, d)
-		for _, rung := range rungs(rt) {
-			s := isolation.Subject{Judge: j, Rung: rung}
-			for _, g := range guarantee.All() {
-				if guarantee.Match(f.only, g.ID) && wanted(rung, g) {
-					s.Rows = append(s.Rows, g)
-				}
-			}
-			subjects = append(subjects, s)
-		}
-	}
-	return subjects, described, nil
 }

@@ -68,6 +68,7 @@ type Run struct {
 	Lockdown     string    `json:"lockdown,omitempty"`
 	Runtimes     []Runtime `json:"runtimes"`
 	Absent       []string  `json:"absent,omitempty"`    // runtimes that were asked for and are not on the host
+	Unasked      []string  `json:"unasked,omitempty"`   // runtimes for which the selection has no row: "chroot at chroot"
 	Selection    []string  `json:"selection,omitempty"` // the globs of --only
 	CatalogueLen int       `json:"catalogue"`           // rows in the catalogue of this version
 	Asked        int       `json:"asked,omitempty"`     // verdicts that the run was to give; one that was stopped has fewer

@@ -49,12 +49,12 @@ func flush(w io.Writer, b *bytes.Buffer) error {
 	return nil
 }
 
-// ByRuntime returns a report for each runtime, in their order, without those that were absent.
+// ByRuntime returns a report for each runtime, in their order, without those that have no verdicts.
 func (r Report) ByRuntime() []Report {
 	var all []Report
 	for _, part := range record.Split(r.Verdicts, func(v *record.Verdict) string { return v.Runtime }) {
 		one := Report{Run: r.Run, Verdicts: part.Verdicts}
-		one.Run.Runtimes, one.Run.Absent = nil, nil
+		one.Run.Runtimes, one.Run.Absent, one.Run.Unasked = nil, nil, nil
 		for _, rt := range r.Run.Runtimes {
 			if rt.Name == part.Name {
 				one.Run.Runtimes = append(one.Run.Runtimes, rt)
@@ -93,12 +93,15 @@ func firsts(parts []record.Part) []record.Verdict {
 	return list
 }
 
-// notes are what a reader must know before comparing, not yet escaped: what was not there at all, and
-// that not all ran at the same rung.
+// notes are what a reader must know before comparing, not yet escaped: what was not there or not asked
+// at all, and that not all ran at the same rung.
 func (r Report) notes() []string {
 	var list []string
 	if len(r.Run.Absent) > 0 {
 		list = append(list, "Not on this host, and not verified: "+strings.Join(r.Run.Absent, ", "))
+	}
+	if len(r.Run.Unasked) > 0 {
+		list = append(list, "Without a guarantee of the selection, and not verified: "+strings.Join(r.Run.Unasked, ", "))
 	}
 	parts := r.parts()
 	if !several(parts) {

@@ -1,0 +1,108 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"cellwall/reports/record"
+	"cellwall/runtime/driver"
+	"cellwall/runtime/spec"
+	"cellwall/suites/guarantee"
+	"cellwall/suites/isolation"
+	"cellwall/suites/judge"
+)
+
+// rungsOf are the rungs at which a runtime is tried.
+type rungsOf func(driver.Runtime) []spec.Rung
+
+// wantedAt reports whether a row is tried at a rung.
+type wantedAt func(spec.Rung, *guarantee.Guarantee) bool
+
+// choice is what a runtime is tried on: subjects that have no judge yet.
+type choice struct {
+	runtime  driver.Runtime
+	subjects []isolation.Subject
+}
+
+// choose selects the rows for every runtime. One that has none at a rung is named, since silence would
+// look like success; where somebody asks for that runtime by its name it is an error.
+func (f *tourFlags) choose(runtimes []driver.Runtime, rungs rungsOf, wanted wantedAt) (chosen []choice, unasked []string, err error) {
+	named, err := f.named()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, rt := range runtimes {
+		c := choice{runtime: rt}
+		for _, rung := range rungs(rt) {
+			s := isolation.Subject{Rung: rung}
+			for _, g := range guarantee.All() {
+				if guarantee.Match(f.only, g.ID) && wanted(rung, g) {
+					s.Rows = append(s.Rows, g)
+				}
+			}
+			switch {
+			case len(s.Rows) > 0:
+				c.subjects = append(c.subjects, s)
+			case slices.Contains(named, rt.Name()):
+				return nil, nil, misuse("no guarantee of the selection is for %s at rung %s", rt.Name(), rung)
+			default:
+				unasked = append(unasked, rt.Name()+" at "+string(rung))
+			}
+		}
+		if len(c.subjects) > 0 {
+			chosen = append(chosen, c)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, nil, misuse("no guarantee of the selection is for any of %s", strings.Join(unasked, ", "))
+	}
+	return chosen, unasked, nil
+}
+
+// named are the runtimes that somebody asks for, as verdicts call them.
+func (f *tourFlags) named() ([]string, error) {
+	if slices.Contains(f.runtimes, everyRuntime) {
+		return requiredRuntimes()
+	}
+	var names []string
+	for _, name := range f.runtimes {
+		names = append(names, shortName(name))
+	}
+	return names, nil
+}
+
+// tellOfSilent names the runtimes of which there will be no verdict.
+func tellOfSilent(out io.Writer, absent, unasked []string) {
+	if len(absent) > 0 {
+		fmt.Fprintf(out, "not on this host, and not verified: %s\n", strings.Join(absent, ", "))
+	}
+	if len(unasked) > 0 {
+		fmt.Fprintf(out, "without a guarantee of the selection, and not verified: %s\n", strings.Join(unasked, ", "))
+	}
+}
+
+// subjects are what is chosen, each with its judge, and what the records say of the runtimes.
+func (f *tourFlags) subjects(ctx context.Context, run *judge.Run, chosen []choice) ([]isolation.Subject, []record.Runtime, error) {
+	var subjects []isolation.Subject
+	var described []record.Runtime
+	for _, c := range chosen {
+		j, err := run.Judge(ctx, c.runtime)
+		if err != nil {
+			return nil, nil, err
+		}
+		j.Strict = f.strict
+		d := record.Runtime{Name: c.runtime.Name(), Version: j.Version}
+		for _, edit := range c.runtime.Lacks() {
+			d.Lacks = append(d.Lacks, edit.Name)
+		}
+		described = append(described, d)
+		for _, s := range c.subjects {
+			s.Judge = j
+			subjects = append(subjects, s)
+		}
+	}
+	return subjects, described, nil
+}
