@@ -193,7 +193,7 @@ func (c *toolContainer) end() error {
 		}
 	}
 	if err == nil {
-		err = cleanup.LeftBy(c.name, named(left))
+		err = cleanup.LeftBy(c.name, append(named(left), c.program.left...))
 	}
 	killing, cancel := context.WithTimeout(context.Background(), dying)
 	defer cancel()
