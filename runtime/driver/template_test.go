@@ -136,6 +136,22 @@ func TestExpand(t *testing.T) {
 	}
 }
 
+// FuzzExpand doubles the braces of any text, which comes back as it was.
+func FuzzExpand(f *testing.F) {
+	for _, text := range []string{"{rootfs}", "a{b}c", "{{", "}{", "{ }"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		doubled := strings.NewReplacer("{", "{{", "}", "}}").Replace(text)
+		if got, used, err := expand(doubled, nil); err != nil || got != text || len(used) > 0 {
+			t.Errorf("%q became %q with %q, %v", doubled, got, used, err)
+		}
+		if got, used, err := expand(text, nil); err == nil && len(used) == 0 && !strings.ContainsAny(text, "{}") && got != text {
+			t.Errorf("%q became %q", text, got)
+		}
+	})
+}
+
 func FuzzTemplate(f *testing.F) {
 	f.Add([]byte(written1("", "")))
 	f.Add([]byte(written1("command", "command: [mine, '{x}', '{{', \"{cmd}\"]\n")))
