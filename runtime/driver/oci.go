@@ -74,8 +74,8 @@ func (o *oci) ask(ctx context.Context) error {
 			o.namespaces = append(o.namespaces, specs.LinuxNamespaceType(n))
 		}
 	case o.featuresSince != "" && !Older(o.version, o.featuresSince):
-		return fmt.Errorf("ask %s %s for its features: it has the command since %s, and names no namespaces: %w",
-			o.name, o.version, o.featuresSince, errors.Join(err, errors.ErrUnsupported))
+		return fmt.Errorf("ask %s %s for its features, which it tells since %s: %w",
+			o.name, o.version, o.featuresSince, cmp.Or(err, errors.New("it names no namespaces")))
 	}
 	return nil
 }

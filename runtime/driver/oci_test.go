@@ -292,3 +292,24 @@ func TestFind(t *testing.T) {
 		t.Errorf("a program that prints no version: %v", err)
 	}
 }
+
+// TestFeaturesMustBeTold has a runc of a version that has the command, and fails or says nothing.
+func TestFeaturesMustBeTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		version, features string
+		fails             bool
+	}{
+		"fails":          {"1.1.5", "exit 1", true},
+		"says nothing":   {"1.1.5", "echo '{}'", true},
+		"is older":       {"1.0.3", "exit 1", false},
+		"tells":          {"1.1.5", `echo '{"linux":{"namespaces":["mount"]}}'`, false},
+		"says no number": {"nightly", "exit 1", true},
+	} {
+		script := filepath.Join(t.TempDir(), "runc")
+		check(t, os.WriteFile(script, []byte("#!/bin/sh\n[ $1 = features ] || exec echo runc version "+c.version+"\n"+c.features+"\n"), 0o755))
+		_, err := driver.Find(t.Context(), "runc="+script, nil)
+		if (err != nil) != c.fails || err != nil && (!strings.Contains(err.Error(), "features") || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("one that %s: %v", name, err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package mutants_test
 import (
 	"context"
 	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/onsi/ginkgo/v2"
@@ -187,6 +188,25 @@ func declareLeaks(run *judge.Run) {
 		}
 		gomega.Expect(v.Outcome).To(gomega.Equal(record.Inconclusive))
 		gomega.Expect(v.Reason).To(gomega.ContainSubstring("cgroup"))
+	})
+	ginkgo.It("ends a process that a runtime leaves outside of all its cgroups", func(ctx ginkgo.SpecContext) {
+		var left []*exec.Cmd
+		rt := mutants.Leaky{Runtime: run.Core, Leak: func(b driver.Bundle) error {
+			// By the token alone it can be told whose it is.
+			cmd := exec.Command("/bin/sh", "-c", "read x", b.Spec.Process.Args[3])
+			if _, err := cmd.StdinPipe(); err != nil { // Wait closes it
+				return err
+			}
+			left = append(left, cmd)
+			return cmd.Start()
+		}}
+		v := check(ctx, run, rt, "fs.dotdot", spec.Hardened)
+		gomega.Expect(v.Outcome).To(gomega.Equal(record.Inconclusive))
+		gomega.Expect(v.Reason).To(gomega.ContainSubstring("has left process"))
+		gomega.Expect(len(left) > 0).To(gomega.Equal(true))
+		for _, cmd := range left {
+			gomega.Expect(cmd.Wait().Error()).To(gomega.ContainSubstring("killed"))
+		}
 	})
 	ginkgo.It("sees a descriptor that a runtime leaves", func(ctx ginkgo.SpecContext) {
 		var left []*os.File
