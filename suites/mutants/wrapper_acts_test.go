@@ -1,6 +1,7 @@
 package mutants_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,10 +86,7 @@ func staleFile(c *call) error {
 
 // leaveProcess leaves one where the runtime's own are.
 func leaveProcess(c *call) error {
-	if err := sleeping().Start(); err != nil {
-		return err
-	}
-	return c.run()
+	return errors.Join(leaveSleeping(c), c.run())
 }
 
 // leaveGroup makes the container's group anew.

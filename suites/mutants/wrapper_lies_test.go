@@ -26,6 +26,9 @@ type lie struct {
 	says string
 	// waits says that the judge waits for what never comes, until its context ends.
 	waits bool
+	// either says that one trial alone is lied to, of the attack and of the barrier alone: says may be
+	// part of the reason of either.
+	either bool
 }
 
 // patience is how long a judge may wait for what never comes: many times what a container takes.
@@ -34,7 +37,7 @@ const patience = 2 * time.Second
 // lies are all of them.
 func lies() []lie {
 	const dotdot, signal, bomb = "fs.dotdot", "process.signal-host", "pids.fork-bomb"
-	return []lie{
+	return append(createLies(), []lie{
 		{name: "a create that makes nothing", do: on("create", nothing), row: dotdot, want: record.Inconclusive, says: "read the pid file"},
 		{name: "a create that makes nothing and names a process that has ended", do: on("create", staleFile), row: dotdot, want: record.Inconclusive, says: "of the pid file"},
 		{name: "a create that names a process that has ended", do: on("create", really, staleFile), row: dotdot, want: record.Inconclusive, says: "of the pid file"},
@@ -64,7 +67,7 @@ func lies() []lie {
 		{name: "a delete that leaves state", do: on("delete", really, leave("state", "left")), row: dotdot, want: record.Inconclusive, says: "has left file state/left"},
 		{name: "a delete that leaves a file in the bundle", do: on("delete", really, leave("left")), row: dotdot, want: record.Inconclusive, says: "/left"},
 		{name: "a delete that fails when all is deleted", do: on("delete", really, fail), row: dotdot, want: record.Inconclusive, says: " delete: exit status 1"},
-	}
+	}...)
 }
 
 // declareLies has a runtime behind a wrapper for each lie.
@@ -80,11 +83,33 @@ func (s *stand) declareLies(runtime string) {
 			before := s.there()
 			v := check(limited, s.run, s.wrapped(ctx, runtime, l.name), l.row, spec.Hardened)
 			gomega.Expect(v.Outcome).To(gomega.Equal(l.want), "%s %s", v.Reason, v.Evidence)
-			gomega.Expect(v.Reason + v.Evidence).To(gomega.ContainSubstring(l.says))
+			said := v.Reason + v.Evidence
+			if l.either {
+				said += "; " + v.Alone.Reason
+			}
+			gomega.Expect(said).To(gomega.ContainSubstring(l.says))
 			// What was left is named, and gone.
 			gomega.Expect(strings.Join(v.Leaks, "; ")).To(gomega.Equal(""))
 			gomega.Expect(s.left(before)).To(gomega.Equal(""))
 			gomega.Expect(s.bystanderIs()).To(gomega.ContainSubstring("sleeping"))
 		})
 	}
+}
+
+// declareBystander shows that the process that is nobody's container would tell of a runtime that kills
+// too much: the harness does not ask.
+func (s *stand) declareBystander(runtime string) {
+	ginkgo.It("sees "+runtime+" with "+killsTooMuch+", which no verdict does", func(ctx ginkgo.SpecContext) {
+		own := *s
+		own.bystander = sleeping()
+		gomega.Expect(own.bystander.Start()).To(gomega.Succeed())
+		defer func() {
+			_ = own.bystander.Process.Kill()
+			_ = own.bystander.Wait() // it was killed
+		}()
+		gomega.Expect(own.bystanderIs()).NotTo(gomega.ContainSubstring("zombie"))
+		v := check(ctx, s.run, own.wrapped(ctx, runtime, killsTooMuch), "fs.dotdot", spec.Hardened)
+		gomega.Expect(v.Outcome).To(gomega.Equal(record.Held), "%s %s", v.Reason, v.Evidence)
+		gomega.Expect(own.bystanderIs()).To(gomega.ContainSubstring("zombie"))
+	})
 }

@@ -55,6 +55,10 @@ func mountWeaknesses() []weakness {
 			all := filepath.Dir(filepath.Dir(filepath.Dir(s.Root.Path))) // above the run's and the trial's
 			spec.WithMount(specs.Mount{Destination: "/run", Type: "bind", Source: all, Options: []string{"bind", "ro"}}).Apply(s)
 		}), rows: []string{"fs.control-sockets"}},
+		// The attack touches nothing there but its own socket, as above.
+		{name: "the host's root directory, read-only, in an odd place", rows: []string{"fs.control-sockets"}, do: mounted(specs.Mount{
+			Destination: "/mnt/odd", Type: "bind", Source: "/", Options: []string{"rbind", "ro", "rro"},
+		})},
 		{name: "terminals without number", do: edited(sentinel.TerminalsOf(0).Apply), rows: []string{"abstract.ptys"}},
 		{name: "tmpfs without a size", do: edited(func(s *specs.Spec) {
 			for i := range s.Mounts {

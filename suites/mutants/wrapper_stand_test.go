@@ -88,7 +88,9 @@ func (s *stand) declare(runtime string) {
 		})
 	}
 	s.declareWeaknesses(runtime)
+	s.declareUntold(runtime)
 	s.declareLies(runtime)
+	s.declareBystander(runtime)
 }
 
 // there is what trials have made and not removed: cgroups and processes in the fence, and files.

@@ -39,7 +39,7 @@ func TestWeaknesses(t *testing.T) {
 	for _, g := range guarantee.All() {
 		known[g.ID] = true
 	}
-	count, names := map[string]int{}, map[string]bool{unchanged: true}
+	count, names := map[string]int{}, map[string]bool{unchanged: true, killsTooMuch: true}
 	name := func(n string) {
 		if n == "" || names[n] {
 			t.Errorf("%q is no name of its own", n)
@@ -71,6 +71,12 @@ func TestWeaknesses(t *testing.T) {
 	for _, u := range allUnshown() {
 		if !slices.ContainsFunc(guarantee.All(), func(g *guarantee.Guarantee) bool { return g.ID == u.row && slices.Contains(g.Gates, u.gate) }) || u.why == "" {
 			t.Errorf("%s: it has no such gate, or there is no reason", u.row)
+		}
+	}
+	for _, u := range allUntold() {
+		name(u.name)
+		if u.because == "" {
+			t.Errorf("%s: no row sees it, for no reason", u.name)
 		}
 	}
 	for _, l := range lies() {

@@ -52,12 +52,20 @@ const unchanged = "nothing"
 
 // wrapperOf finds a wrapper in the tables.
 func wrapperOf(name string) (wrapper, bool) {
-	if name == unchanged {
-		return func(*call) error { return nil }, true
+	switch name {
+	case unchanged:
+		return nothing, true
+	case killsTooMuch:
+		return on("delete", killBystander, really), true
 	}
 	for _, w := range weaknesses() {
 		if w.name == name {
 			return w.do, true
+		}
+	}
+	for _, u := range allUntold() {
+		if u.name == name {
+			return u.do, true
 		}
 	}
 	for _, l := range lies() {
