@@ -246,7 +246,8 @@ func (c *ociContainer) placed() (err error) {
 		if at == c.below || h.V2 && len(parents) > 1 && path.Base(at) == c.manager.Name() {
 			continue // beside v1 some leave v2 alone
 		}
-		if strings.HasPrefix(at, path.Dir(c.below)+"/") && path.Base(at) != c.manager.Name() {
+		// Only what bears the container's name is its own: another may be an honest trial's.
+		if strings.HasPrefix(at, c.below+"-") && path.Base(at) != c.manager.Name() {
 			c.strayed = at
 		}
 		return fmt.Errorf("process %d of the pid file is not in cgroup %s but in %s of %s", c.init.pid, c.below, at, h.Name)

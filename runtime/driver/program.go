@@ -120,16 +120,17 @@ func (l launch) begin(cmd *exec.Cmd) error {
 func (l launch) enter() (mounts []string, err error) {
 	if l.from != "" {
 		err = kernel.EnterMounts(l.from)
-	} else if err = copyMounts(unix.MS_PRIVATE, unix.MS_SHARED); err == nil { // shared, as systemd leaves the host's
-		mounts, err = listMounts()
+	} else {
+		err = copyMounts(unix.MS_PRIVATE, unix.MS_SHARED) // shared, as systemd leaves the host's
+	}
+	if err == nil && len(l.hide) > 0 {
+		err = l.conceal()
+	}
+	if err == nil && l.from == "" {
+		mounts, err = listMounts() // now: what has been unmounted gives its id to the next mount
 	}
 	if err != nil {
 		return nil, err
-	}
-	if len(l.hide) > 0 {
-		if err := l.conceal(); err != nil {
-			return nil, err
-		}
 	}
 	for _, path := range l.join {
 		if err := join(path); err != nil {

@@ -95,14 +95,7 @@ func leaveMount(c *call) error {
 	}
 	// Not the bundle: when the host removes a directory, what is mounted there is gone everywhere.
 	trial := filepath.Dir(c.bundle())
-	// Twice: the first may get the id of a mount that the driver has hidden from the runtime, and would
-	// be taken for that.
-	for range 2 {
-		if err := unix.Mount(trial, trial, "", unix.MS_BIND, ""); err != nil {
-			return err
-		}
-	}
-	return nil
+	return unix.Mount(trial, trial, "", unix.MS_BIND, "")
 }
 
 // killsTooMuch is the name of a wrapper that at delete kills also what is nobody's container.
