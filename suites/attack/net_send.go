@@ -2,6 +2,7 @@ package attack
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -92,6 +93,7 @@ var Bandwidth = Attack{Name: "net.bandwidth", Run: func(a *Attempt) {
 		}
 		fds[i] = fd
 	}
+	awaitAnswer(fds[0])
 	a.Hold("start")
 	datagram := make([]byte, 1400)
 	sent := int64(0)
@@ -105,6 +107,18 @@ var Bandwidth = Attack{Name: "net.bandwidth", Run: func(a *Attempt) {
 	a.Fact("sent", sent)
 	a.Hold("end")
 }}
+
+// awaitAnswer sends single datagrams until the other side answers that nobody listens, or three
+// seconds: links that have just been made may lose what comes first, and a flood must not begin so.
+func awaitAnswer(fd int) {
+	const step = 20 // milliseconds
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
+		if _, err := unix.Write(fd, []byte{0}); errors.Is(err, unix.ECONNREFUSED) {
+			return
+		}
+		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd)}}, step) // an error is always told
+	}
+}
 
 // What RawSocket forges: a neighbour of the host that has moved, and a packet from elsewhere.
 var (
