@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 
 	"reports/record": {},
 	"reports/render": {"reports/record"},
+	"reports/stats":  {},
 
 	"ci/command": {
 		"runtime/cgroup", "runtime/cleanup", "runtime/core", "runtime/driver", "runtime/kernel", "runtime/lease", "runtime/rootfs", "runtime/spec",
@@ -60,6 +61,8 @@ var onlyIn = map[string][]string{
 	"github.com/onsi/":         {"suites/isolation", "suites/mutants"},
 	"github.com/cilium/ebpf":   {"runtime/cgroup", "probes"},
 	"gonum.org/":               {"reports"},
+	"github.com/aclements/":    {"reports/stats"},
+	"github.com/HdrHistogram/": {"reports/stats"},
 	"github.com/spf13/":        {"ci/command"},
 	"github.com/charmbracelet": {"ci/command"},
 	"github.com/moby/profile":  {"runtime/seccomp"},
