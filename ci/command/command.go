@@ -87,6 +87,7 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(
 		newVerify(), newLadder(), newReport(), newRun(), newExec(), newExplain(), newDoctor(), newClean(), newList(),
+		newBenchWorker(),
 	)
 	return root
 }

@@ -43,13 +43,22 @@ var mayImport = map[string][]string{
 	"suites/isolation": {"suites/judge", "suites/guarantee", "reports/record", "runtime/spec"},
 	"suites/mutants":   {"runtime/driver", "runtime/cgroup", "runtime/spec"},
 
+	"bench/load": {},
+	"bench": {
+		"bench/load", "reports/record", "runtime/driver", "runtime/core", "runtime/cgroup", "runtime/rootfs", "runtime/spec", "runtime/kernel",
+		"runtime/lease", "runtime/cleanup",
+	},
+	"bench/worker": {"bench", "runtime/driver", "runtime/spec", "runtime/kernel", "runtime/lease"},
+	"bench/runner": {"bench", "bench/worker", "reports/record", "reports/stats", "runtime/spec", "runtime/kernel", "runtime/cgroup"},
+
 	"reports/record": {},
-	"reports/render": {"reports/record"},
+	"reports/render": {"reports/record", "reports/stats"},
 	"reports/stats":  {},
 
 	"ci/command": {
 		"runtime/cgroup", "runtime/cleanup", "runtime/core", "runtime/driver", "runtime/kernel", "runtime/lease", "runtime/rootfs", "runtime/spec",
 		"suites/claim", "suites/guarantee", "suites/isolation", "suites/judge", "reports/record", "reports/render",
+		"bench", "bench/worker", "bench/runner",
 	},
 	"ci/house": {},
 	"ci/tests": {},
@@ -70,7 +79,7 @@ var onlyIn = map[string][]string{
 }
 
 // alone are packages that may use nothing but the standard library and x/sys.
-var alone = []string{"suites/attack", "suites/sentinel/stub"}
+var alone = []string{"suites/attack", "suites/sentinel/stub", "bench/load"}
 
 func TestImports(t *testing.T) {
 	root := filepath.Join("..", "..")

@@ -55,6 +55,7 @@ func (w *Writer) write(r any) error {
 type Set struct {
 	Runs     []Run
 	Verdicts []Verdict
+	Benches  []Bench
 }
 
 // Read reads a stream of records. name stands for the stream in errors, which also give the
@@ -71,7 +72,7 @@ func Read(name string, r io.Reader) (Set, error) {
 		if strings.TrimSpace(lines.Text()) == "" {
 			continue
 		}
-		if err := set.add(lines.Bytes()); err != nil {
+		if err := set.add(lines.Bytes(), fmt.Sprintf("%s:%d", name, n)); err != nil {
 			return Set{}, fmt.Errorf("%s:%d: %w", name, n, err)
 		}
 	}
@@ -81,7 +82,7 @@ func Read(name string, r io.Reader) (Set, error) {
 	return set, nil
 }
 
-func (s *Set) add(line []byte) error {
+func (s *Set) add(line []byte, at string) error {
 	var h Header
 	if err := json.Unmarshal(line, &h); err != nil {
 		return fmt.Errorf("parse record: %w", err)
@@ -105,6 +106,15 @@ func (s *Set) add(line []byte) error {
 			return err
 		}
 		s.Verdicts = append(s.Verdicts, v)
+	case KindBench:
+		b := Bench{line: at}
+		if err := json.Unmarshal(line, &b); err != nil {
+			return fmt.Errorf("parse bench: %w", err)
+		}
+		if err := b.check(); err != nil {
+			return err
+		}
+		s.Benches = append(s.Benches, b)
 	default:
 		return fmt.Errorf("kind %.40q is unknown", h.Kind)
 	}

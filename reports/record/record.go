@@ -72,6 +72,7 @@ type Run struct {
 	Selection    []string  `json:"selection,omitempty"` // the globs of --only
 	CatalogueLen int       `json:"catalogue"`           // rows in the catalogue of this version
 	Asked        int       `json:"asked,omitempty"`     // verdicts that the run was to give; one that was stopped has fewer
+	Benching     *Benching `json:"benching,omitempty"`  // of a run of benchmarks, which has samples and no verdicts
 }
 
 // Runtime is one runtime of a run.
