@@ -1,0 +1,69 @@
+package stats
+
+import (
+	"math"
+	"slices"
+)
+
+// phiWindow is the length of the windows in which the autocorrelation is estimated.
+const phiWindow = 25
+
+// maxPhi is where a series can no longer be told from a random walk.
+const maxPhi = 0.95
+
+// autocorrelation estimates that of lag 1: the median of the estimates in windows that overlap by
+// three quarters, each corrected for the bias of a short series (Kendall 1954). A step spoils
+// only the windows that hold it, where an estimate from all of the series would take the step for
+// correlation. One standard error is added: too low an estimate makes false change points, too
+// high a one only hides small steps. What is negative counts as 0.
+func autocorrelation(x []float64) float64 {
+	w := min(phiWindow, len(x))
+	var all []float64
+	for from := 0; from+w <= len(x); from += max(w/4, 1) {
+		if phi, ok := phiOf(x, from, from+w); ok {
+			all = append(all, phi)
+		}
+	}
+	if len(all) == 0 {
+		return 0 // nothing varies
+	}
+	slices.Sort(all)
+	phi := middle(all[(len(all)-1)/2], all[len(all)/2])
+	// The median of windows varies by 1.2 times the sqrt((1-phi^2)/n) of the usual estimate.
+	phi += 1.2 * math.Sqrt(max(1-phi*phi, 0.05)/float64(len(x)))
+	return min(max(phi, 0), maxPhi)
+}
+
+// phiOf is the autocorrelation of lag 1 within the parts of x that the cuts bound, pooled, each
+// about its own mean. It is not ok where nothing varies.
+func phiOf(x []float64, cuts ...int) (phi float64, ok bool) {
+	cross, square := 0.0, 0.0
+	for k := 1; k < len(cuts); k++ {
+		part := x[cuts[k-1]:cuts[k]]
+		mean := 0.0
+		for _, v := range part {
+			mean += v / float64(len(part))
+		}
+		for i, v := range part {
+			square += (v - mean) * (v - mean)
+			if i > 0 {
+				cross += (v - mean) * (part[i-1] - mean)
+			}
+		}
+	}
+	if square == 0 {
+		return 0, false
+	}
+	w := float64(cuts[len(cuts)-1]-cuts[0]) / float64(len(cuts)-1)
+	return (cross/square + 1/w) / (1 - 3/w), true
+}
+
+// whiten takes from each value what the one before it foretells. The result is one shorter: its
+// value i belongs to x[i+1].
+func whiten(x []float64, phi float64) []float64 {
+	e := make([]float64, len(x)-1)
+	for i := range e {
+		e[i] = x[i+1] - phi*x[i]
+	}
+	return e
+}
