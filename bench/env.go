@@ -33,8 +33,8 @@ type Env struct {
 // Planted is a slowdown on purpose: each sample does so much more, really, that it shows Share more
 // than the Median that was measured without.
 type Planted struct {
-	Share  float64 // 0.05 is 5 %
-	Median float64 // in the row's unit
+	Share  float64 `json:"share"`  // 0.05 is 5 %
+	Median float64 `json:"median"` // in the row's unit
 }
 
 // Plant has samples from now on show a slowdown.

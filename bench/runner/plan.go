@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"cellwall/bench"
@@ -196,13 +195,4 @@ func seedOf(seed uint64, benchmark string) uint64 {
 		h = (h ^ uint64(c)) * prime
 	}
 	return h ^ seed
-}
-
-// labels are the subjects' names, for a message.
-func labels(members []*member) string {
-	var names []string
-	for _, m := range members {
-		names = append(names, m.subject.Label)
-	}
-	return strings.Join(names, ", ")
 }

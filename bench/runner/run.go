@@ -77,11 +77,16 @@ func (r *run) tell(i int, share float64) {
 
 // benchmark measures one benchmark on all subjects.
 func (r *run) benchmark(ctx context.Context, i int, b *bench.Benchmark) ([]record.Bench, error) {
+	var part []*member // of the members: the C limit has a part in few
 	for _, m := range r.members {
+		if m.subject.Limit != "" && b.Limit == nil {
+			continue
+		}
 		m.bench = r.record(b, m)
+		part = append(part, m)
 	}
 	t := &turns{run: r, at: i, benchmark: b, random: rand.New(rand.NewPCG(seedOf(r.Seed, b.Name), 0))} //nolint:gosec // an order, no secret
-	all := sets(b, r.members)
+	all := sets(b, part)
 	for n, set := range all {
 		t.part, t.parts = n, len(all)
 		if err := t.measure(ctx, set); err != nil {
@@ -89,8 +94,8 @@ func (r *run) benchmark(ctx context.Context, i int, b *bench.Benchmark) ([]recor
 		}
 	}
 	var done []record.Bench
-	measured := slices.ContainsFunc(r.members, func(m *member) bool { return !m.subject.Control && len(m.bench.Samples) > 0 })
-	for _, m := range r.members {
+	measured := slices.ContainsFunc(part, func(m *member) bool { return !m.subject.Control && len(m.bench.Samples) > 0 })
+	for _, m := range part {
 		if measured || !m.subject.Control {
 			done = append(done, *m.bench)
 		}

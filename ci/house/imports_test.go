@@ -49,16 +49,20 @@ var mayImport = map[string][]string{
 		"runtime/lease", "runtime/cleanup",
 	},
 	"bench/worker": {"bench", "runtime/driver", "runtime/spec", "runtime/kernel", "runtime/lease"},
-	"bench/runner": {"bench", "bench/worker", "reports/record", "reports/stats", "runtime/spec", "runtime/kernel", "runtime/cgroup"},
+	"bench/runner": {"bench", "bench/worker", "reports/record", "reports/stats", "runtime/driver", "runtime/spec", "runtime/kernel", "runtime/cgroup"},
 
 	"reports/record": {},
-	"reports/render": {"reports/record", "reports/stats"},
+	"reports/digest": {"reports/record", "reports/stats"},
+	"reports/render": {"reports/record", "reports/digest"},
 	"reports/stats":  {},
+
+	"probes/code": {"runtime/kernel"},
+	"probes":      {"probes/code", "runtime/cleanup", "runtime/kernel"},
 
 	"ci/command": {
 		"runtime/cgroup", "runtime/cleanup", "runtime/core", "runtime/driver", "runtime/kernel", "runtime/lease", "runtime/rootfs", "runtime/spec",
-		"suites/claim", "suites/guarantee", "suites/isolation", "suites/judge", "reports/record", "reports/render",
-		"bench", "bench/worker", "bench/runner",
+		"probes", "suites/claim", "suites/guarantee", "suites/isolation", "suites/judge", "reports/record", "reports/render",
+		"bench", "bench/worker", "bench/runner", "reports/digest",
 	},
 	"ci/house": {},
 	"ci/tests": {},
