@@ -1,0 +1,51 @@
+// Package probes watches from the kernel what the files of a cgroup only sum up: BPF programs at
+// tracepoints, which need nobody's word inside or outside of a container.
+//
+// A probe looks at the cgroups that it is told, and those below them; the programs filter by the
+// id of the cgroup before they do anything else. They hand events over in a ring buffer and count
+// totals beside it, so that an event that got lost is missing as an event but not in the totals.
+// What is lost is counted too (Lost). Fields of kernel structures are found by BTF, never by a
+// version. Nothing is pinned: a probe ends with Close or with its process.
+//
+// # What each one sees and misses
+//
+// throttle follows the kernel's own clock of throttled time, one for each cgroup and CPU
+// (sched_switch, sched_wakeup, pelt_se_tp). It misses a task that is moved to a throttled CPU
+// until somebody there is scheduled, cgroups more than six levels above a task, and the
+// real-time classes. Up to Linux 6.17 a whole queue leaves the CPU; from 6.18 on each task runs on
+// until it returns to user space, so that what an episode says is when the first one stopped.
+//
+// oom sees the choice of a victim, its last thread's exit, the reaper's work and the moment when
+// the kernel lets go of it (mark_victim, sched_process_exit, finish_task_reaping,
+// sched_process_free). Whose limit it was is not in those: By is the cgroup of the task whose
+// allocation failed, and the limit is one of the cgroups above both. The kernel frees a task an RCU
+// grace period after its parent has waited for it, so oom-released comes late.
+//
+// pids sees every clone and fork that ends with EAGAIN (sys_exit). On that rung RLIMIT_NPROC and
+// threads-max look the same, and every system call of the host takes a little longer. On the rung
+// fentry it sees the pids controller's own answer (pids_can_fork).
+//
+// runq sees the time from a wakeup, or from losing the CPU while runnable, until a task has a CPU
+// again (sched_wakeup, sched_switch). The one it waited for is the one that had the CPU last, which
+// need not have had it all the time. Time without runtime left is not counted: that is throttle's.
+//
+// reclaim sees direct reclaim for a cgroup's limit and for the host's, and the sleep that
+// memory.high imposes (mm_vmscan_*, sched_switch; the sleep needs PSI). kswapd's work is nobody's.
+//
+// start follows the descendants of a process through the system calls that make a container
+// (task_newtask, sys_enter, sys_exit, sched_process_exec, sched_process_exit). What a runtime does
+// by other calls shows as the gap between two steps.
+//
+// # Rungs
+//
+// A probe attaches by the first way that the kernel really grants; Attempts has what the others
+// said. Typed tracepoints (tp_btf) need BTF and bpf_get_current_task_btf (Linux 5.11), raw ones
+// (raw_tp) BTF and bpf_probe_read_kernel, which lockdown for confidentiality refuses. Both need the
+// ring buffer (5.8) and root, or CAP_BPF and CAP_PERFMON. Where no program can be loaded the
+// cgroup's files are polled; that says how much and how often, but neither who nor when. Classic
+// tracepoints and kprobes are no rungs of their own: every kernel that grants them grants raw_tp.
+//
+// # What it costs
+//
+// BenchmarkSwitch and BenchmarkMemory measure it; docs/probes.md has the numbers.
+package probes

@@ -1,0 +1,269 @@
+package probes
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+
+	"cellwall/probes/code"
+	"cellwall/runtime/cleanup"
+	"cellwall/runtime/kernel"
+)
+
+// ancestors is how far above its own cgroup a task is looked for among the watched ones.
+const ancestors = 8
+
+// Keys of the map of losses.
+const (
+	lostEvents = iota // the ring buffer was full
+	lostStates        // a map was full, so that a beginning was not kept
+	losses
+)
+
+// session is a probe's maps, which all its programs share, and what was attached.
+type session struct {
+	layout *code.Layout
+	rung   Rung
+	all    bool      // every cgroup is watched
+	events *ebpf.Map // ring buffer of raw
+	lost   *ebpf.Map // losses by their key
+	totals *ebpf.Map // watched cgroup -> Total without its cgroup; whatever is in it is watched
+	zero   *ebpf.Map // one empty Total, to begin others with
+	undo   *cleanup.Stack
+}
+
+// newMap makes a map that ends with the session.
+func (s *session) newMap(name string, kind ebpf.MapType, key, value, entries uint32) (*ebpf.Map, error) {
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: name, Type: kind, KeySize: key, ValueSize: value, MaxEntries: entries})
+	if err != nil {
+		return nil, fmt.Errorf("make map %s: %w", name, unsupported(err))
+	}
+	s.undo.Push("close map", m.Close)
+	return m, nil
+}
+
+// attach writes a program, loads it and attaches it to a tracepoint, or on the rung fentry to the
+// entry of a function.
+func (s *session) attach(point string, write func(*program)) error {
+	return s.attachAs(ebpf.AttachTraceFEntry, point, write)
+}
+
+func (s *session) attachAs(function ebpf.AttachType, point string, write func(*program)) error {
+	load := code.Direct
+	if s.rung == RawTracepoint {
+		load = code.Helper
+	}
+	p := &program{Builder: code.New(s.layout, load), session: s}
+	write(p)
+	ins, err := p.Program()
+	if err != nil {
+		return fmt.Errorf("write program for %s: %w", point, err)
+	}
+	// Some helpers and all tracing programs are for programs under the GPL; ours are under either.
+	spec := &ebpf.ProgramSpec{Name: "cellwall", Type: ebpf.Tracing, AttachTo: point, Instructions: ins, License: "Dual MIT/GPL"}
+	switch s.rung {
+	case TPBTF:
+		spec.AttachType = ebpf.AttachTraceRawTp
+	case FEntry:
+		spec.AttachType = function
+	default:
+		spec.Type, spec.AttachTo = ebpf.RawTracepoint, ""
+	}
+	loaded, err := ebpf.NewProgram(spec)
+	if err != nil {
+		return fmt.Errorf("load program for %s: %w", point, unsupported(err))
+	}
+	s.undo.Push("close program", loaded.Close)
+	var attached link.Link
+	if s.rung == RawTracepoint {
+		attached, err = link.AttachRawTracepoint(link.RawTracepointOptions{Name: point, Program: loaded})
+	} else {
+		attached, err = link.AttachTracing(link.TracingOptions{Program: loaded})
+	}
+	if err != nil {
+		return fmt.Errorf("attach to %s: %w", point, unsupported(err))
+	}
+	s.undo.Push("detach", attached.Close)
+	return nil
+}
+
+// unsupported marks an error of the kernel as a thing that it cannot do, since every rung is
+// asked for by trying it. What went wrong stays in it.
+func unsupported(err error) error {
+	if errors.Is(err, kernel.ErrNotSupported) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", kernel.ErrNotSupported, err)
+}
+
+// program is one program while it is written. The context is in R9; the blocks below use the
+// registers that they name.
+type program struct {
+	*code.Builder
+	session *session
+	event   int16 // slot of a raw
+	id      int16 // slot of a cgroup's id
+	watched int16 // slot of the watched cgroup's id
+	key     int16 // slot for keys
+}
+
+// begin sets the slots apart that most programs need.
+func (p *program) begin() {
+	p.event, p.id, p.watched, p.key = p.Slot(rawBytes), p.Slot(8), p.Slot(8), p.Slot(8)
+}
+
+// cgroup loads the struct cgroup of a task in the hierarchy of a controller.
+func (p *program) cgroup(dst, task asm.Register, controller string) {
+	n, err := p.Layout().Value("cgroup_subsys_id", controller+"_cgrp_id")
+	if err != nil {
+		p.Fail(err)
+		return
+	}
+	p.Path(dst, task, "task_struct.cgroups", fmt.Sprintf("css_set.subsys[%d]", n), "cgroup_subsys_state.cgroup")
+}
+
+// cgroupID loads the id of a struct cgroup.
+func (p *program) cgroupID(dst, group asm.Register) {
+	p.Path(dst, group, "cgroup.kn", "kernfs_node.id")
+}
+
+// current loads the current task.
+func (p *program) current(dst asm.Register) {
+	call := asm.FnGetCurrentTaskBtf.Call()
+	if p.session.rung == RawTracepoint {
+		call = asm.FnGetCurrentTask.Call()
+	}
+	p.Do(call, asm.Mov.Reg(dst, asm.R0))
+}
+
+// state loads the state of a task: 0 is runnable.
+func (p *program) state(dst, task asm.Register) {
+	field := "task_struct.__state" // since 5.14
+	if !p.Layout().Has(field) {
+		field = "task_struct.state"
+	}
+	p.Field(dst, task, field)
+}
+
+// store puts a register into a slot.
+func (p *program) store(slot int16, src asm.Register) {
+	p.Do(asm.StoreMem(asm.RFP, slot, src, asm.DWord))
+}
+
+// watch looks for the cgroup in R8 and those above it among the watched ones. It leaves the id
+// of the cgroup and of the watched one in their slots and the address of its total in R8, or
+// jumps to miss.
+func (p *program) watch(miss string) {
+	hit := p.NewLabel("watched")
+	p.Do(asm.JEq.Imm(asm.R8, 0, miss))
+	p.cgroupID(asm.R0, asm.R8)
+	p.store(p.id, asm.R0)
+	if p.session.all {
+		p.store(p.watched, asm.R0)
+		p.Lookup(p.session.totals, p.watched)
+		p.Do(asm.JNE.Imm(asm.R0, 0, hit))
+		p.Do(asm.StoreImm(asm.RFP, p.key, 0, asm.DWord))
+		p.Lookup(p.session.zero, p.key)
+		p.Do(asm.JEq.Imm(asm.R0, 0, miss), asm.Mov.Reg(asm.R3, asm.R0), asm.LoadMapPtr(asm.R1, p.session.totals.FD()))
+		p.Address(asm.R2, p.watched)
+		p.Do(asm.Mov.Imm(asm.R4, int32(ebpf.UpdateNoExist)), asm.FnMapUpdateElem.Call())
+		p.Lookup(p.session.totals, p.watched)
+		p.Do(asm.JNE.Imm(asm.R0, 0, hit))
+		p.lose(lostStates)
+		p.Do(asm.Ja.Label(miss))
+	} else {
+		for level := range ancestors {
+			if level > 0 {
+				p.Field(asm.R8, asm.R8, "cgroup.self.parent")
+				p.Do(asm.JEq.Imm(asm.R8, 0, miss))
+				p.Field(asm.R8, asm.R8, "cgroup_subsys_state.cgroup")
+				p.cgroupID(asm.R0, asm.R8)
+			}
+			p.store(p.watched, asm.R0)
+			p.Lookup(p.session.totals, p.watched)
+			p.Do(asm.JNE.Imm(asm.R0, 0, hit))
+		}
+		p.Do(asm.Ja.Label(miss))
+	}
+	p.Label(hit)
+	p.Do(asm.Mov.Reg(asm.R8, asm.R0))
+}
+
+// since makes the event as long as it is now since the time in one of its fields.
+func (p *program) since(field int16) {
+	p.Now()
+	p.Do(asm.LoadMem(asm.R1, asm.RFP, p.event+field, asm.DWord), asm.Sub.Reg(asm.R0, asm.R1))
+	p.set(rawLength, asm.R0, asm.DWord)
+}
+
+// count adds the event to the total whose address is in R8.
+func (p *program) count() {
+	p.Do(
+		asm.Mov.Imm(asm.R1, 1), asm.AddAtomic.Mem(asm.R8, asm.R1, asm.DWord, 0),
+		asm.LoadMem(asm.R1, asm.RFP, p.event+rawLength, asm.DWord), asm.AddAtomic.Mem(asm.R8, asm.R1, asm.DWord, 8),
+		asm.LoadMem(asm.R1, asm.RFP, p.event+rawLength, asm.DWord), asm.Div.Imm(asm.R1, 1000),
+		asm.Mov.Imm(asm.R2, 0),
+	)
+	// R2 becomes the number of bits of R1, by halves; the last bucket takes what is longer.
+	small := p.NewLabel("bits")
+	p.Do(asm.JLT.Imm(asm.R1, 1<<30, small), asm.Mov.Imm(asm.R1, 1<<30))
+	p.Label(small)
+	for _, bits := range []int32{16, 8, 4, 2, 1} {
+		less := p.NewLabel("bits")
+		p.Do(asm.JLT.Imm(asm.R1, 1<<bits, less), asm.RSh.Imm(asm.R1, bits), asm.Add.Imm(asm.R2, bits))
+		p.Label(less)
+	}
+	p.Do(
+		asm.Add.Reg(asm.R2, asm.R1), asm.And.Imm(asm.R2, Buckets-1), asm.LSh.Imm(asm.R2, 3),
+		asm.Add.Reg(asm.R8, asm.R2), asm.Mov.Imm(asm.R1, 1), asm.AddAtomic.Mem(asm.R8, asm.R1, asm.DWord, 16),
+	)
+}
+
+// open clears the event and fills in what every event has: kind, CPU, and the cgroups that watch
+// has found.
+func (p *program) open(kind Kind) {
+	for at := 0; at < rawBytes; at += 8 {
+		p.Do(asm.StoreImm(asm.RFP, p.event+int16(at), 0, asm.DWord))
+	}
+	p.Do(
+		asm.StoreImm(asm.RFP, p.event+rawKind, int64(kindNumber(kind)), asm.Word),
+		asm.FnGetSmpProcessorId.Call(), asm.StoreMem(asm.RFP, p.event+rawCPU, asm.R0, asm.Word),
+	)
+	p.Do(asm.LoadMem(asm.R0, asm.RFP, p.id, asm.DWord), asm.LoadMem(asm.R1, asm.RFP, p.watched, asm.DWord))
+	p.set(rawCgroup, asm.R0, asm.DWord)
+	p.set(rawWatched, asm.R1, asm.DWord)
+}
+
+// set fills in a field of the event.
+func (p *program) set(field int16, src asm.Register, size asm.Size) {
+	p.Do(asm.StoreMem(asm.RFP, p.event+field, src, size))
+}
+
+// task fills in pid and name of a task.
+func (p *program) task(task asm.Register) {
+	p.Field(asm.R0, task, "task_struct.pid")
+	p.set(rawPid, asm.R0, asm.Word)
+	p.Text(p.event+rawComm, task, "task_struct.comm", commBytes)
+}
+
+// send writes the event into the ring buffer, or counts it as lost.
+func (p *program) send() {
+	sent := p.NewLabel("sent")
+	p.Do(asm.LoadMapPtr(asm.R1, p.session.events.FD()))
+	p.Address(asm.R2, p.event)
+	p.Do(asm.Mov.Imm(asm.R3, rawBytes), asm.Mov.Imm(asm.R4, 0), asm.FnRingbufOutput.Call(), asm.JEq.Imm(asm.R0, 0, sent))
+	p.lose(lostEvents)
+	p.Label(sent)
+}
+
+// lose counts a loss.
+func (p *program) lose(which int64) {
+	none := p.NewLabel("counted")
+	p.Do(asm.StoreImm(asm.RFP, p.key, which, asm.Word))
+	p.Lookup(p.session.lost, p.key)
+	p.Do(asm.JEq.Imm(asm.R0, 0, none), asm.Mov.Imm(asm.R1, 1), asm.AddAtomic.Mem(asm.R0, asm.R1, asm.DWord, 0))
+	p.Label(none)
+}

@@ -1,0 +1,53 @@
+package probes
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/kernel"
+)
+
+// Every rung of every probe either attaches, or says why it cannot and leaves nothing.
+func TestEveryRung(t *testing.T) {
+	needRoot(t)
+	g := newGroup(t, "rungs", cgroup.Limits{Controllers: []string{"cpu", "memory", "pids"}})
+	for _, name := range Names() {
+		for _, rung := range Rungs() {
+			t.Run(name+"/"+string(rung), func(t *testing.T) {
+				o := Options{Rungs: []Rung{rung}, Root: os.Getpid()}
+				if _, controller, _ := Describe(name); controller != "" {
+					o.Cgroups = []string{g.Path(controller)}
+				}
+				before := descriptors(t)
+				p, err := Open(name, o)
+				if err != nil {
+					if !errors.Is(err, kernel.ErrNotSupported) {
+						t.Error(err)
+					}
+					t.Log(err)
+				} else {
+					if p.Rung() != rung || len(p.Attempts()) > 0 {
+						t.Errorf("attached by %s after %v", p.Rung(), p.Attempts())
+					}
+					if err := p.Close(); err != nil {
+						t.Error(err)
+					}
+				}
+				if after := descriptors(t); after != before {
+					t.Errorf("%d descriptors before, %d after", before, after)
+				}
+			})
+		}
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}

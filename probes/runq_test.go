@@ -1,0 +1,96 @@
+package probes
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/cgroup"
+)
+
+// firstCPU is one on which this process may run.
+func firstCPU(t testing.TB) string {
+	t.Helper()
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		t.Fatal(err)
+	}
+	for cpu := range 1024 {
+		if set.IsSet(cpu) {
+			return fmt.Sprint(cpu)
+		}
+	}
+	t.Fatal("no CPU")
+	return ""
+}
+
+// Two spinners on one CPU wait for each other: one waits about as long as the other runs.
+func TestWaitsForACPUAreSeen(t *testing.T) { onRungs(t, []Rung{TPBTF, RawTracepoint}, waitForACPU) }
+
+func waitForACPU(t *testing.T, o Options) {
+	needRoot(t)
+	cpu := firstCPU(t)
+	a := newGroup(t, "runq-a", cgroup.Limits{CPUs: cpu, Controllers: []string{"cpu"}})
+	b := newGroup(t, "runq-b", cgroup.Limits{CPUs: cpu, Controllers: []string{"cpu"}})
+	p := open(t, "runq", a, o)
+	const window = 500 * time.Millisecond
+	events := gather(t, p, func() {
+		other := inGroup(t, b, "spin", "1", (2 * window).String())
+		if err := other.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := inGroup(t, a, "spin", "1", window.String()).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if err := other.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	id, err := CgroupID(b.Path("cpu"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var waited, byOther time.Duration
+	for _, e := range events {
+		waited += e.Length
+		if e.By == id {
+			byOther += e.Length
+		}
+	}
+	t.Logf("%s: %d waits, %v, of which %v for the other group", p.Rung(), len(events), waited, byOther)
+	// Of the window it had half or less, since the other one wanted as much.
+	if byOther < window/4 {
+		t.Errorf("it waited %v in all, %v for the other group, in %v", waited, byOther, window)
+	}
+	total, err := p.Total(a.Path("cpu"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if total.Length != waited || total.Count != uint64(len(events)) {
+		t.Errorf("total %+v, events %d of %v", total, len(events), waited)
+	}
+}
+
+// A task that the CPU limit stops does not wait for a CPU.
+func TestAThrottledTaskDoesNotWait(t *testing.T) {
+	needRoot(t)
+	const period, window = 100 * time.Millisecond, time.Second
+	g := newGroup(t, "runq", cgroup.Limits{CPUMax: cgroup.CPUMax{Quota: period / 10, Period: period}})
+	p := open(t, "runq", g, Options{})
+	gather(t, p, func() {
+		if out, err := inGroup(t, g, "spin", "1", window.String()).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	})
+	total, err := p.Total(g.Path("cpu"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := throttled(t, g)
+	t.Logf("waited %v, throttled %v", total.Length, stopped)
+	if total.Length > stopped/2 {
+		t.Errorf("waited %v, while it was throttled for %v", total.Length, stopped)
+	}
+}
