@@ -77,6 +77,36 @@ func help(what string, args []string) error {
 			}
 		}
 		return nil
+	case "open": // a probe on a cgroup as user n, and say how it is attached
+		if err := syscall.Setuid(n); err != nil {
+			return err
+		}
+		p, err := Open("throttle", Options{Cgroups: args[1:]})
+		if err != nil {
+			return err
+		}
+		fmt.Println("attached", p.Rung())
+		for _, a := range p.Attempts() {
+			fmt.Printf("%s: %v\n", a.Rung, a.Err)
+		}
+		return p.Close()
+	case "clone": // n tasks, and then so many more that are refused
+		more, err := strconv.Atoi(args[1])
+		if err != nil {
+			return err
+		}
+		for range n {
+			if exec.Command("/bin/sleep", "1000").Start() != nil {
+				break
+			}
+		}
+		for range more {
+			// Without CLONE_VM or a stack it would be a fork, which goes wrong in Go; it must be refused.
+			if _, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0); errno != unix.EAGAIN {
+				os.Exit(1)
+			}
+		}
+		return nil
 	}
 	return fmt.Errorf("unknown helper %q", what)
 }
@@ -187,4 +217,12 @@ func onRungs(t *testing.T, rungs []Rung, test func(*testing.T, Options)) {
 	for _, rung := range rungs {
 		t.Run(string(rung), func(t *testing.T) { test(t, Options{Rungs: []Rung{rung}}) })
 	}
+}
+
+// contextDone is a context that is done: what is there is read, and no more.
+func contextDone(t testing.TB) (context.Context, func()) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	return ctx, stop
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // firstCPU is one on which this process may run.
-func firstCPU(t testing.TB) string {
+func firstCPU(t testing.TB) int {
 	t.Helper()
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
@@ -19,11 +19,11 @@ func firstCPU(t testing.TB) string {
 	}
 	for cpu := range 1024 {
 		if set.IsSet(cpu) {
-			return fmt.Sprint(cpu)
+			return cpu
 		}
 	}
 	t.Fatal("no CPU")
-	return ""
+	return 0
 }
 
 // Two spinners on one CPU wait for each other: one waits about as long as the other runs.
@@ -31,7 +31,7 @@ func TestWaitsForACPUAreSeen(t *testing.T) { onRungs(t, []Rung{TPBTF, RawTracepo
 
 func waitForACPU(t *testing.T, o Options) {
 	needRoot(t)
-	cpu := firstCPU(t)
+	cpu := fmt.Sprint(firstCPU(t))
 	a := newGroup(t, "runq-a", cgroup.Limits{CPUs: cpu, Controllers: []string{"cpu"}})
 	b := newGroup(t, "runq-b", cgroup.Limits{CPUs: cpu, Controllers: []string{"cpu"}})
 	p := open(t, "runq", a, o)

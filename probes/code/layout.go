@@ -13,7 +13,13 @@ import (
 
 // Layout says where the running kernel keeps the fields of its structures. It asks the kernel's
 // own type information (BTF) and never its version.
-type Layout struct{ spec *btf.Spec }
+type Layout struct{ types Types }
+
+// Types finds a type by name; *btf.Spec does. Its answer is stored in typ, which points to a
+// pointer to a type of package btf.
+type Types interface {
+	TypeByName(name string, typ any) error
+}
 
 // KernelLayout reads the BTF of the running kernel. The error wraps kernel.ErrNotSupported where
 // the kernel has none.
@@ -25,8 +31,8 @@ func KernelLayout() (*Layout, error) {
 	return NewLayout(spec), nil
 }
 
-// NewLayout answers from spec, such as the BTF of another kernel.
-func NewLayout(spec *btf.Spec) *Layout { return &Layout{spec: spec} }
+// NewLayout answers from other types than the running kernel's.
+func NewLayout(t Types) *Layout { return &Layout{types: t} }
 
 // Field is where a field lies.
 type Field struct {
@@ -60,7 +66,7 @@ func (l *Layout) Offset(path string) (int, error) {
 func (l *Layout) find(path string) (typ btf.Type, at btf.Bits, bits int, err error) {
 	name, rest, _ := strings.Cut(path, ".")
 	var s *btf.Struct
-	if err := l.spec.TypeByName(name, &s); err != nil {
+	if err := l.types.TypeByName(name, &s); err != nil {
 		return nil, 0, 0, kernel.Unsupported("this kernel has no struct %s", name)
 	}
 	typ = s
@@ -99,7 +105,7 @@ func (l *Layout) Has(path string) bool {
 // Value is the value of an enumerator: Value("cgroup_subsys_id", "cpu_cgrp_id").
 func (l *Layout) Value(enum, name string) (int, error) {
 	var e *btf.Enum
-	if err := l.spec.TypeByName(enum, &e); err != nil {
+	if err := l.types.TypeByName(enum, &e); err != nil {
 		return 0, kernel.Unsupported("this kernel has no enum %s", enum)
 	}
 	for _, v := range e.Values {
@@ -110,14 +116,20 @@ func (l *Layout) Value(enum, name string) (int, error) {
 	return 0, kernel.Unsupported("this kernel has no %s", name)
 }
 
+// maxElement bounds an index: no offset can overflow.
+const maxElement = 1 << 12
+
 // element splits "subsys[4]" into "subsys" and 4; the index of a plain word is -1.
 func element(word string) (string, int, error) {
 	name, rest, ok := strings.Cut(word, "[")
+	if name == "" {
+		return "", 0, fmt.Errorf("%q names no member", word)
+	}
 	if !ok {
-		return word, -1, nil
+		return name, -1, nil
 	}
 	i, err := strconv.Atoi(strings.TrimSuffix(rest, "]"))
-	if err != nil || i < 0 || !strings.HasSuffix(rest, "]") {
+	if err != nil || i < 0 || i > maxElement || !strings.HasSuffix(rest, "]") {
 		return "", 0, fmt.Errorf("%q is no element", word)
 	}
 	return name, i, nil
