@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -90,6 +91,17 @@ func help(what string, args []string) error {
 			fmt.Printf("%s: %v\n", a.Rung, a.Err)
 		}
 		return p.Close()
+	case "start": // n programs for each line of input, and say how long one took
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			begin := time.Now()
+			for range n {
+				if err := exec.Command("/bin/true").Run(); err != nil {
+					return err
+				}
+			}
+			fmt.Println(time.Since(begin) / time.Duration(n))
+		}
+		return nil
 	case "clone": // n tasks, and then so many more that are refused
 		more, err := strconv.Atoi(args[1])
 		if err != nil {

@@ -12,8 +12,11 @@ import (
 )
 
 // Layout says where the running kernel keeps the fields of its structures. It asks the kernel's
-// own type information (BTF) and never its version.
-type Layout struct{ types Types }
+// own type information (BTF) and never its version. It is not safe for concurrent use.
+type Layout struct {
+	types   Types
+	structs map[string]*btf.Struct // those that were asked for: to find one by name is slow
+}
 
 // Types finds a type by name; *btf.Spec does. Its answer is stored in typ, which points to a
 // pointer to a type of package btf.
@@ -32,7 +35,18 @@ func KernelLayout() (*Layout, error) {
 }
 
 // NewLayout answers from other types than the running kernel's.
-func NewLayout(t Types) *Layout { return &Layout{types: t} }
+func NewLayout(t Types) *Layout { return &Layout{types: t, structs: map[string]*btf.Struct{}} }
+
+func (l *Layout) structure(name string) (*btf.Struct, error) {
+	s, ok := l.structs[name]
+	if !ok {
+		if err := l.types.TypeByName(name, &s); err != nil {
+			return nil, kernel.Unsupported("this kernel has no struct %s", name)
+		}
+		l.structs[name] = s
+	}
+	return s, nil
+}
 
 // Field is where a field lies.
 type Field struct {
@@ -65,11 +79,9 @@ func (l *Layout) Offset(path string) (int, error) {
 // a bit field.
 func (l *Layout) find(path string) (typ btf.Type, at btf.Bits, bits int, err error) {
 	name, rest, _ := strings.Cut(path, ".")
-	var s *btf.Struct
-	if err := l.types.TypeByName(name, &s); err != nil {
-		return nil, 0, 0, kernel.Unsupported("this kernel has no struct %s", name)
+	if typ, err = l.structure(name); err != nil {
+		return nil, 0, 0, err
 	}
-	typ = s
 	for word := range strings.SplitSeq(rest, ".") {
 		name, index, err := element(word)
 		if err != nil {
