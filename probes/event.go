@@ -25,7 +25,7 @@ type Event struct {
 	At     time.Time     `json:"at"`
 	Length time.Duration `json:"length_ns,omitempty"`
 	// Cgroup is the id of the cgroup in question, in the hierarchy of the probe's controller: the
-	// inode number of its directory. Watched is that of the watched cgroup that it is, or is below.
+	// inode number of its directory. Watched is that of the cgroup whose total counts it.
 	Cgroup  uint64 `json:"cgroup,omitempty"`
 	Watched uint64 `json:"watched,omitempty"`
 	// By is the cgroup on the other side: of the task that hit the limit in an OOM kill, of the

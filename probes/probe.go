@@ -23,12 +23,17 @@ type Options struct {
 	// Cgroups are directories of the hierarchy of the probe's controller. What is in them or in
 	// cgroups below them is watched; without any, the whole host is.
 	Cgroups []string
+	// Each has totals kept of each cgroup below those by itself; else what is below counts for the
+	// nearest one that is watched. A cgroup that is gone keeps its place among maxCgroups.
+	Each bool
 	// Rungs are those to try, all by default.
 	Rungs []Rung
 	// Slow is the shortest wait that runq tells as an event. Totals count all.
 	Slow time.Duration
 	// Root is the process whose descendants start follows; its own calls are not told.
 	Root int
+	// Totals has a probe count only: it tells no events.
+	Totals bool
 	// Every is how often the rung Files reads, 100 ms by default.
 	Every time.Duration
 }
@@ -109,7 +114,7 @@ func (p *Probe) try(rung Rung, o Options) (err error) {
 			err = errors.Join(err, undo.Close())
 		}
 	}()
-	s := &session{layout: layout, rung: rung, all: len(o.Cgroups) == 0, undo: undo}
+	s := &session{layout: layout, rung: rung, all: len(o.Cgroups) == 0, each: o.Each, silent: o.Totals, undo: undo}
 	for _, m := range []struct {
 		to                  **ebpf.Map
 		name                string

@@ -28,6 +28,8 @@ type session struct {
 	layout *code.Layout
 	rung   Rung
 	all    bool      // every cgroup is watched
+	each   bool      // those below a watched cgroup count for themselves
+	silent bool      // no events are sent
 	events *ebpf.Map // ring buffer of raw
 	lost   *ebpf.Map // losses by their key
 	totals *ebpf.Map // watched cgroup -> Total without its cgroup; whatever is in it is watched
@@ -161,35 +163,58 @@ func (p *program) watch(miss string) {
 	p.Do(asm.JEq.Imm(asm.R8, 0, miss))
 	p.cgroupID(asm.R0, asm.R8)
 	p.store(p.id, asm.R0)
-	if p.session.all {
-		p.store(p.watched, asm.R0)
-		p.Lookup(p.session.totals, p.watched)
-		p.Do(asm.JNE.Imm(asm.R0, 0, hit))
-		p.Do(asm.StoreImm(asm.RFP, p.key, 0, asm.DWord))
-		p.Lookup(p.session.zero, p.key)
-		p.Do(asm.JEq.Imm(asm.R0, 0, miss), asm.Mov.Reg(asm.R3, asm.R0), asm.LoadMapPtr(asm.R1, p.session.totals.FD()))
-		p.Address(asm.R2, p.watched)
-		p.Do(asm.Mov.Imm(asm.R4, int32(ebpf.UpdateNoExist)), asm.FnMapUpdateElem.Call())
-		p.Lookup(p.session.totals, p.watched)
-		p.Do(asm.JNE.Imm(asm.R0, 0, hit))
-		p.lose(lostStates)
-		p.Do(asm.Ja.Label(miss))
-	} else {
-		for level := range ancestors {
-			if level > 0 {
-				p.Field(asm.R8, asm.R8, "cgroup.self.parent")
-				p.Do(asm.JEq.Imm(asm.R8, 0, miss))
-				p.Field(asm.R8, asm.R8, "cgroup_subsys_state.cgroup")
-				p.cgroupID(asm.R0, asm.R8)
-			}
-			p.store(p.watched, asm.R0)
-			p.Lookup(p.session.totals, p.watched)
-			p.Do(asm.JNE.Imm(asm.R0, 0, hit))
-		}
-		p.Do(asm.Ja.Label(miss))
+	p.store(p.watched, asm.R0)
+	if !p.session.all {
+		p.below(hit, miss)
+	}
+	if p.session.all || p.session.each {
+		p.total(hit, miss)
 	}
 	p.Label(hit)
 	p.Do(asm.Mov.Reg(asm.R8, asm.R0))
+}
+
+// below looks for the cgroup in R8, whose id is in the slot watched, and those above it. It jumps
+// to hit with the address of the total in R0, or to miss. Where each cgroup counts for itself and a
+// higher one is watched, it goes on, with the lower one in the slot.
+func (p *program) below(hit, miss string) {
+	above := p.NewLabel("above")
+	for level := range ancestors {
+		if level > 0 {
+			p.Field(asm.R8, asm.R8, "cgroup.self.parent")
+			p.Do(asm.JEq.Imm(asm.R8, 0, miss))
+			p.Field(asm.R8, asm.R8, "cgroup_subsys_state.cgroup")
+			p.cgroupID(asm.R0, asm.R8)
+			p.store(p.watched, asm.R0)
+		}
+		p.Lookup(p.session.totals, p.watched)
+		if level > 0 && p.session.each {
+			p.Do(asm.JNE.Imm(asm.R0, 0, above))
+		} else {
+			p.Do(asm.JNE.Imm(asm.R0, 0, hit))
+		}
+	}
+	p.Do(asm.Ja.Label(miss))
+	if p.session.each {
+		p.Label(above)
+		p.Do(asm.LoadMem(asm.R0, asm.RFP, p.id, asm.DWord))
+		p.store(p.watched, asm.R0)
+	}
+}
+
+// total leaves in R0 the address of the total of the cgroup in the slot watched, which it begins
+// if there is none.
+func (p *program) total(hit, miss string) {
+	p.Lookup(p.session.totals, p.watched)
+	p.Do(asm.JNE.Imm(asm.R0, 0, hit), asm.StoreImm(asm.RFP, p.key, 0, asm.DWord))
+	p.Lookup(p.session.zero, p.key)
+	p.Do(asm.JEq.Imm(asm.R0, 0, miss), asm.Mov.Reg(asm.R3, asm.R0), asm.LoadMapPtr(asm.R1, p.session.totals.FD()))
+	p.Address(asm.R2, p.watched)
+	p.Do(asm.Mov.Imm(asm.R4, int32(ebpf.UpdateNoExist)), asm.FnMapUpdateElem.Call())
+	p.Lookup(p.session.totals, p.watched)
+	p.Do(asm.JNE.Imm(asm.R0, 0, hit))
+	p.lose(lostStates)
+	p.Do(asm.Ja.Label(miss))
 }
 
 // since makes the event as long as it is now since the time in one of its fields.
@@ -251,6 +276,9 @@ func (p *program) task(task asm.Register) {
 
 // send writes the event into the ring buffer, or counts it as lost.
 func (p *program) send() {
+	if p.session.silent {
+		return
+	}
 	sent := p.NewLabel("sent")
 	p.Do(asm.LoadMapPtr(asm.R1, p.session.events.FD()))
 	p.Address(asm.R2, p.event)

@@ -1,6 +1,8 @@
 package probes
 
 import (
+	"fmt"
+
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 )
@@ -12,8 +14,8 @@ const depth = 6
 // cgroup on one CPU (struct cfs_rq). The kernel starts it when the first of them has to stop:
 // up to Linux 6.17 when the queue leaves the CPU, from 6.18 on when the first task returns to
 // user space. In both cases a context switch follows at once, or a task is woken into a queue
-// that is throttled already. It stops it when the queue gets runtime again; then the group's
-// entity is queued, which updates its load (pelt_se_tp), and soon a task of it gets the CPU.
+// that is throttled already. It stops it when the queue gets runtime again; then its tasks are
+// added to those of the CPU (sched_update_nr_running_tp), which may take long to run one of them.
 const (
 	episodeAt      = 0  // CLOCK_MONOTONIC, ns
 	episodeCgroup  = 8  // id
@@ -24,56 +26,104 @@ const (
 	episodeBytes   = 48
 )
 
+// openPerCPU is how many open episodes a CPU keeps at hand. The end of one beyond them is seen late:
+// when a task of its cgroup gets the CPU.
+const openPerCPU = 16
+
 func openThrottle(s *session) error {
-	episodes, err := s.newMap("episodes", ebpf.Hash, 8, episodeBytes, 4096)
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return fmt.Errorf("count CPUs: %w", err)
+	}
+	open, err := s.newMap("episodes", ebpf.Hash, 8, episodeBytes, 4096) // address of a cfs_rq -> its episode
+	if err != nil {
+		return err
+	}
+	here, err := s.newMap("queues", ebpf.Array, 4, 8*openPerCPU, uint32(cpus)) //nolint:gosec // it is positive
 	if err != nil {
 		return err
 	}
 	for _, t := range []struct {
-		point      string
-		begin, end int // argument that is a task whose episode may have begun or ended, -1 if none is
+		point string
+		write func(*episodes)
 	}{
-		{"sched_switch", 1, 2},
-		{"sched_wakeup", 0, -1},
-		{"sched_wakeup_new", 0, -1},
+		{"sched_switch", func(e *episodes) {
+			e.Arg(asm.R7, 2)
+			e.ended()
+			e.Arg(asm.R7, 1)
+			e.began()
+		}},
+		{"sched_wakeup", (*episodes).woken},
+		{"sched_wakeup_new", (*episodes).woken},
+		{"sched_update_nr_running_tp", (*episodes).added},
 	} {
 		err := s.attach(t.point, func(p *program) {
-			e := beginEpisodes(p, episodes)
-			if t.end >= 0 {
-				p.Arg(asm.R7, t.end)
-				e.ended()
-			}
-			p.Arg(asm.R7, t.begin)
-			e.began()
+			p.begin()
+			t.write(&episodes{program: p, open: open, here: here, queue: p.Slot(8), value: p.Slot(episodeBytes)})
 			p.Exit()
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return s.attach("pelt_se_tp", func(p *program) {
-		e := beginEpisodes(p, episodes)
-		done := p.NewLabel("done")
-		p.Arg(asm.R7, 0)
-		p.Field(asm.R8, asm.R7, "sched_entity.my_q")
-		p.Do(asm.JEq.Imm(asm.R8, 0, done))
-		e.close(done)
-		p.Label(done)
-		p.Exit()
-	})
+	return nil
 }
 
-// episodes is the part of a program that keeps them.
+// episodes is the part of a program that keeps them. What happens to the queues of one CPU happens
+// under that CPU's lock, so no two programs run for the same queue at the same time.
 type episodes struct {
 	*program
 	open  *ebpf.Map // address of a cfs_rq -> its episode
+	here  *ebpf.Map // CPU -> those addresses
 	queue int16     // slot of that address
 	value int16     // slot of an episode
 }
 
-func beginEpisodes(p *program, open *ebpf.Map) *episodes {
-	p.begin()
-	return &episodes{program: p, open: open, queue: p.Slot(8), value: p.Slot(episodeBytes)}
+func (e *episodes) woken() {
+	e.Arg(asm.R7, 0)
+	e.began()
+}
+
+// added closes an episode of the CPU to which tasks have been added, if its queue has runtime again.
+func (e *episodes) added() {
+	done := e.NewLabel("done")
+	e.Arg(asm.R6, 1)
+	e.Do(asm.LSh.Imm(asm.R6, 32), asm.ArSh.Imm(asm.R6, 32), asm.JSLE.Imm(asm.R6, 0, done))
+	e.Arg(asm.R7, 0)
+	e.Field(asm.R6, asm.R7, "rq.cpu")
+	e.queues(done)
+	for i := range int16(openPerCPU) {
+		next := e.NewLabel("next")
+		e.Do(asm.LoadMem(asm.R7, asm.R6, 8*i, asm.DWord), asm.JEq.Imm(asm.R7, 0, next))
+		e.FieldAt(asm.R0, asm.R7, "cfs_rq.throttled")
+		e.Do(asm.JNE.Imm(asm.R0, 0, next))
+		e.store(e.queue, asm.R7)
+		e.close(done)
+		e.Do(asm.Ja.Label(done))
+		e.Label(next)
+	}
+	e.Label(done)
+}
+
+// queues leaves in R6 the address of the queues at hand of the CPU in R6.
+func (e *episodes) queues(none string) {
+	e.Do(asm.StoreMem(asm.RFP, e.key, asm.R6, asm.Word))
+	e.Lookup(e.here, e.key)
+	e.Do(asm.JEq.Imm(asm.R0, 0, none), asm.Mov.Reg(asm.R6, asm.R0))
+}
+
+// replace puts the address in R2 where the one in R1 is among the queues at R6.
+func (e *episodes) replace() {
+	done := e.NewLabel("replaced")
+	for i := range int16(openPerCPU) {
+		next := e.NewLabel("next")
+		e.Do(
+			asm.LoadMem(asm.R0, asm.R6, 8*i, asm.DWord), asm.JNE.Reg(asm.R0, asm.R1, next),
+			asm.StoreMem(asm.R6, 8*i, asm.R2, asm.DWord), asm.Ja.Label(done),
+		)
+		e.Label(next)
+	}
+	e.Label(done)
 }
 
 // each runs do for the queues above the task in R7, from its own one up, with the queue in R8.
@@ -121,9 +171,15 @@ func (e *episodes) began() {
 	e.Field(asm.R0, asm.R7, "task_struct.pid")
 	e.Do(asm.StoreMem(asm.RFP, e.value+episodePid, asm.R0, asm.Word), asm.StoreMem(asm.RFP, e.value+episodeCPU, asm.R6, asm.Word))
 	e.Text(e.value+episodeComm, asm.R7, "task_struct.comm", commBytes)
+	kept := e.NewLabel("kept")
 	e.Insert(e.open, e.queue, e.value, ebpf.UpdateNoExist)
-	e.Do(asm.JEq.Imm(asm.R0, 0, done))
+	e.Do(asm.JEq.Imm(asm.R0, 0, kept))
 	e.lose(lostStates)
+	e.Do(asm.Ja.Label(done))
+	e.Label(kept)
+	e.queues(done)
+	e.Do(asm.Mov.Imm(asm.R1, 0), asm.LoadMem(asm.R2, asm.RFP, e.queue, asm.DWord))
+	e.replace()
 	e.Label(done)
 }
 
@@ -132,24 +188,30 @@ func (e *episodes) ended() {
 	done := e.NewLabel("not ended")
 	e.each(done, func(next string) {
 		e.Do(asm.JEq.Imm(asm.R8, 0, next))
-		e.close(next)
+		e.Field(asm.R0, asm.R8, "cfs_rq.throttled")
+		e.Do(asm.JNE.Imm(asm.R0, 0, next))
+		e.store(e.queue, asm.R8)
+		e.Lookup(e.open, e.queue)
+		e.Do(asm.JEq.Imm(asm.R0, 0, next))
+		e.close(done)
+		e.Do(asm.Ja.Label(done)) // if a queue above has an end too, its tasks have been added
 	})
 	e.Label(done)
 }
 
-// close closes the episode of the queue in R8, or jumps to none if it has none or is throttled.
+// close closes the episode of the queue whose address is in its slot, or jumps to none if it has
+// none.
 func (e *episodes) close(none string) {
-	e.store(e.queue, asm.R8)
 	e.Lookup(e.open, e.queue)
 	e.Do(asm.JEq.Imm(asm.R0, 0, none))
-	e.Do(asm.Mov.Reg(asm.R1, asm.R0))
 	for i := int16(0); i < episodeBytes; i += 8 { // before the entry can be used again
-		e.Do(asm.LoadMem(asm.R2, asm.R1, i, asm.DWord), asm.StoreMem(asm.RFP, e.value+i, asm.R2, asm.DWord))
+		e.Do(asm.LoadMem(asm.R1, asm.R0, i, asm.DWord), asm.StoreMem(asm.RFP, e.value+i, asm.R1, asm.DWord))
 	}
-	e.Field(asm.R0, asm.R8, "cfs_rq.throttled")
-	e.Do(asm.JNE.Imm(asm.R0, 0, none))
 	e.Delete(e.open, e.queue)
-	e.Do(asm.JNE.Imm(asm.R0, 0, none)) // another CPU was faster
+	e.Do(asm.LoadMem(asm.R6, asm.RFP, e.value+episodeCPU, asm.Word))
+	e.queues(none)
+	e.Do(asm.LoadMem(asm.R1, asm.RFP, e.queue, asm.DWord), asm.Mov.Imm(asm.R2, 0))
+	e.replace()
 	e.finish(none)
 }
 

@@ -51,6 +51,9 @@ func (p *Probe) Total(dir string) (Total, error) {
 	}
 	value := make([]byte, totalBytes)
 	err = p.session.totals.Lookup(id, &value)
+	if errors.Is(err, ebpf.ErrKeyNotExist) && (p.session.each || p.session.all) {
+		return Total{Cgroup: id}, nil // nothing has been seen of it
+	}
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
 		return Total{}, fmt.Errorf("cgroup %s is not watched", dir)
 	}

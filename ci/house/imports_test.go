@@ -33,11 +33,11 @@ var mayImport = map[string][]string{
 
 	"suites/attack":        {},
 	"suites/sentinel/stub": {},
-	"suites/sentinel":      {"runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/spec", "suites/attack", "suites/sentinel/stub"},
+	"suites/sentinel":      {"probes", "runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/spec", "suites/attack", "suites/sentinel/stub"},
 	"suites/guarantee":     {"runtime/spec", "runtime/kernel", "suites/attack", "suites/sentinel"},
 	"suites/claim":         {"runtime/driver", "runtime/spec", "suites/guarantee"},
 	"suites/judge": {
-		"suites/claim", "suites/guarantee", "suites/sentinel", "suites/attack", "reports/record", "runtime/driver", "runtime/rootfs",
+		"probes", "suites/claim", "suites/guarantee", "suites/sentinel", "suites/attack", "reports/record", "runtime/driver", "runtime/rootfs",
 		"runtime/core", "runtime/spec", "runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/lease",
 	},
 	"suites/isolation": {"suites/judge", "suites/guarantee", "reports/record", "runtime/spec"},

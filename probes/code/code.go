@@ -106,7 +106,13 @@ func (b *Builder) Arg(dst asm.Register, i int) {
 
 // Field loads a field of the structure that src points to; see Layout.Field for the path. In
 // Helper mode a src that is no kernel address reads as zero. dst may be src.
-func (b *Builder) Field(dst, src asm.Register, path string) {
+func (b *Builder) Field(dst, src asm.Register, path string) { b.field(dst, src, path, b.load) }
+
+// FieldAt loads a field of the structure at an address that was kept in a map: no verifier knows
+// what it points to, so this takes bpf_probe_read_kernel in any program.
+func (b *Builder) FieldAt(dst, src asm.Register, path string) { b.field(dst, src, path, Helper) }
+
+func (b *Builder) field(dst, src asm.Register, path string, load Load) {
 	f, err := b.layout.Field(path)
 	if err != nil {
 		b.Fail(err)
@@ -117,7 +123,7 @@ func (b *Builder) Field(dst, src asm.Register, path string) {
 		b.Fail(fmt.Errorf("field %s: no load has %d bytes", path, f.Size))
 		return
 	}
-	if b.load == Direct {
+	if load == Direct {
 		b.Do(asm.LoadMem(dst, src, int16(f.Offset), size))
 	} else {
 		b.read(src, f)

@@ -17,6 +17,7 @@ var cpuRows = []Guarantee{{
 	Barrier:     "cpu.max",
 	Rung:        spec.Limits,
 	Controllers: []string{"cpu"},
+	Probes:      []string{"throttle"},
 	Attack:      attack.Spin,
 	Witness:     sentinel.QuotaKept,
 	Controls: spec.Edits{

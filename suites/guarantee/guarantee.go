@@ -71,6 +71,8 @@ type Guarantee struct {
 	Gates []*kernel.Feature
 	// Controllers are the cgroup controllers that it needs, by their v2 names.
 	Controllers []string
+	// Probes are second witnesses in the kernel, by name. The row stands without them too.
+	Probes []string
 
 	Attack  attack.Attack
 	Witness sentinel.Witness

@@ -23,6 +23,7 @@ var memoryLimitRows = []Guarantee{{
 	Barrier:     "memory.max",
 	Rung:        spec.Limits,
 	Controllers: []string{"memory"},
+	Probes:      []string{"oom"},
 	Attack:      attack.LongLine,
 	Witness:     sentinel.KilledInside,
 	Refusal:     Refusals{unix.ENOMEM: Cgroup},

@@ -28,6 +28,7 @@ var pidsRows = []Guarantee{{
 	Barrier:     "pids.max",
 	Rung:        spec.Limits,
 	Controllers: []string{"pids"},
+	Probes:      []string{"pids"},
 	Attack:      attack.CountThreads,
 	Witness:     sentinel.TasksCounted,
 	Refusal:     Refusals{unix.EAGAIN: Cgroup},

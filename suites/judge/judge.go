@@ -82,6 +82,10 @@ func (j *Judge) decide(ctx context.Context, g *guarantee.Guarantee, rung spec.Ru
 		v.Outcome, v.Reason = record.Unproven, "its control would hurt the host: it runs only in a throw-away guest"
 		return
 	}
+	if err := j.attach(g.Probes); err != nil {
+		v.Outcome, v.Reason = record.Inconclusive, err.Error()
+		return
+	}
 	before, err := j.census()
 	if err != nil {
 		v.Outcome, v.Reason = record.Inconclusive, err.Error()

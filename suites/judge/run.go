@@ -43,8 +43,9 @@ type Run struct {
 	// Options is what specs are made of.
 	Options spec.Options
 
-	trials atomic.Int64
-	undo   cleanup.Stack
+	trials  atomic.Int64
+	seconds seconds
+	undo    cleanup.Stack
 }
 
 // The fence bounds all containers together, also those whose own limits an edit took away. It

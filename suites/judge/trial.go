@@ -218,6 +218,7 @@ func (j *Judge) stage(t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
 		Rung: t.rung, Lease: j.Lease, Binary: j.Binary, Nonce: sentinel.Token(), Fence: j.Fence, Edits: names(both, control),
 		Name: fmt.Sprintf("%s-%d", j.Name, n), UID: j.Options.HostID + baitIDs + uint32(n),
 		Root: j.Options.HostID, Mapped: j.Options.HostID + 1000 + uint32(n)%(hostIDCount-1000),
+		Probe: j.probe,
 	}
 	defer s.Undo.OnError(&err)
 	s.Dir = filepath.Join(j.Dir, s.Name)

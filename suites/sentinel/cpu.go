@@ -71,6 +71,7 @@ const WithoutParentQuota = "no CPU quota for the parent"
 // lies below a group with one.
 func QuotaKept(s *Stage) (*Watch, error) {
 	var own, parent spent
+	probe := s.second("throttle")
 	quota := func(q int64) spec.Edits {
 		return s.limited(func(sp *specs.Spec) {
 			period := uint64(cpuPeriod.Microseconds())
@@ -82,11 +83,20 @@ func QuotaKept(s *Stage) (*Watch, error) {
 	}
 	target := attack.Target{Count: cpuSpinners, For: cpuWindow}
 	w := &Watch{Edits: quota(cpuQuota.Microseconds()), Target: target, Hold: own.hold}
-	w.Look = func(ctx context.Context, _ *Subject, r attack.Record) (Finding, error) {
+	w.Look = func(ctx context.Context, a *Subject, r attack.Record) (Finding, error) {
 		f, err := own.judge("its own quota")
 		if f.Breached || err != nil {
 			return f, err
 		}
+		stat, err := a.Group.Stat()
+		if err != nil {
+			return f, err
+		}
+		said, err := probe.says(a.Group, stat.CPU.NrThrottled, time.Duration(stat.CPU.ThrottledUsec)*time.Microsecond)
+		if err != nil {
+			return f, err
+		}
+		f.Evidence += "; " + said
 		var limits cgroup.Limits
 		if s.Rung.Covers(spec.Limits) && !s.Has(WithoutParentQuota) {
 			limits.CPUMax = cgroup.CPUMax{Quota: cpuQuota, Period: cpuPeriod}

@@ -64,8 +64,9 @@ func KilledInside(s *Stage) (*Watch, error) {
 		return nil, err
 	}
 	var g grown
+	probe := s.second("oom")
 	w := &Watch{Edits: s.limited(memoryLimit(lineLimit)), Target: attack.Target{Bytes: lineBound}, Hold: g.hold}
-	look := func() (Finding, error) {
+	look := func(a *Subject) (Finding, error) {
 		f := Finding{
 			Breached: g.stat.Memory.Current > lineLimit,
 			Evidence: fmt.Sprintf("with a limit of %d bytes the cgroup held %d; oom_kill is %d", lineLimit, g.stat.Memory.Current, g.events.Memory.OOMKill),
@@ -82,13 +83,22 @@ func KilledInside(s *Stage) (*Watch, error) {
 		if !f.Breached && g.events.Memory.OOMKill == 0 {
 			return f, errors.New("the attacker did not get to the limit: oom_kill is 0")
 		}
-		return f, nil
+		if f.Breached {
+			return f, nil
+		}
+		events, err := a.Group.Events()
+		if err != nil {
+			return f, err
+		}
+		said, err := probe.says(a.Group, events.Memory.OOMKill, 0)
+		f.Evidence += "; " + said
+		return f, err
 	}
-	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+	w.Look = func(_ context.Context, a *Subject, r attack.Record) (Finding, error) {
 		if err := MustTry(r, "touch"); err != nil {
 			return Finding{}, err
 		}
-		return look()
+		return look(a)
 	}
 	// The kernel takes another process too where the first one's memory comes free too late.
 	w.Killed = func(ctx context.Context, a *Subject) (Finding, error) {
@@ -96,7 +106,7 @@ func KilledInside(s *Stage) (*Watch, error) {
 			return Finding{}, err
 		}
 		g.stat.Memory.Current = max(g.stat.Memory.Current, g.stat.Memory.Peak) // it is gone by now
-		return look()
+		return look(a)
 	}
 	return w, nil
 }

@@ -82,6 +82,7 @@ func PidsBounded(s *Stage) (*Watch, error) {
 func TasksCounted(s *Stage) (*Watch, error) {
 	var most, uncounted uint64
 	var seen []string
+	probe := s.second("pids")
 	w := &Watch{Edits: s.limited(pidsLimit), Target: attack.Target{Count: pidsBound}}
 	w.Hold = func(_ context.Context, name string, a *Subject) error {
 		before, err := a.Group.Stat()
@@ -123,6 +124,11 @@ func TasksCounted(s *Stage) (*Watch, error) {
 		if err == nil && e.PidsMax == 0 {
 			err = errors.New("the attacker did not get to the limit: pids.events max is 0")
 		}
+		if err != nil {
+			return f, err
+		}
+		said, err := probe.says(a.Group, e.PidsMax, 0)
+		f.Evidence += fmt.Sprintf("; pids.events max is %d; %s", e.PidsMax, said)
 		return f, err
 	}
 	return w, nil

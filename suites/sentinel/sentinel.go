@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"cellwall/probes"
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/cleanup"
 	"cellwall/runtime/spec"
@@ -52,7 +53,9 @@ type Stage struct {
 	// runtime, of the same spec with the same edits, under a name and a watch of its own. It is
 	// not there before the first container is.
 	Launch func(ctx context.Context, id string, w *Watch) (Finding, error)
-	Undo   cleanup.Stack
+	// Probe is the run's probe of a name, for a row that names it, or why there is none.
+	Probe func(name string) (*probes.Probe, error)
+	Undo  cleanup.Stack
 }
 
 // Watch is what a witness looks at, and when. Moments that are nil are passed over.

@@ -1,0 +1,264 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"cellwall/probes"
+	"cellwall/runtime/cgroup"
+	"cellwall/runtime/cleanup"
+	"cellwall/runtime/core"
+	"cellwall/runtime/lease"
+)
+
+// probeFlags say what to watch and how to show it.
+type probeFlags struct {
+	cgroup    string
+	container string
+	attach    string
+	limit     time.Duration
+	slow      time.Duration
+	summary   bool
+	json      bool
+}
+
+func newProbe() *cobra.Command {
+	var f probeFlags
+	c := &cobra.Command{
+		Use:   "probe [flags] [PROBE...] [-- PROGRAM [ARGUMENT...]]",
+		Short: "watch from the kernel what limits do: throttling, OOM kills, refused forks, waits, reclaim",
+		Long: "probe shows every event as the kernel sees it, on a cgroup and those below it, on a container, on a program that it\n" +
+			"runs, or on the whole host: who is throttled, who was killed for memory and by whose allocation, who waits for a CPU\n" +
+			"and for whom. Without a name all probes are attached that have something to watch:\n\n" + probeList(),
+		Example: "  sudo cellwall probe --cgroup /kubepods.slice --for 30s --summary\n" +
+			"  sudo cellwall probe throttle oom --container web\n" +
+			"  sudo cellwall probe start -- runc run -b bundle test",
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			names, program := args, []string(nil)
+			if at := c.ArgsLenAtDash(); at >= 0 {
+				names, program = args[:at], args[at:]
+			}
+			return f.run(c, names, program)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.cgroup, "cgroup", "", "a cgroup: its path below the mount point, or its directory")
+	flags.StringVar(&f.container, "container", "", "a container of `cellwall run --id NAME`")
+	flags.StringVar(&f.attach, "attach", "", fmt.Sprintf("how to attach, instead of the best way that the kernel has: one of %v", probes.Rungs()))
+	flags.DurationVar(&f.limit, "for", 0, "stop after this time, such as 30s")
+	flags.DurationVar(&f.slow, "slow", time.Millisecond, "the shortest wait for a CPU to show; the summary counts all")
+	flags.BoolVar(&f.summary, "summary", false, "show no single events, but sum them up at the end")
+	flags.BoolVar(&f.json, "json", false, "one JSON object a line: how each probe is attached, events, totals")
+	rungs := make([]string, 0, len(probes.Rungs()))
+	for _, r := range probes.Rungs() {
+		rungs = append(rungs, string(r))
+	}
+	complete(c, "attach", rungs)
+	return c
+}
+
+func probeList() string {
+	var b strings.Builder
+	for _, name := range probes.Names() {
+		sees, _, _ := probes.Describe(name) // it is one of Names
+		fmt.Fprintf(&b, "  %-9s %s\n", name, sees)
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// check finds what is wrong with how the command was called.
+func (f *probeFlags) check(names, program []string) error {
+	for _, name := range names {
+		if _, _, err := probes.Describe(name); err != nil {
+			return misuse("%w", err)
+		}
+	}
+	if f.attach != "" && !slices.Contains(probes.Rungs(), probes.Rung(f.attach)) {
+		return misuse("there is no way to attach %q; there are %v", f.attach, probes.Rungs())
+	}
+	if f.cgroup != "" && f.container != "" {
+		return misuse("name a cgroup or a container, not both")
+	}
+	if slices.Contains(names, "start") && len(program) == 0 {
+		return misuse("start watches a program: cellwall probe start -- PROGRAM [ARGUMENT...]")
+	}
+	if f.limit < 0 || f.slow < 0 {
+		return misuse("a time cannot be negative")
+	}
+	if os.Geteuid() != 0 {
+		return coded{exitInconclusive, errors.New("probe needs root: it loads BPF programs. Try: sudo cellwall probe")}
+	}
+	return nil
+}
+
+func (f *probeFlags) run(c *cobra.Command, names, program []string) (err error) {
+	if err := f.check(names, program); err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		names = slices.DeleteFunc(probes.Names(), func(n string) bool { return n == "start" && len(program) == 0 })
+	}
+	var undo cleanup.Stack
+	defer func() { err = errors.Join(err, done(undo.Close())) }()
+	show := &probeView{out: c.OutOrStdout(), json: f.json, summary: f.summary}
+	for _, name := range names {
+		p, err := f.open(name)
+		if err != nil {
+			return err
+		}
+		undo.Push("close probe", p.probe.Close)
+		if err := show.add(p); err != nil {
+			return done(err)
+		}
+	}
+	ctx, stop := context.WithCancel(c.Context())
+	defer stop()
+	if f.limit > 0 {
+		ctx, stop = context.WithTimeout(ctx, f.limit)
+		defer stop()
+	}
+	ended := make(chan error, 1)
+	if len(program) > 0 {
+		if err := runBeside(ctx, program, c.InOrStdin(), c.ErrOrStderr(), ended, stop); err != nil {
+			return err
+		}
+	} else {
+		ended <- nil
+	}
+	err = show.follow(ctx)
+	return errors.Join(done(err), <-ended)
+}
+
+// runBeside starts the program and stops the view when it has ended. Its output goes to our
+// standard error, since ours is the events.
+func runBeside(ctx context.Context, program []string, in io.Reader, out io.Writer, ended chan<- error, stop func()) error {
+	path, err := exec.LookPath(program[0])
+	if err != nil {
+		return misuse("%w", err)
+	}
+	cmd := exec.CommandContext(ctx, path, program[1:]...) //nolint:gosec // what the user asked for
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, out
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
+	signal.Ignore(os.Interrupt) // the terminal sends it to the program as well, which decides
+	if err := cmd.Start(); err != nil {
+		return misuse("%w", err)
+	}
+	go func() {
+		err := cmd.Wait()
+		stop()
+		var status *exec.ExitError
+		if errors.As(err, &status) {
+			fmt.Fprintf(out, "cellwall: %s: %v\n", program[0], status)
+			err = nil
+		}
+		ended <- done(err)
+	}()
+	return nil
+}
+
+// opened is a probe with the names of what it watches.
+type opened struct {
+	probe *probes.Probe
+	names *probes.Cgroups // nil for a probe that watches processes
+}
+
+func (f *probeFlags) open(name string) (*opened, error) {
+	_, controller, _ := probes.Describe(name) // check has asked
+	o := probes.Options{Slow: f.slow, Root: os.Getpid()}
+	if f.attach != "" {
+		o.Rungs = []probes.Rung{probes.Rung(f.attach)}
+	}
+	p := &opened{}
+	if controller != "" {
+		root, err := cgroup.Mounted(controller)
+		if err != nil {
+			return nil, done(fmt.Errorf("probe %s: %w", name, err))
+		}
+		p.names = probes.NewCgroups(root)
+		below, err := f.below()
+		if err != nil {
+			return nil, err
+		}
+		if below != "" {
+			dir := filepath.Join(root, below)
+			if _, err := os.Stat(dir); err != nil {
+				return nil, misuse("no such cgroup for probe %s: %s", name, dir)
+			}
+			o.Cgroups = []string{dir}
+		}
+	}
+	var err error
+	if p.probe, err = probes.Open(name, o); err != nil {
+		return nil, done(err)
+	}
+	return p, nil
+}
+
+// below is the path of the cgroup to watch below the mount points, "" for all of the host.
+func (f *probeFlags) below() (string, error) {
+	if f.container != "" {
+		entry, err := core.Find(filepath.Join(lease.Default, containersDir), f.container)
+		if err != nil {
+			return "", misuse("%w", err)
+		}
+		return cgroupOf(entry.State.Pid)
+	}
+	for _, controller := range []string{"cpu", "memory", "pids"} {
+		if root, err := cgroup.Mounted(controller); err == nil {
+			if below, ok := strings.CutPrefix(f.cgroup, root+"/"); ok {
+				return below, nil
+			}
+		}
+	}
+	return f.cgroup, nil
+}
+
+// cgroupOf is the path of a process's own group.
+func cgroupOf(pid int) (string, error) {
+	g, err := cgroup.Open(pid)
+	if err != nil {
+		return "", done(err)
+	}
+	defer g.Close() //nolint:errcheck // it is only a view
+	for _, h := range g.Hierarchies() {
+		if h.Below != "/" {
+			return h.Below, nil
+		}
+	}
+	return "", misuse("process %d has no cgroup of its own", pid)
+}
+
+// follow shows events until ctx is done, then the totals.
+func (v *probeView) follow(ctx context.Context) error {
+	errs := make([]error, len(v.probes))
+	var reading sync.WaitGroup
+	for i, p := range v.probes {
+		reading.Go(func() {
+			for e, err := range p.probe.Events(ctx) {
+				if err == nil {
+					err = v.event(p, e)
+				}
+				if err != nil {
+					errs[i] = err
+					return
+				}
+			}
+		})
+	}
+	reading.Wait()
+	return errors.Join(errors.Join(errs...), v.end())
+}
