@@ -15,6 +15,14 @@ type ChangeOptions struct {
 	MinRuns   int // between two changes, 5
 }
 
+// The limits of the options: three runs tell nothing of their autocorrelation, and the time for
+// the permutations grows as the inverse of the rate.
+const (
+	fewestRuns = 4
+	mostRuns   = 1000
+	leastRate  = 0.001
+)
+
 // ChangePoint is a change of the level of a series that stays.
 type ChangePoint struct {
 	At    int      `json:"at"`   // the first run after it, from 0: the middle of the five likeliest
@@ -57,11 +65,11 @@ func NewDetector(o ChangeOptions) (*Detector, error) {
 	if err := errors.Join(inside("confidence", o.Confidence), inside("false rate", o.FalseRate)); err != nil {
 		return nil, fmt.Errorf("change points: %w", err)
 	}
-	if need := eachForU(o.Confidence); o.MinRuns < need {
-		return nil, fmt.Errorf("change points with confidence %g: %d runs between two changes, at least %d are needed", o.Confidence, o.MinRuns, need)
+	if need := max(eachForU(o.Confidence), fewestRuns); o.MinRuns < need || o.MinRuns > mostRuns {
+		return nil, fmt.Errorf("change points with confidence %g: %d runs between two changes, from %d to %d are possible", o.Confidence, o.MinRuns, need, mostRuns)
 	}
-	if o.FalseRate < 1e-4 {
-		return nil, fmt.Errorf("change points with false rate %g: the permutations for less than 0.0001 take too long", o.FalseRate)
+	if o.FalseRate < leastRate {
+		return nil, fmt.Errorf("change points with false rate %g: the permutations for less than %g take too long", o.FalseRate, leastRate)
 	}
 	return &Detector{o: o, nulls: nulls{edge: o.MinRuns, made: map[int][]float64{}}}, nil
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Options say how sure Compare has to be. Zero values mean the defaults.
@@ -60,12 +58,10 @@ func Compare(older, newer [][]float64, o Options) (Comparison, error) {
 		point = middle(point, nthWalsh(ratios, all/2+1))
 	}
 	low, high := nthWalsh(ratios, rank), nthWalsh(ratios, all+1-rank)
-	normal := distuv.UnitNormal.Quantile
-	deviation := (high - low) / 2 / normal((1+reached)/2)
 	c := Comparison{
 		Ratio:  Interval{Point: math.Exp(point), Low: math.Exp(low), High: math.Exp(high), Confidence: reached},
 		P:      signedRankP(ratios),
-		MDE:    math.Exp(deviation * (normal(1-o.Alpha/2) + normal(o.Power))),
+		MDE:    math.Exp(leastShift(ratios, point, o.Alpha, o.Power)),
 		Blocks: n,
 	}
 	if math.IsInf(c.Ratio.High, 0) || math.IsInf(c.MDE, 0) || c.Ratio.Low == 0 {
@@ -90,7 +86,7 @@ func (o Options) withDefaults() (Options, error) {
 // blocksFor is the number of blocks for which even the clearest outcome, all on one side, has a
 // p of at most alpha: 2 of the 2^n signs.
 func blocksFor(alpha float64) int {
-	return int(math.Ceil(1 - math.Log2(alpha*(1+slack))))
+	return max(2, int(math.Ceil(1-math.Log2(alpha*(1+slack)))))
 }
 
 // blockRatios returns the log ratio new/old of each block.

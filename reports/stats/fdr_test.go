@@ -1,7 +1,9 @@
 package stats_test
 
 import (
+	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"cellwall/reports/stats"
@@ -31,5 +33,25 @@ func TestBenjaminiHochbergIsWhatItsDefinitionSays(t *testing.T) {
 		if err != nil || !slices.Equal(rejected, c.Want.Rejected) || !slices.EqualFunc(adjusted, c.Want.Adjusted, near) {
 			t.Errorf("%v: %v, %v, %v, want %+v", c.P, rejected, adjusted, err, c.Want)
 		}
+	}
+}
+
+func TestBenjaminiHochbergRefuses(t *testing.T) {
+	for _, c := range []struct {
+		p    []float64
+		q    float64
+		want string
+	}{
+		{[]float64{0.1, math.NaN()}, 0.05, "p-value 1 is NaN"},
+		{[]float64{1.1}, 0.05, "p-value 0 is 1.1"},
+		{[]float64{-0.1}, 0.05, "p-value 0 is -0.1"},
+		{[]float64{0.1}, 0, "q is 0"},
+	} {
+		if _, _, err := stats.BenjaminiHochberg(c.p, c.q); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
+	if rejected, adjusted, err := stats.BenjaminiHochberg(nil, 0.05); err != nil || len(rejected) != 0 || len(adjusted) != 0 {
+		t.Errorf("no tests: %v, %v, %v", rejected, adjusted, err)
 	}
 }

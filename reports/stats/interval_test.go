@@ -57,3 +57,45 @@ func TestMedianIsThatOfTheTables(t *testing.T) {
 		}
 	}
 }
+
+func TestQuantileRefuses(t *testing.T) {
+	x := []float64{1, 2, 3, 4, 5, 6}
+	for _, c := range []struct {
+		x             []float64
+		q, confidence float64
+		want          string
+	}{
+		{nil, 0.5, 0.95, "no samples"},
+		{append(x, math.Inf(1)), 0.5, 0.95, "sample 6 is +Inf, not a finite number"},
+		{x, 0, 0.95, "quantile is 0"},
+		{x, 1, 0.95, "quantile is 1"},
+		{x, math.NaN(), 0.95, "quantile is NaN"},
+		{x, 0.5, 95, "confidence is 95: give a number between 0 and 1"},
+		{x, 0.5, 0.99, "6 samples, at least 8 are needed"},
+		{x, 0.999, 0.95, "6 samples, at least 3688 are needed"},
+	} {
+		if _, err := stats.Quantile(c.x, c.q, c.confidence); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
+}
+
+// What the error says is needed is enough, and one less is not.
+func TestQuantileNeedsWhatItSays(t *testing.T) {
+	for _, q := range []float64{0.01, 0.25, 0.5, 0.9, 0.99} {
+		for _, confidence := range []float64{0.8, 0.95, 0.999} {
+			_, err := stats.Quantile([]float64{1}, q, confidence)
+			var need int
+			if _, scan := fmt.Sscanf(err.Error(), fmt.Sprintf("quantile %g with confidence %g: 1 samples, at least %%d are needed", q, confidence), &need); scan != nil {
+				t.Fatal(err, scan)
+			}
+			x := make([]float64, need)
+			if got, err := stats.Quantile(x, q, confidence); err != nil || got.Confidence < confidence-1e-9 {
+				t.Errorf("q %g, %d samples: %+v, %v", q, need, got, err)
+			}
+			if _, err := stats.Quantile(x[1:], q, confidence); err == nil {
+				t.Errorf("q %g: %d samples are enough, it said %d", q, need-1, need)
+			}
+		}
+	}
+}

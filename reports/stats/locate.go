@@ -89,7 +89,7 @@ func likeliest(w []float64, edge int, confidence float64) (at, low, high int) {
 		for _, v := range w[max(t-2, 0):min(t+3, len(w))] {
 			sum += v
 		}
-		if sum > most {
+		if sum > most || sum == most && w[t] > w[at] {
 			most, at = sum, t
 		}
 	}
@@ -125,7 +125,14 @@ func (s step) noise(left, right float64) float64 {
 		rest = append(rest, math.Abs(s.x[t]-now-s.phi*(s.x[t-1]-before)))
 	}
 	slices.Sort(rest)
-	return 1.4826 * rest[len(rest)/2]
+	if middle := rest[len(rest)/2]; middle > 0 {
+		return 1.4826 * middle
+	}
+	mean := 0.0 // more than half of the values are the same
+	for _, v := range rest {
+		mean += v / float64(len(rest))
+	}
+	return mean
 }
 
 // level is the mean of the middle half of x.

@@ -10,13 +10,14 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// exactLimit is the largest sample for which the exact distribution of U is used, as in R and
-// benchstat; beyond it the normal approximation is good to three digits.
-const exactLimit = 50
+// exactPairs is the largest number of pairs of two samples, such as 25*25, for which the exact
+// distribution of U is used. Beyond it the normal approximation is much faster and good to three
+// digits; where one sample has a few values only it is on the safe side.
+const exactPairs = 625
 
 // Shift estimates by how much the values of two samples differ, new minus old, in their unit: the
 // median of all differences (Hodges & Lehmann 1963), with the interval that the Mann-Whitney
-// test would not reject (Hollander & Wolfe 1999, 4.2 and 4.3). The interval is exact up to 50
+// test would not reject (Hollander & Wolfe 1999, 4.2 and 4.3). The interval is exact up to 25
 // samples each, where ties make it wider than needed, and the normal approximation with
 // correction for ties beyond. It takes O(n log n) time and no memory for the differences.
 func Shift(older, newer []float64, confidence float64) (Interval, error) {
@@ -73,7 +74,7 @@ func medianDifference(minus, b []float64) float64 {
 func rankU(minus, b []float64, confidence float64) (rank int, reached float64) {
 	n, m := len(minus), len(b)
 	cdf := mw.UDist{N1: n, N2: m}.CDF
-	if max(n, m) > exactLimit {
+	if n*m > exactPairs {
 		same := (float64(n)*tied(minus) + float64(m)*tied(b)) / float64(n+m)
 		u := distuv.Normal{Mu: float64(n) * float64(m) / 2, Sigma: math.Sqrt(float64(n) * float64(m) * float64(n+m+1) / 12 * (1 - same))}
 		if u.Sigma == 0 { // no sample varies: all differences are the same

@@ -1,0 +1,138 @@
+package stats_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"cellwall/reports/stats"
+)
+
+func TestChangePointsOfAPlainSeries(t *testing.T) {
+	// 0 up to run 40, 4 up to run 90, then 1, with a little noise and one outlier.
+	r := rand.New(rand.NewPCG(1, 2))
+	x := make([]float64, 150)
+	for i := range x {
+		x[i] = 0.5 * r.NormFloat64()
+		switch {
+		case i >= 90:
+			x[i]++
+		case i >= 40:
+			x[i] += 4
+		}
+	}
+	x[20] = 1000
+	points, err := stats.ChangePoints(x, stats.ChangeOptions{})
+	if err != nil || len(points) != 2 {
+		t.Fatalf("%+v, %v", points, err)
+	}
+	for i, want := range []struct {
+		at    int
+		shift float64
+	}{{40, 4}, {90, -3}} {
+		p := points[i]
+		if p.At != want.at || p.Low > want.at || p.High < want.at || p.High-p.Low > 3 {
+			t.Errorf("point %d: %+v, want it at %d", i, p, want.at)
+		}
+		if p.Shift.Low > want.shift || p.Shift.High < want.shift || p.Shift.High-p.Shift.Low > 1 || p.Shift.Confidence < 0.95 || p.P > 0.001 {
+			t.Errorf("point %d: %+v, want a shift of %g", i, p, want.shift)
+		}
+	}
+}
+
+// The same statement for the same series: in other units, upside down, and again.
+func TestChangePointsDependOnTheSeriesOnly(t *testing.T) {
+	x := series{n: 200, phi: 0.3, step: 2}.draw(rand.New(rand.NewPCG(3, 3)))
+	find := func(x []float64) []stats.ChangePoint {
+		p, err := stats.ChangePoints(x, stats.ChangeOptions{})
+		if err != nil || len(p) != 1 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		return p
+	}
+	a, again := find(x)[0], find(x)[0]
+	if a != again {
+		t.Errorf("%+v, then %+v", a, again)
+	}
+	scaled, turned := make([]float64, len(x)), make([]float64, len(x))
+	for i, v := range x {
+		scaled[i], turned[i] = 1000*v+7, -v
+	}
+	s, u := find(scaled)[0], find(turned)[0]
+	if s.At != a.At || s.P != a.P || !near(s.Shift.Point, 1000*a.Shift.Point) || !near(s.Shift.Low, 1000*a.Shift.Low) {
+		t.Errorf("scaled %+v, want 1000 times %+v", s, a)
+	}
+	if u.At != a.At || !near(u.Shift.Point, -a.Shift.Point) || !near(u.Shift.Low, -a.Shift.High) {
+		t.Errorf("upside down %+v, want the opposite of %+v", u, a)
+	}
+}
+
+func TestChangePointsOfASeriesThatHardlyVaries(t *testing.T) {
+	same := make([]float64, 300)
+	points, err := stats.ChangePoints(same, stats.ChangeOptions{})
+	if err != nil || len(points) != 0 {
+		t.Errorf("no noise, no step: %+v, %v", points, err)
+	}
+	for i := 120; i < len(same); i++ {
+		same[i] = 1
+	}
+	points, err = stats.ChangePoints(same, stats.ChangeOptions{})
+	if err != nil || len(points) != 1 || points[0].At != 120 || points[0].Shift.Point != 1 {
+		t.Errorf("no noise, one step: %+v, %v", points, err)
+	}
+}
+
+func TestChangePointsRefuse(t *testing.T) {
+	x := make([]float64, 50)
+	bad := append(make([]float64, 50), math.NaN())
+	for _, c := range []struct {
+		x    []float64
+		o    stats.ChangeOptions
+		want string
+	}{
+		{x[:19], stats.ChangeOptions{}, "19 runs, at least 20 are needed"},
+		{nil, stats.ChangeOptions{}, "0 runs"},
+		{bad, stats.ChangeOptions{}, "run 50 is NaN"},
+		{append(x, math.Inf(1)), stats.ChangeOptions{}, "run 50 is +Inf"},
+		{x, stats.ChangeOptions{Confidence: 1}, "confidence is 1"},
+		{x, stats.ChangeOptions{Confidence: 0.999}, "5 runs between two changes, from 7 to 1000 are possible"},
+		{x, stats.ChangeOptions{FalseRate: -1}, "false rate is -1"},
+		{x, stats.ChangeOptions{FalseRate: 1e-9}, "take too long"},
+		{x, stats.ChangeOptions{MinRuns: 1 << 62}, "from 4 to 1000"},
+		{x, stats.ChangeOptions{MinRuns: -3}, "-3 runs between two changes, from 4 to 1000"},
+	} {
+		if _, err := stats.ChangePoints(c.x, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%d runs, %+v: %v, want %q", len(c.x), c.o, err, c.want)
+		}
+	}
+}
+
+// The rates of docs/statistics.md with fewer series, and what they may be by chance.
+func TestChangePointRates(t *testing.T) {
+	d, err := stats.NewDetector(stats.ChangeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		series
+		count                  int
+		false100, found, near2 float64
+	}{
+		{series{n: 100, phi: 0.6}, 400, 0.02, 0, 0},
+		{series{n: 200, phi: 0.6, heavy: true}, 200, 0.02, 0, 0},
+		{series{n: 1000, phi: 0.6}, 50, 0.02, 0, 0},
+		{series{n: 200, step: 1}, 200, 0.02, 0.95, 0.58},
+		{series{n: 500, step: 1, phi: 0.6}, 100, 0.03, 0.85, 0.25},
+		{series{n: 200, step: 2}, 200, 0.02, 0.99, 0.92},
+		{series{n: 200, step: 3, phi: 0.6}, 200, 0.02, 0.97, 0.93},
+	} {
+		got := simulate(t, d, c.series, c.count)
+		if got.false100 > c.false100 || got.found < c.found || got.near < c.near2 {
+			t.Errorf("%v: %+v, want at most %g false, at least %g found and %g within 2 runs", c.series, got, c.false100, c.found, c.near2)
+		}
+		if c.step > 0 && (got.position < 0.9 || got.shift < 0.88 || got.twoStep > 0.01) {
+			t.Errorf("%v: %+v: the intervals do not hold what they promise", c.series, got)
+		}
+	}
+}
