@@ -69,7 +69,7 @@ type Value struct {
 
 // All returns the rows in the order in which tables show them.
 func All() []*Benchmark {
-	return slices.Concat(startRows())
+	return slices.Concat(startRows(), cacheRows(), processRows(), rateRows(), aliveRows(), memoryRows(), insideRows(), limitRows())
 }
 
 // Find returns the row of a name.

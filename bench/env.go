@@ -24,10 +24,14 @@ type Env struct {
 	Rung  spec.Rung
 	// Limit is the C program of runtime/core/testdata/limit.c, built; empty where there is none.
 	Limit string
+	// Program is the cellwall whose commands are measured; empty is this program.
+	Program string
 
 	unit    record.Unit
 	planted Planted
 	made    atomic.Int64
+	// diskRoot is a root directory on the disk, once a row has asked for one.
+	diskRoot string
 }
 
 // Planted is a slowdown on purpose: each sample does so much more, really, that it shows Share more
@@ -63,8 +67,15 @@ func (e *Env) name() string { return fmt.Sprintf("%s-%d", e.Place.Name, e.made.A
 // bundle is a container of the rung with a program in the place's root directory, and what edits change.
 // What the runtime cannot make wraps kernel.ErrNotSupported.
 func (e *Env) bundle(args []string, edits ...spec.Edit) (driver.Bundle, error) {
+	return e.bundleIn(e.Root, args, edits...)
+}
+
+// bundleIn is bundle in another root directory.
+func (e *Env) bundleIn(root string, args []string, edits ...spec.Edit) (driver.Bundle, error) {
+	o := e.Options
+	o.Rootfs, o.Args = root, args
 	// What the runtime lacks goes last: an edit may have brought it in.
-	s, omit := append(spec.Edits(edits), e.Runtime.Lacks()...).Apply(e.spec(args))
+	s, omit := append(spec.Edits(edits), e.Runtime.Lacks()...).Apply(spec.New(e.Rung, o))
 	if !spec.HasNamespace(s, specs.MountNamespace) {
 		s.Mounts = nil // they would be the host's
 	}
@@ -73,12 +84,6 @@ func (e *Env) bundle(args []string, edits ...spec.Edit) (driver.Bundle, error) {
 		return driver.Bundle{}, err
 	}
 	return b, nil
-}
-
-func (e *Env) spec(args []string) *specs.Spec {
-	o := e.Options
-	o.Rootfs, o.Args = e.Root, args
-	return spec.New(e.Rung, o)
 }
 
 // again gives a bundle another name, for the next container made of it.

@@ -58,7 +58,7 @@ func NewPlace(dir string) (_ *Place, err error) {
 	}
 	p.undo.Push("give back the lease", held.Close)
 	p.Name, p.Disk, p.Dir = held.Name, held.Dir, held.Dir
-	for _, step := range []func() error{p.directory, p.root, p.fence, p.launcher} {
+	for _, step := range []func() error{p.directory, p.launcher, p.root, p.fence} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -121,6 +121,14 @@ func (p *Place) newRoot(dir string) (string, error) {
 			return "", fmt.Errorf("write a program: %w", err)
 		}
 	}
+	// A runtime fills a /dev that nothing is mounted on, as the container's root.
+	if err := os.Chown(filepath.Join(root.Path(), "dev"), int(p.Options.HostID), int(p.Options.HostID)); err != nil {
+		return "", fmt.Errorf("give away /dev: %w", err)
+	}
+	data := filepath.Join(root.Path(), load.Data)
+	if err := errors.Join(os.Mkdir(data, 0o777), os.Chmod(data, 0o777)); err != nil { //nolint:gosec // a mapped root writes there
+		return "", fmt.Errorf("make a directory: %w", err)
+	}
 	return root.Path(), nil
 }
 
@@ -136,6 +144,9 @@ func copyFile(from, to string) (err error) {
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	if _, err := io.Copy(out, in); err != nil {
+		return fmt.Errorf("copy the program: %w", err)
+	}
+	if err := out.Sync(); err != nil { // what is not written yet cannot be dropped from the page cache
 		return fmt.Errorf("copy the program: %w", err)
 	}
 	return nil

@@ -39,6 +39,11 @@ func startRows() []*Benchmark {
 			Open: measuring(deleting), Control: measuring(toExit),
 		},
 		{
+			Name: "start.exec-into", Unit: record.Seconds, Better: record.Lower, Floor: spec.Chroot,
+			Doc:  "the time from asking for a program in a container that runs to its first instruction",
+			Open: openInto, Control: measuring(toExec),
+		},
+		{
 			Name: "start.minimal", Unit: record.Seconds, Better: record.Lower, Floor: spec.Namespaces,
 			Doc: "the time from asking for the container that limit.c makes (all namespaces, pivot_root, /proc, a cgroup, " +
 				"nothing else whatever the rung) to when it is deleted",

@@ -17,14 +17,20 @@ const (
 	Idle = "idle"
 	// True exits with 0.
 	True = "true"
+	// Fill forks children that wait, until a fork fails or there are FillMost of them; it writes how many,
+	// as 8 bytes, and waits until its standard input ends, as its children do.
+	Fill = "fill"
 )
+
+// FillMost bounds Fill, also where no limit stops it.
+const FillMost = 1024
 
 // ClockBytes is how much Clock writes.
 const ClockBytes = 16
 
 // Tiny returns the tiny programs by name.
 func Tiny() map[string][]byte {
-	return map[string][]byte{Clock: program(clockCode), Idle: program(idleCode), True: program(trueCode)}
+	return map[string][]byte{Clock: program(clockCode), Idle: program(idleCode), True: program(trueCode), Fill: program(fillCode)}
 }
 
 // base is where a tiny program is loaded.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cellwall/bench"
+	"cellwall/bench/worker"
 	"cellwall/reports/record"
 	"cellwall/reports/stats"
 	"cellwall/runtime/kernel"
@@ -29,8 +30,8 @@ type run struct {
 	begun   time.Time
 }
 
-// Run measures a plan. It returns a record for every benchmark and subject, with run as their run; after
-// an error those of the benchmarks that are complete.
+// Run measures a plan. It returns a record for every benchmark and subject, with name as their run. A
+// benchmark that fails is left out, and named in the error; the others go on while all workers live.
 func Run(ctx context.Context, name string, p Plan) (benches []record.Bench, err error) {
 	if err := p.Check(); err != nil {
 		return nil, err
@@ -59,14 +60,17 @@ func Run(ctx context.Context, name string, p Plan) (benches []record.Bench, err 
 	}
 	for i, b := range p.Benchmarks {
 		r.tell(i, 0)
-		done, err := r.benchmark(ctx, i, b)
-		if err != nil {
-			return benches, fmt.Errorf("benchmark %s: %w", b.Name, err)
+		done, failed := r.benchmark(ctx, i, b)
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("benchmark %s: %w", b.Name, failed))
+		}
+		if ctx.Err() != nil || errors.Is(failed, worker.ErrGone) {
+			return benches, err
 		}
 		benches = append(benches, done...)
 	}
 	r.tell(len(p.Benchmarks)-1, 1)
-	return benches, nil
+	return benches, err
 }
 
 // tell tells how far the run is: at benchmark i, of which a share is done.

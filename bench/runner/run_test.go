@@ -23,7 +23,7 @@ type stage struct {
 	took  []string // labels, in the order of the samples
 	value func(label string) float64
 	lacks map[string]string // reason, by label
-	fails string            // the label whose samples fail
+	fails error             // of samples that are no control's
 	open  map[string]string // the open benchmark, by label
 	ended []string
 	plant map[string]bench.Planted
@@ -59,8 +59,8 @@ func (f fake) Sample(ctx context.Context, n int) ([]bench.Value, error) {
 	if f.open[f.label] == "" {
 		return nil, errors.New("nothing is open")
 	}
-	if f.fails == f.label {
-		return nil, fmt.Errorf("worker %s: it broke", f.label)
+	if f.fails != nil && f.label != "control" {
+		return nil, f.fails
 	}
 	var values []bench.Value
 	for range n {
@@ -305,20 +305,47 @@ func TestPlantedIsOfTheOwnMedian(t *testing.T) {
 }
 
 func TestWhatBreaksIsNamedAndTheRestKept(t *testing.T) {
-	s := newStage()
-	p := s.plan(runner.Rule{Samples: 2}, "core")
-	p.Benchmarks = append(p.Benchmarks, &bench.Benchmark{Name: "a.two", Unit: record.Seconds, Better: record.Lower})
-	p.Tell = func(step runner.Step) {
-		if step.Benchmark == "a.two" {
-			s.fails = "core"
+	for _, c := range []struct {
+		with error
+		want []string // the benchmarks that are complete
+	}{
+		{errors.New("it broke"), []string{"a.one", "a.three"}},
+		{fmt.Errorf("%w core: it broke", worker.ErrGone), []string{"a.one"}},
+	} {
+		s := newStage()
+		p := s.plan(runner.Rule{Samples: 2}, "core")
+		for _, name := range []string{"a.two", "a.three"} {
+			p.Benchmarks = append(p.Benchmarks, &bench.Benchmark{Name: name, Unit: record.Seconds, Better: record.Lower})
+		}
+		p.Tell = func(step runner.Step) {
+			s.fails = nil
+			if step.Benchmark == "a.two" {
+				s.fails = c.with
+			}
+		}
+		benches, err := runner.Run(t.Context(), "r1", p)
+		if err == nil || err.Error() != "benchmark a.two: "+c.with.Error() {
+			t.Errorf("got %v", err)
+		}
+		var got []string
+		for _, b := range benches {
+			if !b.Control {
+				got = append(got, b.Benchmark)
+			}
+		}
+		if !slices.Equal(got, c.want) || len(s.ended) != 2 || s.open["core"] != "" {
+			t.Errorf("%v: complete are %v, ended %v, open %v", c.with, got, s.ended, s.open)
 		}
 	}
-	benches, err := runner.Run(t.Context(), "r1", p)
-	if err == nil || err.Error() != "benchmark a.two: worker core: it broke" {
-		t.Errorf("got %v", err)
-	}
-	if len(benches) != 2 || benches[0].Benchmark != "a.one" || len(s.ended) != 2 || s.open["core"] != "" {
-		t.Errorf("%d records, ended %v, open %v", len(benches), s.ended, s.open)
+}
+
+func TestAnInterruptEndsTheRun(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := newStage()
+	s.value = func(string) float64 { cancel(); return 1 }
+	benches, err := runner.Run(ctx, "r1", s.plan(runner.Rule{Samples: 100}, "core"))
+	if !errors.Is(err, context.Canceled) || len(benches) != 0 || len(s.took) > 2 || len(s.ended) != 2 {
+		t.Errorf("%v, %d records, %d samples, ended %v", err, len(benches), len(s.took), s.ended)
 	}
 }
 

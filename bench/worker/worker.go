@@ -18,6 +18,9 @@ import (
 	"cellwall/runtime/kernel"
 )
 
+// ErrGone is wrapped where a worker has ended, or cannot be understood and was killed: it can be asked no more.
+var ErrGone = errors.New("worker")
+
 // Worker is a worker process, for one who asks it. It is used by one goroutine at a time.
 type Worker struct {
 	hello  Hello
@@ -69,6 +72,9 @@ func Start(ctx context.Context, name, program string, args ...string) (_ *Worker
 	}
 	w.killed = sync.OnceFunc(func() { _ = w.cmd.Process.Kill() })
 	a, err := w.ask(ctx, request{Op: opHello}, helloTimeout)
+	if lacks := (*lacking)(nil); errors.As(err, &lacks) {
+		err = w.fault(err) // what the row lacks needs no name, what the worker lacks does
+	}
 	if err == nil && a.Hello == nil {
 		err = w.fault(errors.New("it does not say who it is"))
 	}
@@ -145,7 +151,7 @@ func (w *Worker) ask(ctx context.Context, r request, timeout time.Duration) (rep
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&a); err != nil {
 		w.killed()
-		return reply{}, w.fault(fmt.Errorf("it says %.60q, which is no reply: %s has to be a build of cellwall", strings.TrimSpace(string(said)), w.cmd.Path))
+		return reply{}, w.gone(fmt.Errorf("it says %.60q, which is no reply: %s has to be a build of cellwall", strings.TrimSpace(string(said)), w.cmd.Path))
 	}
 	switch {
 	case a.Error != "" && a.Unsupported:
@@ -166,7 +172,7 @@ func (l *lacking) Unwrap() error { return kernel.ErrNotSupported }
 func (w *Worker) silent(ctx context.Context, cause error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return w.fault(errors.New("it gave no answer in time and was killed: cellwall clean removes what it left"))
+		return w.gone(errors.New("it gave no answer in time and was killed: cellwall clean removes what it left"))
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
@@ -174,11 +180,14 @@ func (w *Worker) silent(ctx context.Context, cause error) error {
 	if err == nil {
 		err = fmt.Errorf("it has ended, with status 0: %w", cause)
 	}
-	return w.fault(err)
+	return w.gone(err)
 }
 
 // fault names the worker.
 func (w *Worker) fault(err error) error { return fmt.Errorf("worker %s: %w", w.name, err) }
+
+// gone names a worker that is no more.
+func (w *Worker) gone(err error) error { return fmt.Errorf("%w %s: %w", ErrGone, w.name, err) }
 
 // Close has the worker end and waits for it.
 func (w *Worker) Close() error {

@@ -44,6 +44,7 @@ func TestWorkersThatDoNotBegin(t *testing.T) {
 		{"another object", `read -r x; echo '{"answer":42}'`, `it says "{\"answer\":42}", which is no reply`},
 		{"no name", `read -r x; echo '{}'`, "it does not say who it is"},
 		{"older", `read -r x; echo '{"hello":{"protocol":9}}'`, "it speaks version 9 of the protocol and not 1"},
+		{"unsupported", `read -r x; echo '{"error":"not supported: no cgroups","unsupported":true}'`, "not supported: no cgroups"},
 		{"reason", `read -r x; echo '{"error":"needs root"}'`, "needs root"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -56,11 +57,14 @@ func TestWorkersThatDoNotBegin(t *testing.T) {
 }
 
 func TestWorkersThatFailLater(t *testing.T) {
-	for _, c := range []struct{ name, script, want string }{
-		{"dead", `read -r x; echo gone >&2; exit 4`, `exit status 4: it wrote "gone"`},
-		{"babble", `read -r x; echo '{"samples":'`, "which is no reply"},
-		{"too few", `read -r x; echo '{"samples":[{"value":1,"cpu":0}]}'`, "it took 1 samples and not 2"},
-		{"error", `read -r x; echo '{"error":"it broke"}'`, "it broke"},
+	for _, c := range []struct {
+		name, script, want string
+		gone               bool
+	}{
+		{"dead", `read -r x; echo gone >&2; exit 4`, `exit status 4: it wrote "gone"`, true},
+		{"babble", `read -r x; echo '{"samples":'`, "which is no reply", true},
+		{"too few", `read -r x; echo '{"samples":[{"value":1,"cpu":0}]}'`, "it took 1 samples and not 2", false},
+		{"error", `read -r x; echo '{"error":"it broke"}'`, "it broke", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, err := scripted(t, hello+c.script)
@@ -69,6 +73,9 @@ func TestWorkersThatFailLater(t *testing.T) {
 			}
 			_, err = w.Sample(t.Context(), 2)
 			said(t, err, c.want)
+			if errors.Is(err, worker.ErrGone) != c.gone {
+				t.Errorf("%v: that it is gone should be %v", err, c.gone)
+			}
 		})
 	}
 }

@@ -135,9 +135,12 @@ func (s *Sample) UnmarshalJSON(text []byte) error {
 
 func (s Sample) check() error {
 	for _, f := range []float64{s.Value, s.CPU} {
-		if math.IsNaN(f) || math.IsInf(f, 0) || f < 0 {
-			return fmt.Errorf("sample %d: %g is no measurement: it is a finite number from 0", s.Seq, f)
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return fmt.Errorf("sample %d: %g is no measurement: it is a finite number", s.Seq, f)
 		}
+	}
+	if s.CPU < 0 {
+		return fmt.Errorf("sample %d: %g s of CPU time is no measurement", s.Seq, s.CPU)
 	}
 	return nil
 }
@@ -162,6 +165,10 @@ func (b *Bench) check() error {
 	for i := range b.Samples {
 		if err := b.Samples[i].check(); err != nil {
 			return fmt.Errorf("bench %.40q on %.40q: %w", b.Benchmark, b.Subject, err)
+		}
+		// A difference of bytes can be negative where the host frees more meanwhile; nothing else can.
+		if v := b.Samples[i].Value; v < 0 && b.Unit != Bytes {
+			return fmt.Errorf("bench %.40q on %.40q: sample %d: %g %s is no measurement", b.Benchmark, b.Subject, b.Samples[i].Seq, v, b.Unit)
 		}
 		if i > 0 && b.Samples[i].Seq <= b.Samples[i-1].Seq {
 			return fmt.Errorf("bench %.40q on %.40q: sample %d comes after sample %d", b.Benchmark, b.Subject, b.Samples[i].Seq, b.Samples[i-1].Seq)

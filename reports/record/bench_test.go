@@ -89,7 +89,8 @@ func TestBadBenchRecords(t *testing.T) {
 		{"no run", `"run":"r1"`, `"run":""`, `names no run`},
 		{"NaN", `[0,0,1,0.5]`, `[0,0,NaN,0.5]`, `x.jsonl:2: parse record: invalid character 'N'`},
 		{"too large", `[0,0,1,0.5]`, `[0,0,1e999,0.5]`, `x.jsonl:2: parse bench: sample`},
-		{"negative", `[0,0,1,0.5]`, `[0,0,-1,0.5]`, `-1 is no measurement`},
+		{"negative", `[0,0,1,0.5]`, `[0,0,-1,0.5]`, `sample 0: -1 s is no measurement`},
+		{"negative CPU", `[0,0,1,0.5]`, `[0,0,1,-0.5]`, `sample 0: -0.5 s of CPU time is no measurement`},
 		{"null", `[0,0,1,0.5]`, `[0,0,null,0.5]`, `want four numbers`},
 		{"short", `[0,0,1,0.5]`, `[0,0,1]`, `want four numbers`},
 		{"text", `[0,0,1,0.5]`, `[0,0,"1",0.5]`, `as numbers`},
@@ -166,7 +167,7 @@ func TestNoMeasurementIsWritten(t *testing.T) {
 	for _, v := range []float64{math.NaN(), math.Inf(1), -1} {
 		var out bytes.Buffer
 		err := record.NewWriter(&out).Bench(sampled("core", v))
-		if err == nil || out.Len() > 0 || !strings.Contains(err.Error(), "is no measurement") {
+		if err == nil || out.Len() > 0 || !strings.Contains(err.Error(), "no measurement") {
 			t.Errorf("%g: %v, %q", v, err, &out)
 		}
 	}

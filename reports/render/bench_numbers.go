@@ -33,7 +33,7 @@ var scales = map[record.Unit][]struct {
 // scaled is the multiple that a number is shown in.
 func scaled(x float64, unit record.Unit) (by float64, name string) {
 	for _, s := range scales[unit] {
-		if x >= s.from {
+		if math.Abs(x) >= s.from {
 			by, name = s.from, s.name
 			break
 		}
