@@ -119,9 +119,9 @@ func TestChangePointRates(t *testing.T) {
 		count                  int
 		false100, found, near2 float64
 	}{
-		{series{n: 100, phi: 0.6}, 400, 0.02, 0, 0},
-		{series{n: 200, phi: 0.6, heavy: true}, 200, 0.02, 0, 0},
-		{series{n: 1000, phi: 0.6}, 50, 0.02, 0, 0},
+		{series{n: 100, phi: 0.6}, 3000, 0.02, 0, 0},
+		{series{n: 200, phi: 0.6, heavy: true}, 1000, 0.02, 0, 0},
+		{series{n: 1000, phi: 0.6}, 150, 0.02, 0, 0},
 		{series{n: 200, step: 1}, 200, 0.02, 0.95, 0.58},
 		{series{n: 500, step: 1, phi: 0.6}, 100, 0.03, 0.85, 0.25},
 		{series{n: 200, step: 2}, 200, 0.02, 0.99, 0.92},

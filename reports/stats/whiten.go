@@ -14,8 +14,9 @@ const maxPhi = 0.95
 // autocorrelation estimates that of lag 1: the median of the estimates in windows that overlap by
 // three quarters, each corrected for the bias of a short series (Kendall 1954). A step spoils
 // only the windows that hold it, where an estimate from all of the series would take the step for
-// correlation. One standard error is added: too low an estimate makes false change points, too
-// high a one only hides small steps. What is negative counts as 0.
+// correlation. Three quarters of a standard error are added: too low an estimate makes false change
+// points, too high a one only hides small steps; with this there are few of either up to a
+// correlation of 0.8. What is negative counts as 0.
 func autocorrelation(x []float64) float64 {
 	w := min(phiWindow, len(x))
 	var all []float64
@@ -30,7 +31,7 @@ func autocorrelation(x []float64) float64 {
 	slices.Sort(all)
 	phi := middle(all[(len(all)-1)/2], all[len(all)/2])
 	// The median of windows varies by 1.2 times the sqrt((1-phi^2)/n) of the usual estimate.
-	phi += 1.2 * math.Sqrt(max(1-phi*phi, 0.05)/float64(len(x)))
+	phi += 0.75 * 1.2 * math.Sqrt(max(1-phi*phi, 0.05)/float64(len(x)))
 	return min(max(phi, 0), maxPhi)
 }
 
