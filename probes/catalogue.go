@@ -15,6 +15,14 @@ type kindOfProbe struct {
 	files      []counter // of which the first that a cgroup has is polled
 }
 
+// has reports whether the probe has a way to attach on a rung.
+func (k *kindOfProbe) has(rung Rung) bool {
+	if rung == Files {
+		return len(k.files) > 0
+	}
+	return k.on[rung] != nil
+}
+
 // traced are the rungs of a probe that looks at tracepoints with arguments of the kernel's types.
 func traced(open func(*session, Options) error) map[Rung]func(*session, Options) error {
 	return map[Rung]func(*session, Options) error{TPBTF: open, RawTracepoint: open}

@@ -68,7 +68,7 @@ func Open(name string, o Options) (_ *Probe, err error) {
 	}
 	p := &Probe{kind: k, boot: boot}
 	for _, rung := range Rungs() {
-		if len(o.Rungs) > 0 && !slices.Contains(o.Rungs, rung) {
+		if len(o.Rungs) > 0 && !slices.Contains(o.Rungs, rung) || len(o.Rungs) == 0 && !k.has(rung) {
 			continue
 		}
 		err := p.try(rung, o)
@@ -102,7 +102,7 @@ func (p *Probe) try(rung Rung, o Options) (err error) {
 	}
 	open, ok := p.kind.on[rung]
 	if !ok {
-		return kernel.Unsupported("%s tells nothing of it", rung)
+		return kernel.Unsupported("it has no such rung")
 	}
 	layout, err := code.KernelLayout()
 	if err != nil {

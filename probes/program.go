@@ -1,105 +1,16 @@
 package probes
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/link"
 
 	"cellwall/probes/code"
-	"cellwall/runtime/cleanup"
-	"cellwall/runtime/kernel"
 )
 
 // ancestors is how far above its own cgroup a task is looked for among the watched ones.
 const ancestors = 8
-
-// Keys of the map of losses.
-const (
-	lostEvents = iota // the ring buffer was full
-	lostStates        // a map was full, so that a beginning was not kept
-	losses
-)
-
-// session is a probe's maps, which all its programs share, and what was attached.
-type session struct {
-	layout *code.Layout
-	rung   Rung
-	all    bool      // every cgroup is watched
-	each   bool      // those below a watched cgroup count for themselves
-	silent bool      // no events are sent
-	events *ebpf.Map // ring buffer of raw
-	lost   *ebpf.Map // losses by their key
-	totals *ebpf.Map // watched cgroup -> Total without its cgroup; whatever is in it is watched
-	zero   *ebpf.Map // one empty Total, to begin others with
-	undo   *cleanup.Stack
-}
-
-// newMap makes a map that ends with the session.
-func (s *session) newMap(name string, kind ebpf.MapType, key, value, entries uint32) (*ebpf.Map, error) {
-	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: name, Type: kind, KeySize: key, ValueSize: value, MaxEntries: entries})
-	if err != nil {
-		return nil, fmt.Errorf("make map %s: %w", name, unsupported(err))
-	}
-	s.undo.Push("close map", m.Close)
-	return m, nil
-}
-
-// attach writes a program, loads it and attaches it to a tracepoint, or on the rung fentry to the
-// entry of a function.
-func (s *session) attach(point string, write func(*program)) error {
-	return s.attachAs(ebpf.AttachTraceFEntry, point, write)
-}
-
-func (s *session) attachAs(function ebpf.AttachType, point string, write func(*program)) error {
-	load := code.Direct
-	if s.rung == RawTracepoint {
-		load = code.Helper
-	}
-	p := &program{Builder: code.New(s.layout, load), session: s}
-	write(p)
-	ins, err := p.Program()
-	if err != nil {
-		return fmt.Errorf("write program for %s: %w", point, err)
-	}
-	// Some helpers and all tracing programs are for programs under the GPL; ours are under either.
-	spec := &ebpf.ProgramSpec{Name: "cellwall", Type: ebpf.Tracing, AttachTo: point, Instructions: ins, License: "Dual MIT/GPL"}
-	switch s.rung {
-	case TPBTF:
-		spec.AttachType = ebpf.AttachTraceRawTp
-	case FEntry:
-		spec.AttachType = function
-	default:
-		spec.Type, spec.AttachTo = ebpf.RawTracepoint, ""
-	}
-	loaded, err := ebpf.NewProgram(spec)
-	if err != nil {
-		return fmt.Errorf("load program for %s: %w", point, unsupported(err))
-	}
-	s.undo.Push("close program", loaded.Close)
-	var attached link.Link
-	if s.rung == RawTracepoint {
-		attached, err = link.AttachRawTracepoint(link.RawTracepointOptions{Name: point, Program: loaded})
-	} else {
-		attached, err = link.AttachTracing(link.TracingOptions{Program: loaded})
-	}
-	if err != nil {
-		return fmt.Errorf("attach to %s: %w", point, unsupported(err))
-	}
-	s.undo.Push("detach", attached.Close)
-	return nil
-}
-
-// unsupported marks an error of the kernel as a thing that it cannot do, since every rung is
-// asked for by trying it. What went wrong stays in it.
-func unsupported(err error) error {
-	if errors.Is(err, kernel.ErrNotSupported) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", kernel.ErrNotSupported, err)
-}
 
 // program is one program while it is written. The context is in R9; the blocks below use the
 // registers that they name.

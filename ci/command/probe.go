@@ -33,6 +33,7 @@ type probeFlags struct {
 	slow      time.Duration
 	summary   bool
 	json      bool
+	plot      string
 }
 
 func newProbe() *cobra.Command {
@@ -63,6 +64,7 @@ func newProbe() *cobra.Command {
 	flags.DurationVar(&f.slow, "slow", time.Millisecond, "the shortest wait for a CPU to show; the summary counts all")
 	flags.BoolVar(&f.summary, "summary", false, "show no single events, but sum them up at the end")
 	flags.BoolVar(&f.json, "json", false, "one JSON object a line: how each probe is attached, events, totals")
+	flags.StringVar(&f.plot, "plot", "", "also draw the events over time into this SVG file")
 	rungs := make([]string, 0, len(probes.Rungs()))
 	for _, r := range probes.Rungs() {
 		rungs = append(rungs, string(r))
@@ -112,9 +114,13 @@ func (f *probeFlags) run(c *cobra.Command, names, program []string) (err error) 
 	if len(names) == 0 {
 		names = slices.DeleteFunc(probes.Names(), func(n string) bool { return n == "start" && len(program) == 0 })
 	}
+	// Go tries once whether it may use pidfds, with a child of its own that is not to be shown.
+	if _, err := os.FindProcess(os.Getpid()); err != nil {
+		return done(err)
+	}
 	var undo cleanup.Stack
 	defer func() { err = errors.Join(err, done(undo.Close())) }()
-	show := &probeView{out: c.OutOrStdout(), json: f.json, summary: f.summary}
+	show := &probeView{out: c.OutOrStdout(), json: f.json, summary: f.summary, begin: time.Now()}
 	for _, name := range names {
 		p, err := f.open(name)
 		if err != nil {
@@ -140,6 +146,9 @@ func (f *probeFlags) run(c *cobra.Command, names, program []string) (err error) 
 		ended <- nil
 	}
 	err = show.follow(ctx)
+	if f.plot != "" {
+		err = errors.Join(err, show.plot(f.plot, time.Now()))
+	}
 	return errors.Join(done(err), <-ended)
 }
 

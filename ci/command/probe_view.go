@@ -2,15 +2,18 @@ package command
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
 
 	"cellwall/probes"
+	"cellwall/reports/render"
 )
 
 // probeView shows what probes see. Its methods but add are safe for concurrent use.
@@ -18,8 +21,67 @@ type probeView struct {
 	out     io.Writer
 	json    bool
 	summary bool
+	begin   time.Time
 	probes  []*opened
 	mu      sync.Mutex
+	lanes   []*lane
+}
+
+// lane is what was seen of one kind in one cgroup, or of one step of a start.
+type lane struct {
+	probe, name string
+	kind        probes.Kind
+	spans       []render.Span
+	total       time.Duration
+	times       uint64
+}
+
+// maxSpans is how many events of a lane are kept for the picture; the sums count all.
+const maxSpans = 4096
+
+// note keeps an event for the sums and the picture.
+func (v *probeView) note(p *opened, e probes.Event) {
+	name := p.name(e.Cgroup)
+	if e.Kind == probes.Phase {
+		name = e.Call
+	}
+	i := slices.IndexFunc(v.lanes, func(l *lane) bool { return l.probe == p.probe.Name() && l.name == name && l.kind == e.Kind })
+	if i < 0 {
+		i = len(v.lanes)
+		v.lanes = append(v.lanes, &lane{probe: p.probe.Name(), name: name, kind: e.Kind})
+	}
+	l := v.lanes[i]
+	l.times, l.total = l.times+max(e.Count, 1), l.total+e.Length
+	if len(l.spans) < maxSpans {
+		from := e.At
+		if isEnd(e.Kind) {
+			from = e.At.Add(-e.Length)
+		}
+		l.spans = append(l.spans, render.Span{At: from, Length: e.Length, Title: strings.Join(v.words(p, e), ", ")})
+	}
+}
+
+// isEnd reports whether an event is stamped when its length is over.
+func isEnd(k probes.Kind) bool {
+	return k == probes.OOMExit || k == probes.OOMReaped || k == probes.OOMReleased
+}
+
+// plot draws what was seen.
+func (v *probeView) plot(file string, end time.Time) (err error) {
+	t := render.Timeline{Title: "What the probes saw", Begin: v.begin, End: end}
+	for _, p := range v.probes {
+		t.Subtitle += fmt.Sprintf(", %s by %s", p.probe.Name(), p.probe.Rung())
+	}
+	t.Subtitle = strings.TrimPrefix(t.Subtitle, ", ")
+	for _, l := range v.lanes {
+		t.Lanes = append(t.Lanes, render.Lane{Name: l.name, Kind: string(l.kind), Spans: l.spans})
+	}
+	f, err := os.Create(file) //nolint:gosec // what the user asked for
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return render.TimelineSVG(f, t)
 }
 
 // attached is the first line of a probe in JSON.
@@ -78,8 +140,10 @@ func (p *opened) name(id uint64) string {
 
 // event shows one event, unless only the summary was asked for.
 func (v *probeView) event(p *opened, e probes.Event) error {
+	v.mu.Lock()
+	v.note(p, e) // and name its cgroup while it is there
+	v.mu.Unlock()
 	if v.summary {
-		p.name(e.Cgroup) // while the cgroup is there
 		return nil
 	}
 	if v.json {
@@ -129,7 +193,12 @@ func span(d time.Duration) string {
 func (v *probeView) end() error {
 	w := tabwriter.NewWriter(v.out, 0, 0, 2, ' ', 0)
 	if !v.json {
-		fmt.Fprintln(w, "\nprobe\tcgroup\ttimes\tin all\thalf above\tlongest\tlengths, from 1 us on, each step twice as long")
+		fmt.Fprintln(w, "\nprobe\tcgroup or call\ttimes\tin all\thalf above\tlongest\tlengths, from 1 us on, each step twice as long")
+	}
+	for _, l := range v.lanes {
+		if l.kind == probes.Phase && !v.json {
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", l.probe, l.name, l.times, span(l.total))
+		}
 	}
 	for _, p := range v.probes {
 		totals, err := p.probe.Totals()
@@ -143,8 +212,14 @@ func (v *probeView) end() error {
 				}
 				continue
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", p.probe.Name(), p.name(t.Cgroup), t.Count, span(t.Length),
-				bound(t.Buckets, t.Count/2), bound(t.Buckets, t.Count), heights(t.Buckets))
+			fmt.Fprintf(w, "%s\t%s\t%d", p.probe.Name(), p.name(t.Cgroup), t.Count)
+			if t.Length > 0 { // else they are moments
+				fmt.Fprintf(w, "\t%s", span(t.Length))
+			}
+			if t.Length > 0 && t.Buckets != ([probes.Buckets]uint64{}) {
+				fmt.Fprintf(w, "\t%s\t%s\t%s", bound(t.Buckets, t.Count/2), bound(t.Buckets, t.Count), heights(t.Buckets))
+			}
+			fmt.Fprintln(w)
 		}
 		lost, err := p.probe.Lost()
 		if err != nil {
