@@ -100,4 +100,3 @@ func unsupported(err error) error {
 	}
 	return fmt.Errorf("%w: %w", kernel.ErrNotSupported, err)
 }
-
