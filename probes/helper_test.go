@@ -91,6 +91,14 @@ func help(what string, args []string) error {
 			fmt.Printf("%s: %v\n", a.Rung, a.Err)
 		}
 		return p.Close()
+	case "hold": // a probe on a cgroup until standard input ends
+		p, err := Open("throttle", Options{Cgroups: args[1:]})
+		if err != nil {
+			return err
+		}
+		fmt.Println("attached", p.Rung())
+		_, _ = bufio.NewReader(os.Stdin).ReadByte()
+		return p.Close()
 	case "start": // n programs for each line of input, and say how long one took
 		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 			begin := time.Now()

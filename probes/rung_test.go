@@ -3,7 +3,11 @@ package probes
 import (
 	"errors"
 	"os"
+	"strings"
 	"testing"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/kernel"
@@ -25,6 +29,11 @@ func TestEveryRung(t *testing.T) {
 				if err != nil {
 					if !errors.Is(err, kernel.ErrNotSupported) {
 						t.Error(err)
+					}
+					// A kernel may lack a helper; anything else that it finds wrong in a program is ours.
+					var refused *ebpf.VerifierError
+					if errors.As(err, &refused) && !strings.Contains(err.Error(), "unknown func") && !strings.Contains(err.Error(), "cannot use helper") && !errors.Is(err, unix.EPERM) {
+						t.Errorf("%+v", refused)
 					}
 					t.Log(err)
 				} else {

@@ -20,6 +20,9 @@ const (
 	losses
 )
 
+// programName is what bpftool shows.
+const programName = "cellwall"
+
 // session is a probe's maps, which all its programs share, and what was attached.
 type session struct {
 	layout *code.Layout
@@ -62,7 +65,7 @@ func (s *session) attachAs(function ebpf.AttachType, point string, write func(*p
 		return fmt.Errorf("write program for %s: %w", point, err)
 	}
 	// Some helpers and all tracing programs are for programs under the GPL; ours are under either.
-	spec := &ebpf.ProgramSpec{Name: "cellwall", Type: ebpf.Tracing, AttachTo: point, Instructions: ins, License: "Dual MIT/GPL"}
+	spec := &ebpf.ProgramSpec{Name: programName, Type: ebpf.Tracing, AttachTo: point, Instructions: ins, License: "Dual MIT/GPL"}
 	switch s.rung {
 	case TPBTF:
 		spec.AttachType = ebpf.AttachTraceRawTp
