@@ -10,9 +10,9 @@
 // # What each one sees and misses
 //
 // throttle follows the kernel's own clock of throttled time, one for each cgroup and CPU
-// (sched_switch, sched_wakeup, pelt_se_tp). It misses a task that is moved to a throttled CPU
-// until somebody there is scheduled, cgroups more than six levels above a task, and the
-// real-time classes. Up to Linux 6.17 a whole queue leaves the CPU; from 6.18 on each task runs on
+// (sched_switch, sched_wakeup; sched_update_nr_running_tp, hrtimer_expire_exit, csd_function_exit). It
+// misses a task that is moved to a throttled CPU until somebody there is scheduled, cgroups more
+// than six levels above a task, and the real-time classes. Up to Linux 6.17 a whole queue leaves the CPU; from 6.18 on each task runs on
 // until it returns to user space, so that what an episode says is when the first one stopped.
 //
 // oom sees the choice of a victim, its last thread's exit, the reaper's work and the moment when

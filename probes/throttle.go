@@ -14,8 +14,9 @@ const depth = 6
 // cgroup on one CPU (struct cfs_rq). The kernel starts it when the first of them has to stop:
 // up to Linux 6.17 when the queue leaves the CPU, from 6.18 on when the first task returns to
 // user space. In both cases a context switch follows at once, or a task is woken into a queue
-// that is throttled already. It stops it when the queue gets runtime again; then its tasks are
-// added to those of the CPU (sched_update_nr_running_tp), which may take long to run one of them.
+// that is throttled already. It stops it when the queue gets runtime again, from the timer of the
+// period, a call that this makes on another CPU, or a change of the limit: then its tasks are added
+// to those of the CPU, which may take long to run one of them.
 const (
 	episodeAt      = 0  // CLOCK_MONOTONIC, ns
 	episodeCgroup  = 8  // id
@@ -46,23 +47,26 @@ func openThrottle(s *session) error {
 	for _, t := range []struct {
 		point string
 		write func(*episodes)
+		since string // where not every kernel has the tracepoint
 	}{
 		{"sched_switch", func(e *episodes) {
 			e.Arg(asm.R7, 2)
 			e.ended()
 			e.Arg(asm.R7, 1)
 			e.began()
-		}},
-		{"sched_wakeup", (*episodes).woken},
-		{"sched_wakeup_new", (*episodes).woken},
-		{"sched_update_nr_running_tp", (*episodes).added},
+		}, ""},
+		{"sched_wakeup", (*episodes).woken, ""},
+		{"sched_wakeup_new", (*episodes).woken, ""},
+		{"sched_update_nr_running_tp", (*episodes).added, ""},
+		{"hrtimer_expire_exit", (*episodes).refilled, ""},
+		{"csd_function_exit", (*episodes).refilled, "6.4"},
 	} {
 		err := s.attach(t.point, func(p *program) {
 			p.begin()
-			t.write(&episodes{program: p, open: open, here: here, queue: p.Slot(8), value: p.Slot(episodeBytes)})
+			t.write(&episodes{program: p, open: open, here: here, queue: p.Slot(8), table: p.Slot(8), value: p.Slot(episodeBytes)})
 			p.Exit()
 		})
-		if err != nil {
+		if err != nil && t.since == "" {
 			return err
 		}
 	}
@@ -76,6 +80,7 @@ type episodes struct {
 	open  *ebpf.Map // address of a cfs_rq -> its episode
 	here  *ebpf.Map // CPU -> those addresses
 	queue int16     // slot of that address
+	table int16     // slot of the address of a CPU's queues
 	value int16     // slot of an episode
 }
 
@@ -84,25 +89,39 @@ func (e *episodes) woken() {
 	e.began()
 }
 
-// added closes an episode of the CPU to which tasks have been added, if its queue has runtime again.
+// added looks at the CPU to which tasks have been added.
 func (e *episodes) added() {
 	done := e.NewLabel("done")
 	e.Arg(asm.R6, 1)
 	e.Do(asm.LSh.Imm(asm.R6, 32), asm.ArSh.Imm(asm.R6, 32), asm.JSLE.Imm(asm.R6, 0, done))
 	e.Arg(asm.R7, 0)
 	e.Field(asm.R6, asm.R7, "rq.cpu")
+	e.look(done)
+	e.Label(done)
+}
+
+// refilled looks at the CPU on which a timer or a call from another CPU has run: it may have given
+// runtime to queues, also to those whose tasks have moved on meanwhile.
+func (e *episodes) refilled() {
+	done := e.NewLabel("done")
+	e.Do(asm.FnGetSmpProcessorId.Call(), asm.Mov.Reg(asm.R6, asm.R0))
+	e.look(done)
+	e.Label(done)
+}
+
+// look closes the episodes of the CPU in R6 whose queues have runtime again.
+func (e *episodes) look(done string) {
 	e.queues(done)
+	e.store(e.table, asm.R6)
 	for i := range int16(openPerCPU) {
 		next := e.NewLabel("next")
-		e.Do(asm.LoadMem(asm.R7, asm.R6, 8*i, asm.DWord), asm.JEq.Imm(asm.R7, 0, next))
+		e.Do(asm.LoadMem(asm.R6, asm.RFP, e.table, asm.DWord), asm.LoadMem(asm.R7, asm.R6, 8*i, asm.DWord), asm.JEq.Imm(asm.R7, 0, next))
 		e.FieldAt(asm.R0, asm.R7, "cfs_rq.throttled")
 		e.Do(asm.JNE.Imm(asm.R0, 0, next))
 		e.store(e.queue, asm.R7)
-		e.close(done)
-		e.Do(asm.Ja.Label(done))
+		e.close(next)
 		e.Label(next)
 	}
-	e.Label(done)
 }
 
 // queues leaves in R6 the address of the queues at hand of the CPU in R6.
