@@ -6,7 +6,7 @@ LINT    ?= golangci-lint
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build verify ladder runtimes docs test race fuzz lint arm64 bench clean
+.PHONY: help build verify ladder runtimes docs test race fuzz lint arm64 bench bench-core clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r t d; do printf '  %-10s %s\n' "$$t" "$$d"; done
@@ -51,7 +51,11 @@ arm64: ## build and vet for arm64
 	GOARCH=arm64 $(GO) build -o /dev/null .
 	GOARCH=arm64 $(GO) vet ./...
 
-bench: ## measure the core against the same calls from C, and the whole process against crun (needs root and a C compiler)
+bench: build ## measure what the walls cost: start latency of every runtime that is found (needs root)
+	@test "$$(id -u)" = 0 || { echo 'make bench needs root: it makes containers and cgroups. Try: sudo make bench' >&2; exit 2; }
+	./$(BIN) bench --runtime all --out $(OUT)/bench --format text,markdown,gobench
+
+bench-core: ## measure the core against the same calls from C, and the whole process against crun (needs root and a C compiler)
 	$(GO) test -run '^$$' -bench StartToExit -benchtime 300x ./runtime/core
 	$(GO) test -run '^$$' -bench WholeProcess -benchtime 100x ./runtime/core
 

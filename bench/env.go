@@ -74,8 +74,8 @@ func (e *Env) bundle(args []string, edits ...spec.Edit) (driver.Bundle, error) {
 func (e *Env) bundleIn(root string, args []string, edits ...spec.Edit) (driver.Bundle, error) {
 	o := e.Options
 	o.Rootfs, o.Args = root, args
-	// What the runtime lacks goes last: an edit may have brought it in.
-	s, omit := append(spec.Edits(edits), e.Runtime.Lacks()...).Apply(spec.New(e.Rung, o))
+	// What the runtime lacks goes first: an edit that needs it is refused below.
+	s, omit := append(e.Runtime.Lacks(), edits...).Apply(spec.New(e.Rung, o))
 	if !spec.HasNamespace(s, specs.MountNamespace) {
 		s.Mounts = nil // they would be the host's
 	}
@@ -120,5 +120,9 @@ func (e *Env) Open(ctx context.Context, b *Benchmark) (Sampler, error) {
 	case b.Floor != "" && !e.Rung.Covers(b.Floor):
 		return nil, kernel.Unsupported("%s makes sense from rung %s on", b.Name, b.Floor)
 	}
-	return open(ctx, e)
+	s, err := open(ctx, e)
+	if err != nil {
+		return nil, err // and no pointer to something half made
+	}
+	return s, nil
 }

@@ -9,6 +9,7 @@ import (
 	"cellwall/bench/load"
 	"cellwall/runtime/cleanup"
 	"cellwall/runtime/driver"
+	"cellwall/runtime/spec"
 )
 
 // idle is containers whose program waits until its input ends.
@@ -19,10 +20,10 @@ type idle struct {
 }
 
 // newIdle makes n idle containers of the rung with a runtime.
-func (e *Env) newIdle(ctx context.Context, rt driver.Runtime, n int) (_ *idle, err error) {
+func (e *Env) newIdle(ctx context.Context, rt driver.Runtime, n int, edits ...spec.Edit) (_ *idle, err error) {
 	i := &idle{}
 	defer i.undo.OnError(&err)
-	if i.bundle, err = e.bundle([]string{"/" + load.Idle}); err != nil {
+	if i.bundle, err = e.bundle([]string{"/" + load.Idle}, edits...); err != nil {
 		return nil, err
 	}
 	read, write, err := os.Pipe()

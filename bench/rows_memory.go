@@ -23,7 +23,7 @@ func memoryRows() []*Benchmark {
 		{
 			Name: "memory.cgroup", Unit: record.Bytes, Better: record.Lower, Controllers: []string{"memory"},
 			Doc:  fmt.Sprintf("what an idle container's own cgroup counts, of %d at once", idleBatch),
-			Open: openFootprint((*footprint).counted), Control: measuring(toExit), ControlUnit: record.Seconds,
+			Open: openFootprint((*footprint).counted, withMemory(limitMost)), Control: measuring(toExit), ControlUnit: record.Seconds,
 		},
 		{
 			Name: "memory.smallest", Unit: record.Bytes, Better: record.Lower, Controllers: []string{"memory"},
@@ -41,14 +41,15 @@ const idleBatch = 64
 type footprint struct {
 	*Env
 	measure func(*footprint, context.Context) (float64, error)
+	edits   []spec.Edit
 }
 
-func openFootprint(measure func(*footprint, context.Context) (float64, error)) func(context.Context, *Env) (Sampler, error) {
+func openFootprint(measure func(*footprint, context.Context) (float64, error), edits ...spec.Edit) func(context.Context, *Env) (Sampler, error) {
 	return func(_ context.Context, e *Env) (Sampler, error) {
-		if _, err := e.bundle([]string{"/" + load.Idle}); err != nil {
+		if _, err := e.bundle([]string{"/" + load.Idle}, edits...); err != nil {
 			return nil, err
 		}
-		return &footprint{Env: e, measure: measure}, nil
+		return &footprint{Env: e, measure: measure, edits: edits}, nil
 	}
 }
 
@@ -65,7 +66,7 @@ func (f *footprint) fallen(ctx context.Context) (_ float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	all, err := f.newIdle(ctx, f.Runtime, idleBatch)
+	all, err := f.newIdle(ctx, f.Runtime, idleBatch, f.edits...)
 	if err != nil {
 		return 0, err
 	}
@@ -76,7 +77,7 @@ func (f *footprint) fallen(ctx context.Context) (_ float64, err error) {
 
 // counted is what the groups count for each.
 func (f *footprint) counted(ctx context.Context) (_ float64, err error) {
-	all, err := f.newIdle(ctx, f.Runtime, idleBatch)
+	all, err := f.newIdle(ctx, f.Runtime, idleBatch, f.edits...)
 	if err != nil {
 		return 0, err
 	}
@@ -112,6 +113,9 @@ const (
 
 func openSmallest(ctx context.Context, e *Env) (Sampler, error) {
 	s := &smallest{e}
+	if _, err := s.bundle([]string{"/" + load.True}, withMemory(limitMost)); err != nil {
+		return nil, err
+	}
 	if err := s.start(ctx, limitMost); err != nil {
 		return nil, fmt.Errorf("start with %d MiB: %w", limitMost>>20, err)
 	}

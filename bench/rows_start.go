@@ -154,6 +154,7 @@ func minimal(e *Env) spec.Edit {
 		small := spec.New(spec.Namespaces, o)
 		small.Mounts, small.Hostname = small.Mounts[:1], ""
 		spec.WithUserNamespace(o).Apply(small)
+		small, _ = e.Runtime.Lacks().Apply(small)
 		*s = *small
 	})
 }

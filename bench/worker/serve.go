@@ -7,7 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"cellwall/bench"
 	"cellwall/runtime/driver"
@@ -36,6 +40,11 @@ const (
 func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	// A reply that nobody reads must not kill us before we have tidied up. Not ignored, which containers
+	// would inherit.
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, unix.SIGPIPE)
+	defer signal.Stop(pipes)
 	requests := make(chan request)
 	go read(ctx, in, requests, stop)
 	s := &server{out: json.NewEncoder(out)}
@@ -114,7 +123,7 @@ type server struct {
 }
 
 func (s *server) say(r reply) error {
-	if err := s.out.Encode(r); err != nil {
+	if err := s.out.Encode(r); err != nil && !errors.Is(err, unix.EPIPE) { // nobody listens any more, and the input says so too
 		return fmt.Errorf("reply: %w", err)
 	}
 	return nil

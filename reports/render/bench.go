@@ -69,7 +69,7 @@ func (g benchGroup) cells(row digest.Row, l digest.Line, first bool) []string {
 		subject += fmt.Sprintf(" (planted %s)", percent(l.Planted))
 	}
 	if l.Unsupported != "" {
-		return []string{name, subject, "unsupported: " + l.Unsupported}
+		return []string{name, subject, "unsupported: " + strings.TrimPrefix(l.Unsupported, "not supported: ")}
 	}
 	cells := []string{name, subject, amount(l.Median.Point, l.Unit), spread(l.Median.Low, l.Median.High, l.Unit), "", finds(l.Finds)}
 	if l.CPU > 0 {
@@ -90,7 +90,8 @@ func (r Bench) notes() []string {
 	if b == nil {
 		return nil
 	}
-	list := []string{fmt.Sprintf("Samples are interleaved in ABBA blocks, seed %d: %s. \"finds\" is the smallest change that the run could have found.", b.Seed, b.Rule)}
+	list := []string{fmt.Sprintf("Samples are interleaved in ABBA blocks, seed %d: %s. The control makes no container. "+
+		"\"finds\" is the smallest change that the run could have found.", b.Seed, b.Rule)}
 	state := fmt.Sprintf("Host: load %.2f before and %.2f after", b.Before.Load[0], b.After.Load[0])
 	if b.Before.Governor != "" {
 		state += ", governor " + b.Before.Governor

@@ -10,12 +10,15 @@ import (
 // benchDigits is how many digits a number is shown with: more would be noise.
 const benchDigits = 3
 
-// digits writes a number with benchDigits digits, without an exponent.
+// digits writes a number with benchDigits digits.
 func digits(x float64) string {
 	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
 		return fmt.Sprint(x)
 	}
 	after := benchDigits - 1 - int(math.Floor(math.Log10(math.Abs(x))))
+	if after > 9 { // nothing that is measured is so small
+		return fmt.Sprintf("%.*g", benchDigits, x)
+	}
 	return fmt.Sprintf("%.*f", max(after, 0), x)
 }
 

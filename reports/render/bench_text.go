@@ -38,7 +38,7 @@ func (p *page) benchTable(g benchGroup) {
 				cells = cells[:2]
 			}
 			for j, c := range cells {
-				widths[j] = max(widths[j], displaywidth.String(EscapeTerminal(c)))
+				widths[j] = max(widths[j], min(displaywidth.String(EscapeTerminal(c)), widestID))
 			}
 		}
 	}
