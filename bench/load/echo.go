@@ -25,6 +25,11 @@ func acts() map[string]func([]string) int {
 		Spin:     spin,
 		Pauses:   pauses,
 		Hog:      hog,
+
+		Victim:           victim,
+		Antagonist:       antagonise,
+		antagonistWorker: workOn,
+		Far:              far,
 	}
 }
 

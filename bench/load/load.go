@@ -55,6 +55,13 @@ type Reply struct {
 	Seconds float64 `json:"seconds"`
 	CPU     float64 `json:"cpu"` // seconds, of this process and the children that it has waited for
 	Error   string  `json:"error,omitempty"`
+	// Of a Victim: how long each operation took in nanoseconds, and how many were not begun in time.
+	Latencies []int64 `json:"latencies,omitempty"`
+	Unserved  int     `json:"unserved,omitempty"`
+	// Of an Antagonist: what its workers did, what was refused to them, and how often one was killed.
+	Operations int64 `json:"operations,omitempty"`
+	Refused    int64 `json:"refused,omitempty"`
+	Killed     int64 `json:"killed,omitempty"`
 }
 
 // Main runs a load: its arguments are the program and the load's name. It answers requests, lines of JSON
