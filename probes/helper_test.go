@@ -54,6 +54,13 @@ func help(what string, args []string) error {
 		}
 		all.Wait()
 		return nil
+	case "sleep": // as long as the second argument says
+		d, err := time.ParseDuration(args[1])
+		if err != nil {
+			return err
+		}
+		time.Sleep(d) // what is measured, not a wait for something
+		return nil
 	case "touch": // n bytes
 		b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 		if err != nil {

@@ -129,3 +129,25 @@ func TestLossesAreCounted(t *testing.T) {
 		t.Errorf("%d read, %d lost, %d in all", read, lost.Events, total.Count)
 	}
 }
+
+func TestWithoutBTFFilesArePolled(t *testing.T) {
+	needRoot(t)
+	g := newGroup(t, "nobtf", cgroup.Limits{Controllers: []string{"cpu"}})
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Hidden in a mount namespace of the helper's own, from which nothing spreads.
+	c := exec.Command("/bin/sh", "-c", `mount -t tmpfs none /sys/kernel/btf && exec "$0" "$@"`, exe, "0", g.Path("cpu"))
+	c.Env = append(os.Environ(), helperEnv+"=open")
+	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, want := range []string{"attached files", "tp_btf: ", "raw_tp: ", "BTF"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("says %q, want %q", out, want)
+		}
+	}
+}

@@ -94,3 +94,23 @@ func TestAThrottledTaskDoesNotWait(t *testing.T) {
 		t.Errorf("waited %v, while it was throttled for %v", total.Length, stopped)
 	}
 }
+
+// A task that sleeps does not wait for a CPU.
+func TestASleepingTaskDoesNotWait(t *testing.T) {
+	needRoot(t)
+	const window = time.Second
+	g := newGroup(t, "sleep", cgroup.Limits{Controllers: []string{"cpu"}})
+	p := open(t, "runq", g, Options{})
+	gather(t, p, func() {
+		if out, err := inGroup(t, g, "sleep", "1", window.String()).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	})
+	total, err := p.Total(g.Path("cpu"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if total.Count == 0 || total.Length > window/2 {
+		t.Errorf("waited %v, %d times, while it slept for %v", total.Length, total.Count, window)
+	}
+}
