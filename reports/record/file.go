@@ -56,6 +56,8 @@ type Set struct {
 	Runs     []Run
 	Verdicts []Verdict
 	Benches  []Bench
+
+	Interferences []Interference
 }
 
 // Read reads a stream of records. name stands for the stream in errors, which also give the
@@ -115,6 +117,15 @@ func (s *Set) add(line []byte, at string) error {
 			return err
 		}
 		s.Benches = append(s.Benches, b)
+	case KindInterference:
+		i := Interference{line: at}
+		if err := json.Unmarshal(line, &i); err != nil {
+			return fmt.Errorf("parse interference: %w", err)
+		}
+		if err := i.check(); err != nil {
+			return err
+		}
+		s.Interferences = append(s.Interferences, i)
 	default:
 		return fmt.Errorf("kind %.40q is unknown", h.Kind)
 	}
