@@ -9,8 +9,8 @@ import (
 	"cellwall/runtime/kernel"
 )
 
-// aliveRows are the start of a container while others live. These are the core's and idle, whatever the
-// runtime: what grows with them is the kernel's work.
+// aliveRows are the start of a container while others live. These are idle ones of the core, whatever the
+// runtime, and another process's: what grows with them is the kernel's work.
 func aliveRows() []*Benchmark {
 	var rows []*Benchmark
 	for _, n := range []int{0, 100, 1000} {
@@ -32,7 +32,7 @@ const aliveMemory = 4 << 20
 // alive is a starter beside idle containers.
 type alive struct {
 	sampling
-	idle *idle
+	holder *holder
 }
 
 func openAlive(ctx context.Context, e *Env, n int) (Sampler, error) {
@@ -52,10 +52,18 @@ func openAlive(ctx context.Context, e *Env, n int) (Sampler, error) {
 		return nil, err
 	}
 	a := &alive{sampling: sampling{s, toExec}}
-	if a.idle, err = e.newIdle(ctx, e.Core, n); err != nil {
+	if n == 0 {
+		return a, nil
+	}
+	if a.holder, err = e.hold(ctx, n); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return a, nil
 }
 
-func (a *alive) Close() error { return errors.Join(a.idle.Close(), a.sampling.Close()) }
+func (a *alive) Close() error {
+	if a.holder == nil {
+		return a.sampling.Close()
+	}
+	return errors.Join(a.holder.close(), a.sampling.Close())
+}

@@ -75,12 +75,9 @@ func openProcess(change func(*Env) spec.Edit) func(context.Context, *Env) (Sampl
 func (p *process) commands(dir string, s *specs.Spec) error {
 	s.Version = "1.0.0" // every runtime knows it
 	if p.Runtime.Name() == driver.CoreName {
-		self := p.Program
-		if self == "" {
-			var err error
-			if self, err = os.Executable(); err != nil {
-				return fmt.Errorf("find this program: %w", err)
-			}
+		self, err := p.program()
+		if err != nil {
+			return err
 		}
 		p.args = func() []string { return []string{self, "run", "--bundle", dir} }
 		return writeConfig(dir, s)

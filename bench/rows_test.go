@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"cellwall/bench"
 	"cellwall/reports/record"
 	"cellwall/runtime/cgroup"
@@ -80,6 +82,9 @@ func newPlace(t *testing.T) *bench.Place {
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {
 			t.Error(err)
+		}
+		if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); !errors.Is(err, unix.ECHILD) {
+			t.Errorf("a child was left: %d, %v", pid, err)
 		}
 		groups, err := cgroup.FindLeft(p.Name)
 		if err != nil || len(groups) > 0 {
@@ -185,13 +190,13 @@ func TestRowsAtEveryRung(t *testing.T) {
 
 // TestInterruptedRowsLeaveNothing: newPlace looks.
 func TestInterruptedRowsLeaveNothing(t *testing.T) {
-	place := newPlace(t)
+	place, program := newPlace(t), buildCellwall(t)
 	for _, name := range []string{"start.exec", "rate.4", "alive.100", "inside.getpid", "throttle.50-by-1", "oom.64-mib", "pids.64", "process.run"} {
 		row, err := bench.Find(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := &bench.Env{Place: place, Runtime: place.Core, Asked: "core", Rung: spec.Hardened}
+		e := &bench.Env{Place: place, Runtime: place.Core, Asked: "core", Rung: spec.Hardened, Program: program}
 		ctx, cancel := context.WithCancel(t.Context())
 		if name == "alive.100" {
 			cancel() // in the middle of making ready, as far as can be told

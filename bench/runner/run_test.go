@@ -343,7 +343,9 @@ func TestAnInterruptEndsTheRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := newStage()
 	s.value = func(string) float64 { cancel(); return 1 }
-	benches, err := runner.Run(ctx, "r1", s.plan(runner.Rule{Samples: 100}, "core"))
+	p := s.plan(runner.Rule{Samples: 100}, "core")
+	p.Benchmarks = append(p.Benchmarks, &bench.Benchmark{Name: "a.two", Unit: record.Seconds, Better: record.Lower})
+	benches, err := runner.Run(ctx, "r1", p)
 	if !errors.Is(err, context.Canceled) || len(benches) != 0 || len(s.took) > 2 || len(s.ended) != 2 {
 		t.Errorf("%v, %d records, %d samples, ended %v", err, len(benches), len(s.took), s.ended)
 	}

@@ -10,9 +10,6 @@ import (
 	"cellwall/bench"
 )
 
-// Command is the hidden command of cellwall that is a worker.
-const Command = "bench-worker"
-
 // Version is that of the protocol. A worker of another one is refused.
 const Version = 1
 

@@ -35,7 +35,7 @@ type Worker struct {
 
 // Args are the arguments with which cellwall is a worker.
 func (o Options) Args() []string {
-	args := []string{Command, "--runtime", o.Runtime, "--rung", string(o.Rung)}
+	args := []string{bench.WorkerCommand, "--runtime", o.Runtime, "--rung", string(o.Rung)}
 	if o.Limit != "" {
 		args = append(args, "--limit", o.Limit)
 	}

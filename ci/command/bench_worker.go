@@ -8,6 +8,7 @@ import (
 	"cellwall/bench"
 	"cellwall/bench/worker"
 	"cellwall/runtime/driver"
+	"cellwall/runtime/lease"
 	"cellwall/runtime/spec"
 )
 
@@ -15,8 +16,9 @@ import (
 func newBenchWorker() *cobra.Command {
 	var o worker.Options
 	var rung string
+	var hold int
 	c := &cobra.Command{
-		Use:    worker.Command,
+		Use:    bench.WorkerCommand,
 		Hidden: true,
 		Short:  "take samples for cellwall bench, which talks to it over its standard streams",
 		Args:   cobra.NoArgs,
@@ -30,6 +32,9 @@ func newBenchWorker() *cobra.Command {
 			if o.Rung, err = spec.ParseRung(rung); err != nil {
 				return misuse("%w", err)
 			}
+			if hold > 0 {
+				return done(bench.Hold(c.Context(), c.InOrStdin(), c.OutOrStdout(), lease.Default, o.Rung, hold))
+			}
 			return done(worker.Serve(c.Context(), c.InOrStdin(), c.OutOrStdout(), o))
 		},
 	}
@@ -37,5 +42,6 @@ func newBenchWorker() *cobra.Command {
 	flags.StringVar(&o.Runtime, "runtime", driver.CoreName, fmt.Sprintf("%s or %s", driver.Forms(), bench.HostName))
 	flags.StringVar(&rung, "rung", string(spec.Hardened), "the rung of the ladder")
 	flags.StringVar(&o.Limit, "limit", "", "the program of runtime/core/testdata/limit.c in place of a runtime")
+	flags.IntVar(&hold, "hold", 0, "take no samples but hold so many idle containers of the core until standard input ends")
 	return c
 }

@@ -75,15 +75,15 @@ func TestTooFewForARatio(t *testing.T) {
 
 func TestUnsupportedSubjects(t *testing.T) {
 	lacking := &record.Bench{Benchmark: "a.one", Subject: "crun", Unsupported: "no such thing"}
-	r := rows(t, record.Measured{Subjects: []*record.Bench{lacking, noisy("core", 1, 10, 1), noisy("slow", 2, 10, 2)}})
-	if r.Lines[0].Ratio != nil || r.Lines[1].Ratio != nil || r.Lines[2].Ratio == nil || r.Lines[2].Ratio.Low < 1.5 {
-		t.Errorf("the first that was measured is the first: %+v", r.Lines)
+	r := rows(t, record.Measured{Subjects: []*record.Bench{lacking, noisy("core", 1, 10, 1), noisy("slow", 2, 10, 2), noisy("slower", 4, 10, 3)}})
+	if r.Lines[0].Ratio != nil || r.Lines[1].Ratio != nil || r.Lines[2].Ratio == nil || r.Lines[2].Ratio.Low < 1.5 || r.Lines[3].Ratio.Low < 3 {
+		t.Errorf("all are compared with the first that was measured: %+v", r.Lines)
 	}
 }
 
 // TestOneAfterTheOther: subjects in blocks of their own are compared without them.
 func TestOneAfterTheOther(t *testing.T) {
-	later := noisy("slow", 2, 10, 2)
+	later := noisy("slow", 2, 12, 2)
 	for i := range later.Samples {
 		later.Samples[i].Block += 10
 	}

@@ -180,6 +180,9 @@ func TestHostBetweenTwoStates(t *testing.T) {
 	if s, th, sw := before.Stolen(after), before.Throttled(after), before.Swapped(after); s != 0.1 || th != 1 || sw != 4 {
 		t.Errorf("stolen %g, throttled %g, swapped %d", s, th, sw)
 	}
+	if s := before.Stolen(record.Host{StealTicks: 5, CPUTicks: 1200}); s != 0 {
+		t.Errorf("stolen %g where the counter went back", s)
+	}
 	if s, th, sw := after.Stolen(before), after.Throttled(record.Host{}), after.Swapped(before); s != 0 || th != 0 || sw != 0 {
 		t.Errorf("counters that went back: %g, %g, %d", s, th, sw)
 	}
