@@ -192,7 +192,9 @@ func open(t testing.TB, name string, g *cgroup.Group, o Options) *Probe {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Cgroups = append(o.Cgroups, g.Path(controller))
+		if controller != "" {
+			o.Cgroups = append(o.Cgroups, g.Path(controller))
+		}
 	}
 	p, err := Open(name, o)
 	if len(o.Rungs) > 0 && errors.Is(err, kernel.ErrNotSupported) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -15,14 +16,14 @@ import (
 	"cellwall/runtime/cgroup"
 )
 
-// ours counts the loaded programs that bear our name.
-func ours(t *testing.T) int {
+// ours counts the loaded programs that bear our name, and the time that the kernel has spent in
+// them since ebpf.EnableStats.
+func ours(t testing.TB) (n int, spent time.Duration) {
 	t.Helper()
-	n := 0
 	for id := ebpf.ProgramID(0); ; {
 		next, err := ebpf.ProgramGetNextID(id)
 		if errors.Is(err, os.ErrNotExist) {
-			return n
+			return n, spent
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -35,6 +36,9 @@ func ours(t *testing.T) int {
 		info, err := p.Info()
 		if err == nil && info.Name == programName {
 			n++
+			if s, err := p.Stats(); err == nil {
+				spent += s.Runtime
+			}
 		}
 		_ = p.Close()
 	}
@@ -43,7 +47,7 @@ func ours(t *testing.T) int {
 // Whatever ends a process ends its probes.
 func TestNothingIsLeftOfAKilledProbe(t *testing.T) {
 	needRoot(t)
-	before := ours(t)
+	before, _ := ours(t)
 	g := newGroup(t, "killed", cgroup.Limits{Controllers: []string{"cpu"}})
 	exe, err := os.Executable()
 	if err != nil {
@@ -71,16 +75,14 @@ func TestNothingIsLeftOfAKilledProbe(t *testing.T) {
 	if strings.Contains(line, string(Files)) {
 		t.Skip("this kernel takes no program")
 	}
-	if during := ours(t); during <= before {
+	if during, _ := ours(t); during <= before {
 		t.Errorf("%d programs before, %d while a probe is attached", before, during)
 	}
 	if err := c.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = c.Wait()
-	for ours(t) > before { // the kernel frees programs after a grace period; go test has a time limit
-		if t.Context().Err() != nil {
-			return
-		}
+	// The kernel frees programs after a grace period; go test has a time limit.
+	for left, _ := ours(t); left > before && t.Context().Err() == nil; left, _ = ours(t) {
 	}
 }
