@@ -41,12 +41,16 @@ type series struct {
 	phi   float64
 	heavy bool
 	step  float64
+	white bool // half of the variance has no autocorrelation
 }
 
 func (s series) String() string {
 	noise := "normal"
 	if s.heavy {
 		noise = "t3"
+	}
+	if s.white {
+		noise += "+white"
 	}
 	return fmt.Sprintf("step=%g/runs=%d/phi=%g/%s", s.step, s.n, s.phi, noise)
 }
@@ -57,6 +61,11 @@ func (s series) draw(r *rand.Rand) []float64 {
 		draw = func() float64 { return student(r) }
 	}
 	x := ar(s.n, s.phi, draw)
+	if s.white {
+		for i := range x {
+			x[i] = (x[i] + r.NormFloat64()) / math.Sqrt2
+		}
+	}
 	for i := s.n / 2; i < s.n; i++ {
 		x[i] += s.step
 	}
@@ -126,7 +135,7 @@ func BenchmarkChangePointRates(b *testing.B) {
 		b.Fatal(err)
 	}
 	for _, s := range []series{
-		{n: 100}, {n: 50, phi: 0.6}, {n: 100, phi: 0.6}, {n: 200, phi: 0.6}, {n: 500, phi: 0.6}, {n: 2000, phi: 0.6}, {n: 200, phi: 0.6, heavy: true}, {n: 200, phi: 0.8},
+		{n: 100}, {n: 50, phi: 0.6}, {n: 100, phi: 0.6}, {n: 200, phi: 0.6}, {n: 500, phi: 0.6}, {n: 2000, phi: 0.6}, {n: 200, phi: 0.6, heavy: true}, {n: 200, phi: 0.8}, {n: 500, phi: 0.6, white: true}, {n: 500, phi: 0.9, white: true},
 		{n: 100, step: 1}, {n: 200, step: 1}, {n: 200, step: 1, heavy: true}, {n: 200, step: 1, phi: 0.6}, {n: 500, step: 1, phi: 0.6},
 		{n: 200, step: 1.5}, {n: 500, step: 1.5, phi: 0.6}, {n: 200, step: 2, phi: 0.6}, {n: 200, step: 3}, {n: 200, step: 3, phi: 0.6},
 	} {

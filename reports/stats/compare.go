@@ -99,15 +99,7 @@ func blockRatios(older, newer [][]float64) ([]float64, error) {
 	}
 	ratios := make([]float64, len(older))
 	for b := range older {
-		a, err := logs(older[b])
-		if err != nil {
-			return nil, fmt.Errorf("block %d, old: %w", b, err)
-		}
-		c, err := logs(newer[b])
-		if err != nil {
-			return nil, fmt.Errorf("block %d, new: %w", b, err)
-		}
-		minus, c, err := differences(a, c)
+		minus, c, err := logDifferences(older[b], newer[b])
 		if err != nil {
 			return nil, fmt.Errorf("block %d: %w", b, err)
 		}
@@ -116,14 +108,22 @@ func blockRatios(older, newer [][]float64) ([]float64, error) {
 	return ratios, nil
 }
 
-func logs(x []float64) ([]float64, error) {
-	if len(x) == 0 {
-		return nil, errors.New("no samples")
+func logDifferences(older, newer []float64) (minus, b []float64, err error) {
+	a, err := logs("old", older)
+	if err != nil {
+		return nil, nil, err
 	}
+	if b, err = logs("new", newer); err != nil {
+		return nil, nil, err
+	}
+	return differences(a, b)
+}
+
+func logs(name string, x []float64) ([]float64, error) {
 	l := make([]float64, len(x))
 	for i, v := range x {
-		if !(v > 0) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("sample %d is %g: only positive numbers have a ratio", i, v)
+		if v <= 0 {
+			return nil, fmt.Errorf("%s: sample %d is %g: only positive numbers have a ratio", name, i, v)
 		}
 		l[i] = math.Log(v)
 	}

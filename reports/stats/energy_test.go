@@ -60,6 +60,15 @@ func TestRanksBreakTiesByLot(t *testing.T) {
 	}
 }
 
+func TestEdgeGrowsWithALongSeries(t *testing.T) {
+	n := nulls{edge: 5}
+	for length, want := range map[int]int{20: 5, longest: 5, longest + 1: 6, 2 * longest: 10, 20 * longest: 100} {
+		if got := n.edgeOf(length); got != want {
+			t.Errorf("edge of %d is %d, want %d", length, got, want)
+		}
+	}
+}
+
 // The null distribution hardly depends on the length from where it is taken for all.
 func TestNullsOfLongSeries(t *testing.T) {
 	a := nulls{edge: 5, made: map[int][]float64{}}
@@ -133,6 +142,7 @@ func TestLadderAndIntervalsCoverTheSeries(t *testing.T) {
 	}
 	// Wherever a large step is, some interval shows it.
 	n := nulls{edge: 5, made: map[int][]float64{}}
+	places, exact := 0, 0
 	for at := 8; at <= 92; at += 7 {
 		x := make([]float64, 100)
 		r := rand.New(rand.NewPCG(1, uint64(at)))
@@ -144,8 +154,15 @@ func TestLadderAndIntervalsCoverTheSeries(t *testing.T) {
 		}
 		picked := narrowest(n.intervals(x, 20, 0.001))
 		if len(picked) != 1 || abs(picked[0].at-at) > 1 { // ranks like the parts to be of one size
-			t.Errorf("a step at %d: %+v", at, picked)
+			t.Fatalf("a step at %d: %+v", at, picked)
 		}
+		places++
+		if picked[0].at == at {
+			exact++
+		}
+	}
+	if exact < 3*places/4 {
+		t.Errorf("%d of %d steps are where they are", exact, places)
 	}
 }
 

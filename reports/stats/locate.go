@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/stat"
 )
 
 // step is a series around one change, and what is known of its noise.
@@ -69,14 +72,11 @@ func (s step) likelihood() []float64 {
 	for t := range min(s.edge, len(w)) {
 		w[t] = math.Inf(-1)
 	}
-	best, total := slices.Max(w), 0.0
+	best := slices.Max(w)
 	for t := range w {
 		w[t] = math.Exp(w[t] - best)
-		total += w[t]
 	}
-	for t := range w {
-		w[t] /= total
-	}
+	floats.Scale(1/floats.Sum(w), w)
 	return w
 }
 
@@ -85,10 +85,7 @@ func (s step) likelihood() []float64 {
 func likeliest(w []float64, edge int, confidence float64) (at, low, high int) {
 	most := -1.0
 	for t := edge; t < len(w); t++ {
-		sum := 0.0
-		for _, v := range w[max(t-2, 0):min(t+3, len(w))] {
-			sum += v
-		}
+		sum := floats.Sum(w[max(t-2, 0):min(t+3, len(w))])
 		if sum > most || sum == most && w[t] > w[at] {
 			most, at = sum, t
 		}
@@ -128,11 +125,7 @@ func (s step) noise(left, right float64) float64 {
 	if middle := rest[len(rest)/2]; middle > 0 {
 		return 1.4826 * middle
 	}
-	mean := 0.0 // more than half of the values are the same
-	for _, v := range rest {
-		mean += v / float64(len(rest))
-	}
-	return mean
+	return stat.Mean(rest, nil) // more than half of the values are the same
 }
 
 // level is the mean of the middle half of x.
@@ -140,9 +133,5 @@ func level(x []float64) float64 {
 	s := slices.Clone(x)
 	slices.Sort(s)
 	cut := len(s) / 4
-	sum := 0.0
-	for _, v := range s[cut : len(s)-cut] {
-		sum += v / float64(len(s)-2*cut)
-	}
-	return sum
+	return stat.Mean(s[cut:len(s)-cut], nil)
 }

@@ -9,6 +9,7 @@ import (
 	"sort"
 
 	mw "github.com/aclements/go-moremath/stats"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
@@ -78,8 +79,7 @@ func signedRankP(x []float64) float64 {
 	for _, r := range twice {
 		variance += float64(r) * float64(r) / 4
 	}
-	// Half a rank of continuity, in units of half a rank.
-	return min(1, 2*distuv.UnitNormal.CDF((float64(tail)+1-float64(all)/2)/math.Sqrt(variance)))
+	return min(1, 2*distuv.UnitNormal.CDF((float64(tail)-float64(all)/2)/math.Sqrt(variance)))
 }
 
 // signs is the distribution of the sum of the ranks that a fair coin picks.
@@ -103,13 +103,7 @@ func signs(ranks []int) []float64 {
 	return p
 }
 
-func upTo(p []float64, k int) float64 {
-	sum := 0.0
-	for _, v := range p[:k+1] {
-		sum += v
-	}
-	return sum
-}
+func upTo(p []float64, k int) float64 { return floats.Sum(p[:k+1]) }
 
 // rankT says which of the sorted Walsh averages of n numbers, counted from either end, bound the
 // interval, and the confidence that it reaches; rank 0 where all of them would be too few.

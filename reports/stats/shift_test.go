@@ -104,6 +104,16 @@ func TestShiftOfAMillionPairsTakesNoMemoryForThem(t *testing.T) {
 	}
 }
 
+func TestShiftOfSamplesThatDoNotVary(t *testing.T) {
+	old, new := make([]float64, 30), make([]float64, 40)
+	for i := range new {
+		new[i] = 3
+	}
+	if s, err := stats.Shift(old, new, 0.95); err != nil || s != (stats.Interval{Point: 3, Low: 3, High: 3, Confidence: 1}) {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 func TestShiftAndMannWhitneyRefuse(t *testing.T) {
 	good := []float64{1, 2, 3, 4, 5, 6}
 	for _, c := range []struct {

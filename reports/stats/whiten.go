@@ -3,6 +3,8 @@ package stats
 import (
 	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/stat"
 )
 
 // phiWindow is the length of the windows in which the autocorrelation is estimated.
@@ -41,10 +43,7 @@ func phiOf(x []float64, cuts ...int) (phi float64, ok bool) {
 	cross, square := 0.0, 0.0
 	for k := 1; k < len(cuts); k++ {
 		part := x[cuts[k-1]:cuts[k]]
-		mean := 0.0
-		for _, v := range part {
-			mean += v / float64(len(part))
-		}
+		mean := stat.Mean(part, nil)
 		for i, v := range part {
 			square += (v - mean) * (v - mean)
 			if i > 0 {
