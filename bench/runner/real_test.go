@@ -20,6 +20,7 @@ func build(t *testing.T) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "cellwall")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", to, "../..")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // containers execute it
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v: %s", err, out)
 	}

@@ -84,7 +84,9 @@ func build(t *testing.T) string {
 		t.Skip("needs root: benchmarks make containers")
 	}
 	program := filepath.Join(t.TempDir(), "cellwall")
-	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "../..").CombinedOutput(); err != nil {
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "../..")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // containers execute it
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v: %s", err, out)
 	}
 	return program
