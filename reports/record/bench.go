@@ -1,12 +1,12 @@
 package record
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // KindBench is the kind of the samples of one benchmark on one subject.
@@ -114,22 +114,32 @@ func (s Sample) MarshalJSON() ([]byte, error) {
 	return append(b, ']'), nil
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON reads what MarshalJSON writes. It is by hand, since a history has millions of samples; the
+// text is JSON already, so that a number is one of JSON's.
 func (s *Sample) UnmarshalJSON(text []byte) error {
-	var numbers []*float64
-	if err := json.Unmarshal(text, &numbers); err != nil {
-		return fmt.Errorf("sample %.40q: want [block, seq, value, cpu] as numbers", text)
+	list := strings.TrimSpace(string(text))
+	inner, ok := strings.CutPrefix(strings.TrimSuffix(list, "]"), "[")
+	var numbers [sampleLen]float64
+	n := 0
+	for part := range strings.SplitSeq(inner, ",") {
+		x, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
+		if err != nil || n == sampleLen {
+			ok = false
+			break
+		}
+		numbers[n] = x
+		n++
 	}
-	if len(numbers) != sampleLen || slices.Contains(numbers, nil) {
+	if !ok || n != sampleLen {
 		return fmt.Errorf("sample %.40q: want four numbers, [block, seq, value, cpu]", text)
 	}
 	const most = 1 << 31
-	for _, n := range numbers[:2] {
-		if *n != math.Trunc(*n) || *n < 0 || *n >= most {
+	for _, x := range numbers[:2] {
+		if x != math.Trunc(x) || x < 0 || x >= most {
 			return fmt.Errorf("sample %.40q: block and seq are whole numbers from 0", text)
 		}
 	}
-	*s = Sample{Block: int(*numbers[0]), Seq: int(*numbers[1]), Value: *numbers[2], CPU: *numbers[3]}
+	*s = Sample{Block: int(numbers[0]), Seq: int(numbers[1]), Value: numbers[2], CPU: numbers[3]}
 	return s.check()
 }
 
