@@ -31,6 +31,10 @@ var mayImport = map[string][]string{
 	"runtime/core":    {"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/cgroup", "runtime/seccomp"},
 	"runtime/driver":  {"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/core", "runtime/cgroup", "runtime/seccomp"},
 
+	"runtime/place": {
+		"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/cgroup", "runtime/core", "runtime/driver", "runtime/lease",
+	},
+
 	"suites/attack":        {},
 	"suites/sentinel/stub": {},
 	"suites/sentinel":      {"probes", "runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/spec", "suites/attack", "suites/sentinel/stub"},
@@ -38,7 +42,7 @@ var mayImport = map[string][]string{
 	"suites/claim":         {"runtime/driver", "runtime/spec", "suites/guarantee"},
 	"suites/judge": {
 		"probes", "suites/claim", "suites/guarantee", "suites/sentinel", "suites/attack", "reports/record", "runtime/driver", "runtime/rootfs",
-		"runtime/core", "runtime/spec", "runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/lease",
+		"runtime/place", "runtime/spec", "runtime/kernel", "runtime/cgroup", "runtime/cleanup",
 	},
 	"suites/isolation": {"suites/judge", "suites/guarantee", "reports/record", "runtime/spec"},
 	"suites/mutants":   {"runtime/driver", "runtime/cgroup", "runtime/spec"},
@@ -49,6 +53,10 @@ var mayImport = map[string][]string{
 		"runtime/lease", "runtime/cleanup",
 	},
 	"bench/worker": {"bench", "runtime/driver", "runtime/spec", "runtime/kernel", "runtime/lease"},
+	"bench/interfere": {
+		"bench", "bench/load", "probes", "reports/record", "reports/stats", "runtime/driver", "runtime/cgroup", "runtime/spec", "runtime/kernel",
+		"runtime/cleanup", "suites/attack",
+	},
 	"bench/runner": {"bench", "bench/worker", "reports/record", "reports/stats", "runtime/driver", "runtime/spec", "runtime/kernel", "runtime/cgroup"},
 
 	"reports/record": {},
@@ -62,7 +70,7 @@ var mayImport = map[string][]string{
 	"ci/command": {
 		"runtime/cgroup", "runtime/cleanup", "runtime/core", "runtime/driver", "runtime/kernel", "runtime/lease", "runtime/rootfs", "runtime/spec",
 		"probes", "suites/claim", "suites/guarantee", "suites/isolation", "suites/judge", "reports/record", "reports/render",
-		"bench", "bench/worker", "bench/runner", "reports/digest",
+		"bench", "bench/worker", "bench/runner", "bench/interfere", "reports/digest",
 	},
 	"ci/house": {},
 	"ci/tests": {},

@@ -39,7 +39,7 @@ func (r *Run) probe(name string) (*probes.Probe, error) {
 	}
 	p, err := probes.Open(name, probes.Options{Cgroups: []string{r.Fence.Path(controller)}, Each: true, Rungs: inKernel(), Totals: true})
 	if err == nil {
-		r.undo.Push("close probe "+name, p.Close)
+		r.Undo.Push("close probe "+name, p.Close)
 	}
 	if r.seconds.open == nil {
 		r.seconds.open = map[string]attached{}

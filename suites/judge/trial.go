@@ -17,6 +17,7 @@ import (
 	"cellwall/runtime/cleanup"
 	"cellwall/runtime/driver"
 	"cellwall/runtime/kernel"
+	"cellwall/runtime/place"
 	"cellwall/runtime/rootfs"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
@@ -216,8 +217,8 @@ func (j *Judge) stage(t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
 	both, control := t.edits()
 	s := &sentinel.Stage{
 		Rung: t.rung, Lease: j.Lease, Binary: j.Binary, Nonce: sentinel.Token(), Fence: j.Fence, Edits: names(both, control),
-		Name: fmt.Sprintf("%s-%d", j.Name, n), UID: j.Options.HostID + baitIDs + uint32(n),
-		Root: j.Options.HostID, Mapped: j.Options.HostID + 1000 + uint32(n)%(hostIDCount-1000),
+		Name: fmt.Sprintf("%s-%d", j.Name, n), UID: j.Options.HostID + place.SpareIDs + uint32(n),
+		Root: j.Options.HostID, Mapped: j.Options.HostID + 1000 + uint32(n)%(place.IDCount-1000),
 		Probe: j.probe,
 	}
 	defer s.Undo.OnError(&err)
