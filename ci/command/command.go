@@ -87,7 +87,7 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(
 		newVerify(), newLadder(), newReport(), newRun(), newExec(), newExplain(), newDoctor(), newClean(), newList(),
-		newBench(), newBenchWorker(), newCompare(), newProbe(),
+		newBench(), newBenchWorker(), newCompare(), newInterfere(), newProbe(),
 	)
 	return root
 }

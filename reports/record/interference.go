@@ -45,6 +45,10 @@ type Interference struct {
 	AntagonistCauses Causes `json:"antagonist_causes"`
 	// Work is what the antagonist got done over all blocks.
 	Work Work `json:"work"`
+	// The CPU time in seconds that all others on the host took in the turns of each side, the kernel's own
+	// threads among them, and how long these turns were for all CPUs together.
+	AloneOthers  Others `json:"alone_others"`
+	BesideOthers Others `json:"beside_others"`
 
 	line string // where Read has found it: "FILE:LINE"
 }
@@ -53,6 +57,20 @@ type Interference struct {
 type Duel struct {
 	Alone  Side `json:"alone"`
 	Beside Side `json:"beside"`
+}
+
+// Others is the CPU time that somebody else took of what there was, in seconds.
+type Others struct {
+	CPU float64 `json:"cpu"`
+	Of  float64 `json:"of"`
+}
+
+// Share is from 0 to 1.
+func (o Others) Share() float64 {
+	if o.Of <= 0 {
+		return 0
+	}
+	return min(1, o.CPU/o.Of)
 }
 
 // Side is what the victim showed in the turns of one block.
@@ -186,6 +204,11 @@ func (i *Interference) check() error {
 	for _, c := range []*Causes{&i.AloneCauses, &i.BesideCauses, &i.AntagonistCauses} {
 		if err := c.check(); err != nil {
 			return fault("%w", err)
+		}
+	}
+	for _, o := range []Others{i.AloneOthers, i.BesideOthers} {
+		if !finite(o.CPU) || !finite(o.Of) || o.CPU < 0 || o.Of < 0 {
+			return fault("others took %g s of %g s", o.CPU, o.Of)
 		}
 	}
 	if i.Work.Operations < 0 || i.Work.Refused < 0 || i.Work.Killed < 0 {

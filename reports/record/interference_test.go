@@ -28,6 +28,7 @@ func felt(victim, setting string) record.Interference {
 			Throttled: record.Stall{Count: 1, Seconds: 0.25}, OOMKills: 2, RefusedForks: 3, WaitedFor: record.WaitedFor{Antagonist: 0.5}, CPU: 1.5,
 		},
 		Work: record.Work{Operations: 100, Refused: 5, Killed: 2}, Unwatched: []string{"pids: no such rung"},
+		AloneOthers: record.Others{CPU: 0.5, Of: 2}, BesideOthers: record.Others{CPU: 0.25, Of: 2},
 	}
 }
 
@@ -69,7 +70,7 @@ func TestInterferenceIsReadAsItWasWritten(t *testing.T) {
 	}
 	again, err := record.Read("x.jsonl", strings.NewReader("\n"+out.String()))
 	if err != nil || !reflect.DeepEqual(again.Interferences[0].Blocks, all[0].Blocks) || again.Interferences[0].BesideCauses != all[0].BesideCauses ||
-		again.Interferences[0].Work != all[0].Work || !slices.Equal(again.Interferences[0].Unwatched, all[0].Unwatched) {
+		again.Interferences[0].Work != all[0].Work || again.Interferences[0].AloneOthers.Share() != 0.25 || again.Interferences[0].BesideOthers != all[0].BesideOthers || !slices.Equal(again.Interferences[0].Unwatched, all[0].Unwatched) {
 		t.Errorf("%+v, %v, want %+v", again.Interferences, err, all[0])
 	}
 }
@@ -97,6 +98,7 @@ func TestBadInterferences(t *testing.T) {
 		{"window", `"window":0.25`, `"window":-1`, `a window of -1 s`},
 		{"warm-up", `"warmup":1`, `"warmup":-1`, `a warm-up of -1 turns`},
 		{"work", `"killed":2`, `"killed":-2`, `-2 workers killed`},
+		{"others", `"of":2}`, `"of":-2}`, `others took 0.5 s of -2 s`},
 		{"both", `"warmup":1`, `"warmup":1,"unsupported":"no"`, "unsupported and has blocks"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,0 +1,178 @@
+package interfere
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"cellwall/bench/load"
+	"cellwall/runtime/kernel"
+)
+
+// The link that all containers share, as those of a host share its network card: what it carries in bytes
+// a second, in each direction, and how much waits at its ends before it drops.
+const (
+	linkRate  = 12_500_000 // 100 Mbit/s
+	linkBurst = 64 << 10   // one packet as the kernel makes them of many (GSO)
+	linkQueue = 256 << 10
+	// shapedRate is half of it.
+	shapedRate = linkRate / 2
+)
+
+// wire is a network namespace of a thread of this process with a bridge in it, to which all containers'
+// links lead, and one to the far end. It ends with this process, however that does.
+type wire struct {
+	jobs  chan func()
+	gone  chan struct{}
+	made  int
+	far   netip.Addr
+	nexts netip.Addr // the next container's
+}
+
+const (
+	sharedBridge = "shared"
+	containerEnd = "eth0"
+	prefixBits   = 16
+)
+
+func newWire() (*wire, error) {
+	w := &wire{jobs: make(chan func()), gone: make(chan struct{}), far: netip.AddrFrom4([4]byte{10, 99, 0, 1})}
+	w.nexts = w.far.Next()
+	ready := make(chan error)
+	go kernel.ThrowAway(func() {
+		defer close(w.gone)
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		if err != nil {
+			err = fmt.Errorf("make a network namespace: %w", err)
+		} else if err = newLink(sharedBridge, "bridge", nil); err == nil {
+			err = bringUp(sharedBridge, "")
+		}
+		ready <- err
+		if err != nil {
+			return
+		}
+		for job := range w.jobs {
+			job()
+		}
+	})
+	if err := <-ready; err != nil {
+		<-w.gone
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *wire) close() error {
+	close(w.jobs)
+	<-w.gone
+	return nil
+}
+
+// inside runs f in the namespace.
+func (w *wire) inside(f func() error) error {
+	done := make(chan error)
+	w.jobs <- func() { done <- f() }
+	return <-done
+}
+
+// within runs f in the network namespace of a descriptor.
+func within(namespace int, f func() error) error {
+	done := make(chan error)
+	go kernel.ThrowAway(func() {
+		if err := unix.Setns(namespace, unix.CLONE_NEWNET); err != nil {
+			done <- fmt.Errorf("enter network namespace: %w", err)
+			return
+		}
+		done <- f()
+	})
+	return <-done
+}
+
+// connectFar makes the shared link: to the container of process pid, with a token bucket at both ends.
+func (w *wire) connectFar(pid int) error {
+	end, err := w.connect(pid, w.far, sharedBridge)
+	if err != nil {
+		return err
+	}
+	if err := w.inside(func() error { return shape(end, linkRate, linkBurst, linkQueue) }); err != nil {
+		return err
+	}
+	return inContainer(pid, func() error { return shape(containerEnd, linkRate, linkBurst, linkQueue) })
+}
+
+// connectNear makes a container's link and returns the address of the far end as load takes it. A shaped
+// one carries shapedRate: it leads over a bridge of its own, behind which what comes from the container and,
+// in front of it, what goes there passes a token bucket.
+func (w *wire) connectNear(pid int, shaped bool) error {
+	address := w.nexts
+	w.nexts = w.nexts.Next()
+	if !shaped {
+		_, err := w.connect(pid, address, sharedBridge)
+		return err
+	}
+	own := fmt.Sprintf("own%d", w.made)
+	out, in := fmt.Sprintf("out%d", w.made), fmt.Sprintf("in%d", w.made)
+	if err := w.inside(func() error {
+		here, err := openNet(0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(
+			newLink(own, "bridge", nil), bringUp(own, ""),
+			newVeth(out, in, here), unix.Close(here),
+			bringUp(out, own), bringUp(in, sharedBridge),
+			shape(out, shapedRate, linkBurst, linkQueue),
+		)
+	}); err != nil {
+		return err
+	}
+	end, err := w.connect(pid, address, own)
+	if err != nil {
+		return err
+	}
+	return w.inside(func() error { return shape(end, shapedRate, linkBurst, linkQueue) })
+}
+
+// connect makes a link between a bridge and the container of process pid, and returns the bridge's end.
+func (w *wire) connect(pid int, address netip.Addr, bridge string) (end string, err error) {
+	namespace, err := openNet(pid)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, unix.Close(namespace)) }()
+	w.made++
+	end = fmt.Sprintf("end%d", w.made)
+	if err := w.inside(func() error {
+		if err := newVeth(end, containerEnd, namespace); err != nil {
+			return err
+		}
+		return bringUp(end, bridge)
+	}); err != nil {
+		return "", err
+	}
+	return end, within(namespace, func() error {
+		return errors.Join(addAddress(containerEnd, netip.PrefixFrom(address, prefixBits)), bringUp(containerEnd, ""))
+	})
+}
+
+// inContainer runs f in the network namespace of a process.
+func inContainer(pid int, f func() error) error {
+	namespace, err := openNet(pid)
+	if err != nil {
+		return err
+	}
+	return errors.Join(within(namespace, f), unix.Close(namespace))
+}
+
+// at is the far end at a port, as loads take it.
+func (w *wire) at(port uint16) string { return netip.AddrPortFrom(w.far, port).String() }
+
+// portFor is where an antagonist finds the far end.
+func portFor(name string) uint16 {
+	if name == "send" {
+		return load.DiscardPort
+	}
+	return load.SourcePort
+}

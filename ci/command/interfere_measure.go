@@ -1,0 +1,115 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"cellwall/bench/interfere"
+	"cellwall/bench/runner"
+	"cellwall/reports/digest"
+	"cellwall/reports/record"
+	"cellwall/reports/render"
+	"cellwall/runtime/lease"
+)
+
+// interferenceReport is a run of interferences, and its records as they are stored.
+type interferenceReport struct {
+	render.Interference
+	records []record.Interference
+}
+
+// measure runs a plan. stopped is why the run is not complete.
+func (f *interfereFlags) measure(c *cobra.Command, p interfere.Plan) (r interferenceReport, stopped, err error) {
+	if os.Geteuid() != 0 {
+		return r, nil, errors.New("interfere makes containers and cgroups, which needs root: run it with sudo")
+	}
+	if f.seed == 0 {
+		f.seed = rand.Uint64()>>1 | 1 //nolint:gosec // an order, no secret
+	}
+	p.Seed = f.seed
+	if r.Run, err = runner.Describe(c.Context(), runner.Plan{Seed: p.Seed}, nil, 0); err != nil {
+		return r, nil, err
+	}
+	r.Run.Benching.Rule = fmt.Sprintf("%d blocks of four turns of %s", p.Blocks, p.Window)
+	if p.Blocks == 0 {
+		r.Run.Benching.Rule = fmt.Sprintf("%s for %d pairs, in turns of %s", p.For, len(p.Pairs), p.Window)
+	}
+	host, err := interfere.NewHost(c.Context(), lease.Default, f.runtime)
+	if err != nil {
+		return r, nil, err
+	}
+	defer func() { err = errors.Join(err, host.Close()) }()
+	r.Run.Runtimes = []record.Runtime{{Name: host.Runtime.Name(), Version: host.Version}}
+	width, is := terminalWidth(c.ErrOrStderr())
+	progress := &render.BenchProgress{Out: c.ErrOrStderr(), Terminal: is, Width: width}
+	p.Tell = func(s interfere.Step) { progress.Step(s.Pair, s.At, s.Of, s.Share) }
+	r.records, stopped = host.Run(c.Context(), r.Run.ID, p)
+	progress.Finish()
+	if context.Cause(c.Context()) != nil {
+		stopped = fmt.Errorf("interrupted after %d records", len(r.records))
+	}
+	if err := runner.Finished(&r.Run, nil, stopped); err != nil {
+		return r, nil, err
+	}
+	r.Cells, err = digest.Cells(r.records)
+	return r, stopped, err
+}
+
+// interfereFormats are the ways to write a run; writeInterference knows how each is written.
+func interfereFormats() []format {
+	return []format{{name: "text"}, {name: "markdown"}, {name: "svg"}, {name: "jsonl"}}
+}
+
+// writeInterference writes the formats, and with --out always the records.
+func (f *interfereFlags) writeInterference(out io.Writer, r interferenceReport) error {
+	text := f.text(out)
+	for _, to := range []struct {
+		name, file string
+		write      func(io.Writer) error
+	}{
+		{"text", "", func(w io.Writer) error { return render.InterferenceText(w, r.Interference, text) }},
+		{"markdown", "interference.md", func(w io.Writer) error { return render.InterferenceMarkdown(w, r.Interference) }},
+		{"svg", "interference.svg", func(w io.Writer) error { return render.InterferenceSVG(w, r.Interference) }},
+		{"jsonl", "interference.jsonl", r.write},
+	} {
+		asked := slices.Contains(f.format, to.name) || to.name == "jsonl" && f.out != ""
+		switch {
+		case !asked:
+		case f.out == "" || to.file == "":
+			if err := to.write(out); err != nil {
+				return err
+			}
+		default:
+			if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // a report is no secret
+				return fmt.Errorf("make --out: %w", err)
+			}
+			write := func(w io.Writer, _ render.Report) error { return to.write(w) }
+			if err := writeFile(filepath.Join(f.out, to.file), render.Report{}, write); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// write writes the records.
+func (r interferenceReport) write(w io.Writer) error {
+	out := record.NewWriter(w)
+	if err := out.Run(r.Run); err != nil {
+		return err
+	}
+	for _, i := range r.records {
+		if err := out.Interference(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
