@@ -15,11 +15,11 @@ type ChangeOptions struct {
 	MinRuns   int // between two changes, 5
 }
 
-// The limits of the options: three runs tell nothing of their autocorrelation, and the time for
-// the permutations grows as the inverse of the rate.
+// The limits of the options: three runs tell nothing of their autocorrelation, the permutations are
+// of 512 runs at most, and their time grows as the inverse of the rate.
 const (
 	fewestRuns = 4
-	mostRuns   = 1000
+	mostRuns   = longest / 5
 	leastRate  = 0.001
 )
 

@@ -152,7 +152,7 @@ func TestLadderAndIntervalsCoverTheSeries(t *testing.T) {
 				x[i] += 10
 			}
 		}
-		picked := narrowest(n.intervals(x, 20, 0.001))
+		picked := narrowest(n.intervals(x, 20, 0.002))
 		if len(picked) != 1 || abs(picked[0].at-at) > 1 { // ranks like the parts to be of one size
 			t.Fatalf("a step at %d: %+v", at, picked)
 		}
