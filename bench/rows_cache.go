@@ -40,7 +40,11 @@ type cached struct {
 
 func openCache(cold bool) func(context.Context, *Env) (Sampler, error) {
 	return func(_ context.Context, e *Env) (Sampler, error) {
-		if onTmpfs(e.Disk) {
+		var st unix.Statfs_t
+		if err := unix.Statfs(e.Disk, &st); err != nil {
+			return nil, fmt.Errorf("look at %s: %w", e.Disk, err)
+		}
+		if int64(st.Type) == unix.TMPFS_MAGIC {
 			return nil, kernel.Unsupported("%s is on a tmpfs: what lies there is always in memory", e.Disk)
 		}
 		if e.diskRoot == "" {
@@ -92,7 +96,10 @@ func dropCache(path string, must bool) error {
 	if err != nil {
 		return fmt.Errorf("drop %s from the page cache: %w", path, err)
 	}
-	defer file.Close() //nolint:errcheck // read-only
+	defer file.Close()                  //nolint:errcheck // read-only
+	if err := file.Sync(); err != nil { // what is not written yet stays
+		return fmt.Errorf("drop %s from the page cache: %w", path, err)
+	}
 	if err := unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
 		return fmt.Errorf("drop %s from the page cache: %w", path, err)
 	}

@@ -49,8 +49,8 @@ var mayImport = map[string][]string{
 
 	"bench/load": {},
 	"bench": {
-		"bench/load", "reports/record", "runtime/driver", "runtime/core", "runtime/cgroup", "runtime/rootfs", "runtime/spec", "runtime/kernel",
-		"runtime/lease", "runtime/cleanup",
+		"bench/load", "reports/record", "runtime/place", "runtime/driver", "runtime/core", "runtime/cgroup", "runtime/rootfs", "runtime/spec",
+		"runtime/kernel", "runtime/cleanup",
 	},
 	"bench/worker": {"bench", "runtime/driver", "runtime/spec", "runtime/kernel", "runtime/lease"},
 	"bench/interfere": {
