@@ -9,8 +9,8 @@ import (
 // ChangeOptions say how sure ChangePoints has to be. Zero values mean the defaults.
 type ChangeOptions struct {
 	Confidence float64 // of the intervals, 0.95
-	// FalseRate is how many false change points 100 runs without a change may have, 0.02. It is a
-	// bound: docs/statistics.md says how many there were.
+	// FalseRate is how many false change points 100 runs without a change may have at most, 0.02, where
+	// the noise is an AR(1). docs/statistics.md says how many there were, and with other noise.
 	FalseRate float64
 	MinRuns   int // between two changes, 5
 }
