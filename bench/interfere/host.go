@@ -59,6 +59,11 @@ func NewHost(ctx context.Context, leases, runtime string) (_ *Host, err error) {
 	h := &Host{place: place, Asked: runtime}
 	defer h.undo.OnError(&err)
 	h.undo.Push("undo the place", place.Close)
+	restore, err := raise()
+	if err != nil {
+		return nil, err
+	}
+	h.undo.Push("take back our priority", restore)
 	if h.Runtime, err = driver.Find(ctx, runtime, place.Core); err != nil {
 		return nil, err
 	}
@@ -135,7 +140,13 @@ func removeBeside(name string) error {
 }
 
 // DiskParents are where the directory on a disk may lie: the first that is on one.
-func DiskParents() []string { return slices.Compact([]string{os.TempDir(), "/tmp", "/var/tmp"}) }
+func DiskParents() []string {
+	parents := []string{os.TempDir(), "/tmp", "/var/tmp"}
+	if at := 1 + slices.Index(parents[1:], parents[0]); at > 0 { // TMPDIR is one of the others
+		parents = slices.Delete(parents, at, at+1)
+	}
+	return parents
+}
 
 // makeDisk makes a directory on a disk that containers may write to. Where there is no disk, what needs one
 // says so.

@@ -279,10 +279,10 @@ func (r *round) look(ctx context.Context, d *duel) (l looks, err error) {
 	if l.waits, err = r.watch.drain(ctx, d.victim); err != nil {
 		return l, err
 	}
-	if l.victim, err = r.watch.seen(d.victim); err != nil {
+	if l.victim, err = r.watch.seen(d.victim, true); err != nil {
 		return l, err
 	}
-	if l.antagonist, err = r.watch.seen(d.antagonist); err != nil {
+	if l.antagonist, err = r.watch.seen(d.antagonist, false); err != nil {
 		return l, err
 	}
 	l.others, l.whole, err = r.host.others()

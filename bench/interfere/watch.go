@@ -16,8 +16,11 @@ import (
 // slow is the shortest wait for a CPU of which we ask who had it. Shorter ones are counted all the same.
 const slow = 500 * time.Microsecond
 
+// waits is the probe of waits for a CPU.
+const waits = "runq"
+
 // watched are the probes, in the order in which they are opened.
-func watched() []string { return []string{"throttle", "runq", "reclaim", "oom", "pids"} }
+func watched() []string { return []string{"throttle", waits, "reclaim", "oom", "pids"} }
 
 // watch is the probes on the containers of a pair, under all settings.
 type watch struct {
@@ -48,14 +51,18 @@ func newWatch(duels []*duel) (_ *watch, err error) {
 		if err != nil {
 			return nil, err
 		}
-		// Events are of use where they say for whom somebody waited; all else is in the totals.
-		o := probes.Options{Slow: slow, Totals: name != "runq"}
-		for _, g := range w.guests {
+		// Events are of use where they say for whom a victim waited; all else is in the totals. That an
+		// antagonist waits is of no interest, and there would be many events.
+		o := probes.Options{Slow: slow, Totals: name != waits}
+		for i, g := range w.guests {
+			if name == waits && g != duels[i/2].victim {
+				continue
+			}
 			if dir := g.group.Path(controller); dir != "" {
 				o.Cgroups = append(o.Cgroups, dir)
 			}
 		}
-		if len(o.Cgroups) < len(w.guests) {
+		if len(o.Cgroups) == 0 {
 			w.lacks = append(w.lacks, fmt.Sprintf("%s: there is no %s controller", name, controller))
 			continue
 		}
@@ -78,7 +85,7 @@ func (w *watch) close() error { return w.undo.Close() }
 // drain reads the events so far and returns the waits of a guest by who had the CPU.
 func (w *watch) drain(ctx context.Context, of *guest) (record.WaitedFor, error) {
 	var sum record.WaitedFor
-	p := w.probes["runq"]
+	p := w.probes[waits]
 	if p == nil {
 		return sum, nil
 	}
@@ -108,9 +115,12 @@ func (w *watch) drain(ctx context.Context, of *guest) (record.WaitedFor, error) 
 }
 
 // seen is what was seen of a guest since it was watched.
-func (w *watch) seen(g *guest) (record.Causes, error) {
+func (w *watch) seen(g *guest, victim bool) (record.Causes, error) {
 	var c record.Causes
 	for name, p := range w.probes {
+		if name == waits && !victim {
+			continue
+		}
 		_, controller, err := probes.Describe(name)
 		if err != nil {
 			return c, err
@@ -123,7 +133,7 @@ func (w *watch) seen(g *guest) (record.Causes, error) {
 		switch name {
 		case "throttle":
 			c.Throttled = stall
-		case "runq":
+		case waits:
 			c.Waited = stall
 		case "reclaim":
 			c.Reclaimed = stall

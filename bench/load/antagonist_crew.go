@@ -24,12 +24,14 @@ const (
 	// Words of the crew.
 	wordStop     = 0
 	wordDeadline = 1 // CLOCK_MONOTONIC, ns
+	wordGo       = 2 // all workers are there: now they begin
 	// Words of each worker, from firstWorker on.
 	firstWorker = 8
 	workerWords = 4
 	wordAtWork  = 0
 	wordDone    = 1 // operations
 	wordRefused = 2 // that it could not do
+	wordThere   = 3
 	boardFd     = 3 // where a worker has it
 	wordSize    = 8
 	// Behind all words: why the last worker failed that did, up to a NUL byte.
@@ -177,10 +179,20 @@ func (c *crew) start() error {
 			return errors.Join(err, stopped)
 		}
 	}
-	for end := c.begun + int64(patience); !c.atWork(); sleepUntil(monotonic() + int64(time.Millisecond)) {
+	// None begins before the last is there: it would have to fight the others for a CPU.
+	if err := c.await(wordThere); err != nil {
+		return err
+	}
+	c.board.word(wordGo).Store(1)
+	return c.await(wordAtWork)
+}
+
+// await waits until all workers have set a word of theirs.
+func (c *crew) await(word int) error {
+	for end := monotonic() + int64(patience); !c.all(word); sleepUntil(monotonic() + int64(time.Millisecond)) {
 		c.look(true)
 		switch {
-		case len(c.pids) == 0 && !c.atWork():
+		case len(c.pids) == 0 && !c.all(word):
 			return errors.Join(errors.New("its workers have ended before they were at work"), c.board.failed())
 		case monotonic() > end:
 			_, err := c.stop()
@@ -190,9 +202,10 @@ func (c *crew) start() error {
 	return nil
 }
 
-func (c *crew) atWork() bool {
+// all reports whether all workers have set a word, or are as far as they get.
+func (c *crew) all(word int) bool {
 	for i := range c.work.Workers {
-		if c.board.of(i, wordAtWork).Load() == 0 && !c.died[i] {
+		if c.board.of(i, word).Load() == 0 && !c.died[i] {
 			return false
 		}
 	}

@@ -47,6 +47,10 @@ func tryWork(args []string) error {
 	if w.board, err = mapBoard(boardFd); err != nil {
 		return err
 	}
+	w.board.of(w.number, wordThere).Store(1)
+	for w.on() && w.board.word(wordGo).Load() == 0 {
+		w.pause(time.Millisecond)
+	}
 	for _, a := range antagonists() {
 		if a.name != w.Name {
 			continue

@@ -43,12 +43,17 @@ const graceWindows = 4
 // waits for it.
 const victimMemory = 96 << 20
 
+// usualPriority takes back the priority of whoever started us. It is allowed to anybody, as it makes nobody
+// worse off.
+func usualPriority() { _ = unix.Setpriority(unix.PRIO_PROCESS, 0, 0) }
+
 // victim blocks its one thread whenever it waits. Where no more threads can be made Go must not want one.
 func victim(args []string) int {
 	runtime.GOMAXPROCS(1)
 	runtime.LockOSThread()
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(victimMemory)
+	usualPriority()
 	// Without it the kernel may wake us 50 us late, to save power: timer slack, prctl(2).
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 	say := json.NewEncoder(os.Stdout)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cellwall/bench/interfere"
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/core"
 	"cellwall/runtime/lease"
@@ -90,17 +91,23 @@ func findLeft(parent string) ([]leftover, error) {
 	for _, path := range names {
 		left = append(left, leftover{"container", path, func() error { return os.RemoveAll(path) }})
 	}
-	files, err := filepath.Glob(filepath.Join(sharedMemory, lease.Prefix+"*"))
-	if err != nil {
-		return nil, fmt.Errorf("list shared memory: %w", err)
-	}
-	for _, path := range files {
-		dead, err := isDead(parent, path)
+	for i, dir := range append([]string{sharedMemory}, interfere.DiskParents()...) {
+		files, err := filepath.Glob(filepath.Join(dir, lease.Prefix+"*"))
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("list %s: %w", dir, err)
 		}
-		if dead {
-			left = append(left, leftover{"shared memory", path, func() error { return os.RemoveAll(path) }})
+		for _, path := range files {
+			dead, err := isDead(parent, path)
+			if err != nil {
+				return nil, err
+			}
+			if dead {
+				what := "shared memory"
+				if i > 0 {
+					what = "directory"
+				}
+				left = append(left, leftover{what, path, func() error { return os.RemoveAll(path) }})
+			}
 		}
 	}
 	leases, err := lease.Left(parent)

@@ -27,6 +27,7 @@ type interfereFlags struct {
 	lasts       time.Duration
 	window      time.Duration
 	seed        uint64
+	from        string
 	list        bool
 }
 
@@ -66,6 +67,7 @@ func newInterfere() *cobra.Command {
 	flags.DurationVar(&f.lasts, "for", 0, "how long to measure, in equal shares for the pairs, such as 10m")
 	flags.DurationVar(&f.window, "window", defaultWindow, fmt.Sprintf("how long a turn is, from %s to %s", leastWindow, mostWindow))
 	flags.Uint64Var(&f.seed, "seed", 0, "of the order of the turns; made up if not given")
+	flags.StringVar(&f.from, "from", "", "a file of records (interference.jsonl) to write again; nothing is measured")
 	flags.BoolVar(&f.list, "list", false, "list victims, antagonists and means, and measure nothing")
 	complete(c, "rungs", rungNames())
 	complete(c, "means", append(meansNames(), fittingMeans))
@@ -108,6 +110,13 @@ func (f *interfereFlags) run(c *cobra.Command) error {
 	}
 	if err := f.check(interfereFormats()); err != nil {
 		return err
+	}
+	if f.from != "" {
+		r, err := readInterference(f.from)
+		if err != nil {
+			return misuse("%w (records are what cellwall interfere --out DIR writes to DIR/interference.jsonl)", err)
+		}
+		return done(f.writeInterference(c.OutOrStdout(), r))
 	}
 	r, stopped, err := f.measure(c, plan)
 	if err != nil {
@@ -153,6 +162,9 @@ func (f *interfereFlags) plan() (p interfere.Plan, err error) {
 func (f *interfereFlags) settings() (func(interfere.Pair) []interfere.Setting, error) {
 	var rungs, named []interfere.Setting
 	for _, text := range f.rungs {
+		if text == "" {
+			continue
+		}
 		rung, err := spec.ParseRung(text)
 		if err != nil {
 			return nil, misuse("--rungs: %w", err)

@@ -63,6 +63,26 @@ func (f *interfereFlags) measure(c *cobra.Command, p interfere.Plan) (r interfer
 	return r, stopped, err
 }
 
+// readInterference reads the records of one run.
+func readInterference(path string) (r interferenceReport, err error) {
+	file, err := os.Open(path) //nolint:gosec // the user names it
+	if err != nil {
+		return r, fmt.Errorf("read records: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	set, err := record.Read(path, file)
+	if err != nil {
+		return r, err
+	}
+	if r.Run, r.records, err = set.Interfered(); err != nil {
+		return r, fmt.Errorf("%s: %w", path, err)
+	}
+	if r.Cells, err = digest.Cells(r.records); err != nil {
+		return r, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
 // interfereFormats are the ways to write a run; writeInterference knows how each is written.
 func interfereFormats() []format {
 	return []format{{name: "text"}, {name: "markdown"}, {name: "svg"}, {name: "jsonl"}}
