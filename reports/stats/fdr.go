@@ -25,7 +25,7 @@ func BenjaminiHochberg(p []float64, q float64) (rejected []bool, adjusted []floa
 	rejected, adjusted = make([]bool, len(p)), make([]float64, len(p))
 	least := 1.0
 	for from, i := range order { // from the largest, whose rank is len(p)
-		least = min(least, p[i]*float64(len(p))/float64(len(p)-from))
+		least = min(least, p[i]*(float64(len(p))/float64(len(p)-from))) // never below p[i], as p[i]*3/3 may be
 		adjusted[i] = least
 		rejected[i] = least <= q
 	}
