@@ -59,10 +59,11 @@ var mayImport = map[string][]string{
 	},
 	"bench/runner": {"bench", "bench/worker", "reports/record", "reports/stats", "runtime/driver", "runtime/spec", "runtime/kernel", "runtime/cgroup"},
 
-	"reports/record": {},
-	"reports/digest": {"reports/record", "reports/stats"},
-	"reports/render": {"reports/record", "reports/digest"},
-	"reports/stats":  {},
+	"reports/record":  {},
+	"reports/digest":  {"reports/record", "reports/stats"},
+	"reports/history": {"reports/record", "reports/stats"},
+	"reports/render":  {"reports/record", "reports/digest", "reports/history", "reports/stats"},
+	"reports/stats":   {},
 
 	"probes/code": {"runtime/kernel"},
 	"probes":      {"probes/code", "runtime/cleanup", "runtime/kernel"},
@@ -70,7 +71,7 @@ var mayImport = map[string][]string{
 	"ci/command": {
 		"runtime/cgroup", "runtime/cleanup", "runtime/core", "runtime/driver", "runtime/kernel", "runtime/lease", "runtime/rootfs", "runtime/spec",
 		"probes", "suites/claim", "suites/guarantee", "suites/isolation", "suites/judge", "reports/record", "reports/render",
-		"bench", "bench/worker", "bench/runner", "bench/interfere", "reports/digest",
+		"bench", "bench/worker", "bench/runner", "bench/interfere", "reports/digest", "reports/history",
 	},
 	"ci/house": {},
 	"ci/tests": {},

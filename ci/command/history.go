@@ -1,0 +1,164 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cellwall/reports/history"
+	"cellwall/reports/render"
+)
+
+func newHistory() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "history",
+		Short: "keep runs of benchmarks, and find where they have changed",
+		Long: "history keeps runs in a directory, an immutable file each. Its names never collide, so that directories of two\n" +
+			"branches or hosts merge by having the files of both, in git or in any object store.",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return misuse("history has the commands add, check and show: see cellwall history --help")
+		},
+	}
+	c.AddCommand(newHistoryAdd(), newHistoryCheck(), newHistoryShow())
+	return c
+}
+
+// needs is an Args that wants a history, and files if it is to be given some.
+func needs(files bool, how string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 || files == (len(args) == 1) {
+			return misuse("history %s takes %s, not %d: cellwall history %s", c.Name(),
+				map[bool]string{true: "a directory and files", false: "one directory"}[files], len(args), how)
+		}
+		return nil
+	}
+}
+
+func newHistoryAdd() *cobra.Command {
+	var commit string
+	c := &cobra.Command{
+		Use:   "add DIR FILE...",
+		Short: "add runs, each a file that cellwall bench --out has written",
+		Long: "add copies files of records into a history, which is made if it is not there. Each has to hold one run, without\n" +
+			"an error in it. A run that is there already is refused, and nothing is ever replaced.\n\n" +
+			"Exit status: 0 all are added, 2 wrong use or a file of no use, 3 our own failure.",
+		Example: "  cellwall history add history out/bench.jsonl --commit \"$(git rev-parse HEAD)\"",
+		Args:    needs(true, "add DIR FILE..."),
+		RunE: func(c *cobra.Command, args []string) error {
+			if commit != "" {
+				short, err := history.ParseCommit(commit)
+				if err != nil {
+					return misuse("--commit: %w", err)
+				}
+				commit = short
+			}
+			return addRuns(c.OutOrStdout(), args[0], args[1:], commit)
+		},
+	}
+	c.Flags().StringVar(&commit, "commit", "", "the commit that was measured, where the records do not tell")
+	return c
+}
+
+// addRuns adds what can be added, and says at last what could not.
+func addRuns(out io.Writer, dir string, files []string, commit string) error {
+	var wrong, failed []error
+	for _, file := range files {
+		n, err := history.Check(file, commit, time.Now())
+		if err != nil {
+			wrong = append(wrong, err)
+			continue
+		}
+		switch err := history.Add(dir, n); {
+		case errors.Is(err, history.ErrThere):
+			wrong = append(wrong, err)
+		case err != nil:
+			failed = append(failed, err)
+		default:
+			fmt.Fprintln(out, n.File())
+		}
+	}
+	switch all := few(append(failed, wrong...)); {
+	case len(failed) > 0:
+		return done(all)
+	case len(wrong) > 0:
+		return misuse("%w", all)
+	}
+	return nil
+}
+
+// few joins errors, of many the first few.
+func few(errs []error) error {
+	const most = 3
+	if len(errs) > most {
+		errs = append(slices.Clip(errs[:most]), fmt.Errorf("and %d more", len(errs)-most))
+	}
+	return errors.Join(errs...)
+}
+
+// loadHistory reads a history and shows on a terminal how far it is. broken is what could not be read.
+func loadHistory(c *cobra.Command, dir string) (h *history.History, broken, err error) {
+	var tell func(done, all int)
+	width, is := terminalWidth(c.ErrOrStderr())
+	p := &render.BenchProgress{Out: c.ErrOrStderr(), Terminal: is, Width: width}
+	if is {
+		tell = func(done, all int) { p.Step("reading runs", done, all, float64(done)/float64(all)) }
+	}
+	h, broken = history.Load(dir, tell)
+	p.Finish()
+	switch {
+	case h == nil:
+		return nil, nil, misuse("%w", broken)
+	case len(h.Runs) == 0 && broken == nil:
+		return nil, nil, misuse("%s holds no run: cellwall history add %s FILE", dir, dir)
+	}
+	if joined, ok := broken.(interface{ Unwrap() []error }); ok { //nolint:errorlint // it is joined by Load
+		broken = few(joined.Unwrap())
+	}
+	return h, broken, nil
+}
+
+// since reads --since. Without it the newest runs of all are meant, so that a series that is not measured any
+// more comes to rest.
+func since(h *history.History, text string) (s history.Since, words string, err error) {
+	if text == "" {
+		oldest := h.Runs[max(len(h.Runs)-history.DefaultNewest, 0)]
+		return history.Since{Time: oldest.Time}, fmt.Sprintf("the newest %d runs", history.DefaultNewest), nil
+	}
+	for _, form := range []string{time.DateOnly, time.RFC3339} {
+		if at, err := time.Parse(form, text); err == nil {
+			return history.Since{Time: at}, "since " + at.UTC().Format(time.DateTime), nil
+		}
+	}
+	for _, r := range h.Runs {
+		if r.ID == text || r.File == text {
+			return history.Since{Time: r.Time}, "since run " + r.ID, nil
+		}
+	}
+	return s, "", misuse("--since %q is neither a run of %s nor a date such as 2026-11-27", text, h.Dir)
+}
+
+// checkGlobs refuses a pattern that is none.
+func checkGlobs(globs []string) error {
+	for _, glob := range globs {
+		if _, err := path.Match(glob, ""); err != nil {
+			return misuse("--only %q: %w", glob, err)
+		}
+	}
+	return nil
+}
+
+// seriesOf are the series that globs match.
+func seriesOf(h *history.History, globs []string) ([]*history.Series, error) {
+	series := h.Series(globs)
+	if len(series) == 0 {
+		return nil, misuse("--only %s matches none of the benchmarks of %s", strings.Join(globs, ","), h.Dir)
+	}
+	return series, nil
+}

@@ -1,0 +1,92 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cellwall/reports/history"
+	"cellwall/reports/render"
+)
+
+func newHistoryShow() *cobra.Command {
+	var f outputFlags
+	var only []string
+	c := &cobra.Command{
+		Use:   "show DIR",
+		Short: "show each series of a history with a picture of it",
+		Long: "show draws the ratio to the control of each series, and marks where it changes.\n\n" +
+			"Exit status: 0 shown, 2 wrong use, 3 a file cannot be read.",
+		Example: "  cellwall history show history\n  cellwall history show history --only 'start.*' --format svg,markdown --out out",
+		Args:    needs(false, "show DIR"),
+		RunE:    func(c *cobra.Command, args []string) error { return showHistory(c, args[0], only, &f) },
+	}
+	names := formatNames(showFormats())
+	c.Flags().StringSliceVar(&only, "only", []string{"*"}, "globs of benchmarks, such as 'start.*,inside.getpid'")
+	c.Flags().StringVar(&f.out, "out", "", "directory for the files; made if it is not there")
+	c.Flags().StringSliceVar(&f.format, "format", []string{"text"}, "what to write: "+strings.Join(names, ", "))
+	complete(c, "format", names)
+	return c
+}
+
+// showFormats names the formats; writeShow knows how each is written.
+func showFormats() []format { return []format{{name: "text"}, {name: "markdown"}, {name: "svg"}} }
+
+func showHistory(c *cobra.Command, dir string, only []string, f *outputFlags) error {
+	if err := checkGlobs(only); err != nil {
+		return err
+	}
+	if err := f.check(showFormats()); err != nil {
+		return err
+	}
+	h, broken, err := loadHistory(c, dir)
+	if err != nil {
+		return err
+	}
+	r := render.History{Dir: dir, Runs: len(h.Runs), Notes: h.Notes}
+	if len(h.Runs) > 0 {
+		if r.Series, err = seriesOf(h, only); err != nil {
+			return err
+		}
+		if r.Changes, err = history.Points(r.Series, history.Since{Newest: history.LookBack}); err != nil {
+			return done(err)
+		}
+		if err := writeShow(c.OutOrStdout(), r, f); err != nil {
+			return done(err)
+		}
+	}
+	return done(broken)
+}
+
+func writeShow(out io.Writer, r render.History, f *outputFlags) error {
+	text := f.text(out)
+	for _, to := range []struct {
+		name, file string
+		write      func(io.Writer, render.Report) error
+	}{
+		{"text", "", func(w io.Writer, _ render.Report) error { return render.ShowText(w, r, text) }},
+		{"markdown", "history.md", func(w io.Writer, _ render.Report) error { return render.ShowMarkdown(w, r) }},
+		{"svg", "history.svg", func(w io.Writer, _ render.Report) error { return render.ShowSVG(w, r) }},
+	} {
+		switch {
+		case !slices.Contains(f.format, to.name):
+		case f.out == "" || to.file == "":
+			if err := to.write(out, render.Report{}); err != nil {
+				return err
+			}
+		default:
+			if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // a report is no secret
+				return fmt.Errorf("make --out: %w", err)
+			}
+			if err := writeFile(filepath.Join(f.out, to.file), render.Report{}, to.write); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
