@@ -140,9 +140,8 @@ func words(l cgroup.Limits) string {
 	add(l.MemoryLow > 0, "memory low %d MiB", l.MemoryLow/mib)
 	add(l.PidsMax > 0, "tasks %d", l.PidsMax)
 	for _, m := range l.IOMax {
-		add(true, "io of %d:%d", m.Major, m.Minor)
-		add(m.Wbps > 0, "%d MiB/s written", m.Wbps/mib)
-		add(m.Wiops > 0, "%d writes/s", m.Wiops)
+		add(m.Wbps > 0, "%d MiB/s written to %d:%d", m.Wbps/mib, m.Major, m.Minor)
+		add(m.Wiops > 0, "%d writes/s to %d:%d", m.Wiops, m.Major, m.Minor)
 	}
 	return strings.Join(all, ", ")
 }

@@ -103,7 +103,6 @@ func readWork(args []string) (Work, error) {
 // antagonise keeps to one thread: where no more can be made, Go must not want one.
 func antagonise(args []string) int {
 	runtime.GOMAXPROCS(1)
-	usualPriority()
 	runtime.LockOSThread() // and so workers die with us: PR_SET_PDEATHSIG is about the thread
 	say := json.NewEncoder(os.Stdout)
 	w, err := readWork(args)

@@ -66,7 +66,7 @@ func receiveOn(w *worker) error {
 	for got := int64(0); w.going() && got < w.Bytes; {
 		n, err := unix.Read(fd, b)
 		switch {
-		case errors.Is(err, unix.EAGAIN):
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR): // with a timeout it is not begun again by itself
 			continue
 		case err != nil:
 			return fmt.Errorf("receive: %w", err)

@@ -28,7 +28,7 @@ type VictimLoad struct {
 // Victims are those that Victim knows.
 func Victims() []VictimLoad {
 	return []VictimLoad{
-		{Name: "cpu", Doc: "computes a fixed amount of some 2 ms, one after another", open: openUnit},
+		{Name: "cpu", Doc: "computes a fixed amount of some 500 us, one after another", open: openUnit},
 		{Name: "request", Every: 500 * time.Microsecond, Doc: "takes 64 KiB of fresh memory, computes for some 20 us and gives it back, 2000 times a second", open: openRequest},
 		{Name: "fsync", Every: 5 * time.Millisecond, Doc: "writes 4 KiB over a part of a file and calls fsync, 200 times a second", open: openFsync},
 		{Name: "fork", Every: 4 * time.Millisecond, Doc: "starts a program and waits for its end, 250 times a second; a refused fork is tried again each millisecond", open: openFork},
@@ -43,17 +43,12 @@ const graceWindows = 4
 // waits for it.
 const victimMemory = 96 << 20
 
-// usualPriority takes back the priority of whoever started us. It is allowed to anybody, as it makes nobody
-// worse off.
-func usualPriority() { _ = unix.Setpriority(unix.PRIO_PROCESS, 0, 0) }
-
 // victim blocks its one thread whenever it waits. Where no more threads can be made Go must not want one.
 func victim(args []string) int {
 	runtime.GOMAXPROCS(1)
 	runtime.LockOSThread()
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(victimMemory)
-	usualPriority()
 	// Without it the kernel may wake us 50 us late, to save power: timer slack, prctl(2).
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 	say := json.NewEncoder(os.Stdout)

@@ -38,7 +38,7 @@ func compute(n int) error {
 }
 
 func openUnit([]string) (func() error, error) {
-	const unit = 2 * time.Millisecond
+	const unit = 500 * time.Microsecond
 	n, err := rounds(unit)
 	return func() error { return compute(n) }, err
 }
