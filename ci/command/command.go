@@ -87,7 +87,7 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(
 		newVerify(), newLadder(), newReport(), newRun(), newExec(), newExplain(), newDoctor(), newClean(), newList(),
-		newBench(), newBenchWorker(), newCompare(), newHistory(), newProbe(),
+		newBench(), newBenchWorker(), newCompare(), newHistory(), newInterfere(), newProbe(),
 	)
 	return root
 }
