@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -58,10 +59,14 @@ func openLimit(_ context.Context, e *Env) (_ Sampler, err error) {
 func (l *limit) args() []string {
 	v2, v1 := "-", []string{}
 	for _, h := range l.Fence.Hierarchies() {
+		// Those that the core makes for a container without limits, no more.
+		counts := func(controller string) bool {
+			return slices.Contains([]string{"cpu", "cpuacct", "memory", "pids"}, controller)
+		}
 		switch {
 		case h.V2:
 			v2 = h.Path
-		case h.Name != "devices": // it sets no rules
+		case slices.ContainsFunc(strings.Split(h.Name, ","), counts):
 			v1 = append(v1, h.Path)
 		}
 	}

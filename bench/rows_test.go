@@ -192,6 +192,38 @@ func TestRowsAtEveryRung(t *testing.T) {
 	}
 }
 
+// TestTheLimit takes samples of the C program, in process and as a whole command.
+func TestTheLimit(t *testing.T) {
+	place := newPlace(t)
+	compiler := ""
+	for _, name := range []string{"cc", "gcc", "gcc-12", "clang"} {
+		if path, err := exec.LookPath(name); err == nil && compiler == "" {
+			compiler = path
+		}
+	}
+	if compiler == "" {
+		t.Skip("needs a C compiler: the limit is a C program")
+	}
+	program := filepath.Join(t.TempDir(), "limit")
+	if out, err := exec.Command(compiler, "-O2", "-static", "-o", program, "../runtime/core/testdata/limit.c").CombinedOutput(); err != nil { //nolint:gosec // our own source
+		t.Fatalf("%v: %s", err, out)
+	}
+	e := &bench.Env{Place: place, Runtime: bench.Host(), Asked: bench.HostName, Rung: spec.Bare, Limit: program}
+	for _, row := range bench.All() {
+		if row.Limit == nil {
+			if _, err := e.Open(t.Context(), row); !errors.Is(err, kernel.ErrNotSupported) || !strings.Contains(err.Error(), "the C limit has no part in "+row.Name) {
+				t.Errorf("%s: %v", row.Name, err)
+			}
+			continue
+		}
+		for _, v := range samples(t, e, row, 3) {
+			if v.Value <= 0 {
+				t.Errorf("%s: got %g", row.Name, v.Value)
+			}
+		}
+	}
+}
+
 // TestInterruptedRowsLeaveNothing: newPlace looks.
 func TestInterruptedRowsLeaveNothing(t *testing.T) {
 	place, program := newPlace(t), buildCellwall(t)
