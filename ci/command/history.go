@@ -6,7 +6,6 @@ import (
 	"io"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,7 +83,7 @@ func addRuns(out io.Writer, dir string, files []string, commit string) error {
 			fmt.Fprintln(out, n.File())
 		}
 	}
-	switch all := few(append(failed, wrong...)); {
+	switch all := few(append(failed, wrong...)...); {
 	case len(failed) > 0:
 		return done(all)
 	case len(wrong) > 0:
@@ -94,8 +93,17 @@ func addRuns(out io.Writer, dir string, files []string, commit string) error {
 }
 
 // few joins errors, of many the first few.
-func few(errs []error) error {
+func few(errs ...error) error {
 	const most = 3
+	for i := 0; i < len(errs); {
+		if errs[i] == nil {
+			errs = slices.Delete(errs, i, i+1)
+		} else if joined, ok := errs[i].(interface{ Unwrap() []error }); ok { //nolint:errorlint // itself, and nothing in it
+			errs = slices.Replace(errs, i, i+1, joined.Unwrap()...)
+		} else {
+			i++
+		}
+	}
 	if len(errs) > most {
 		errs = append(slices.Clip(errs[:most]), fmt.Errorf("and %d more", len(errs)-most))
 	}
@@ -118,30 +126,27 @@ func loadHistory(c *cobra.Command, dir string) (h *history.History, broken, err 
 	case len(h.Runs) == 0 && broken == nil:
 		return nil, nil, misuse("%s holds no run: cellwall history add %s FILE", dir, dir)
 	}
-	if joined, ok := broken.(interface{ Unwrap() []error }); ok { //nolint:errorlint // it is joined by Load
-		broken = few(joined.Unwrap())
-	}
 	return h, broken, nil
 }
 
 // since reads --since. Without it the newest runs of all are meant, so that a series that is not measured any
 // more comes to rest.
-func since(h *history.History, text string) (s history.Since, words string, err error) {
+func since(h *history.History, text string) (from time.Time, words string, err error) {
 	if text == "" {
-		oldest := h.Runs[max(len(h.Runs)-history.DefaultNewest, 0)]
-		return history.Since{Time: oldest.Time}, fmt.Sprintf("the newest %d runs", history.DefaultNewest), nil
+		oldest := h.Runs[max(len(h.Runs)-history.Newest, 0)]
+		return oldest.Time, fmt.Sprintf("the newest %d runs", history.Newest), nil
 	}
 	for _, form := range []string{time.DateOnly, time.RFC3339} {
 		if at, err := time.Parse(form, text); err == nil {
-			return history.Since{Time: at}, "since " + at.UTC().Format(time.DateTime), nil
+			return at, "since " + at.UTC().Format(time.DateTime), nil
 		}
 	}
 	for _, r := range h.Runs {
 		if r.ID == text || r.File == text {
-			return history.Since{Time: r.Time}, "since run " + r.ID, nil
+			return r.Time, "since run " + r.ID, nil
 		}
 	}
-	return s, "", misuse("--since %q is neither a run of %s nor a date such as 2026-11-27", text, h.Dir)
+	return from, "", misuse("--since %q is neither a run of %s nor a date such as 2026-11-27", text, h.Dir)
 }
 
 // checkGlobs refuses a pattern that is none.
@@ -152,13 +157,4 @@ func checkGlobs(globs []string) error {
 		}
 	}
 	return nil
-}
-
-// seriesOf are the series that globs match.
-func seriesOf(h *history.History, globs []string) ([]*history.Series, error) {
-	series := h.Series(globs)
-	if len(series) == 0 {
-		return nil, misuse("--only %s matches none of the benchmarks of %s", strings.Join(globs, ","), h.Dir)
-	}
-	return series, nil
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,7 @@ func newHistoryCheck() *cobra.Command {
 		Args:    needs(false, "check DIR"),
 		RunE:    func(c *cobra.Command, args []string) error { return checkHistory(c, args[0], from, ack) },
 	}
-	c.Flags().StringVar(&from, "since", "", fmt.Sprintf("the run, or the date, from which on changes are asked for; by default the newest %d runs", history.DefaultNewest))
+	c.Flags().StringVar(&from, "since", "", fmt.Sprintf("the run, or the date, from which on changes are asked for; by default the newest %d runs", history.Newest))
 	c.Flags().StringVar(&ack, "ack", "", "YAML list of changes that are known, each with run, benchmark and reason")
 	return c
 }
@@ -38,14 +39,16 @@ func checkHistory(c *cobra.Command, dir, from, ack string) error {
 		return err
 	}
 	if len(h.Runs) == 0 {
-		return done(broken)
+		return done(few(broken))
 	}
-	newest, words, err := since(h, from)
+	at, words, err := since(h, from)
 	if err != nil {
 		return err
 	}
-	r := render.History{Dir: dir, Runs: len(h.Runs), Asked: words, Series: h.Series([]string{"*"}), Notes: h.Notes}
-	if r.Changes, err = history.Changes(r.Series, newest); err != nil {
+	r := render.History{Dir: dir, Runs: len(h.Runs), Asked: words, Notes: h.Notes}
+	r.Series, err = h.Series([]string{"*"}, at)
+	broken = few(broken, err)
+	if r.Changes, err = history.Changes(r.Series, at); err != nil {
 		return done(err)
 	}
 	if broken == nil { // without some of the runs nothing can be said of what is stale
@@ -53,11 +56,15 @@ func checkHistory(c *cobra.Command, dir, from, ack string) error {
 			return misuse("%w", err)
 		}
 	}
-	if len(r.Series) > 0 {
-		f := outputFlags{}
-		if err := render.HistoryText(c.OutOrStdout(), r, f.text(c.OutOrStdout())); err != nil {
-			return done(err)
-		}
+	switch {
+	case len(r.Series) == 0 && broken != nil:
+		return done(broken)
+	case len(r.Series) == 0:
+		return misuse("nothing was measured %s: the newest run of %s is of %s", words, dir, h.Runs[len(h.Runs)-1].Time.UTC().Format(time.DateTime))
+	}
+	f := outputFlags{}
+	if err := render.HistoryText(c.OutOrStdout(), r, f.text(c.OutOrStdout())); err != nil {
+		return done(err)
 	}
 	switch worse := r.Regressions(); {
 	case broken != nil:

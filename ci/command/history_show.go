@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,16 +50,22 @@ func showHistory(c *cobra.Command, dir string, only []string, f *outputFlags) er
 		return err
 	}
 	r := render.History{Dir: dir, Runs: len(h.Runs), Notes: h.Notes}
-	if len(h.Runs) > 0 {
-		if r.Series, err = seriesOf(h, only); err != nil {
-			return err
-		}
-		if r.Changes, err = history.Points(r.Series, history.Since{Newest: history.LookBack}); err != nil {
-			return done(err)
-		}
-		if err := writeShow(c.OutOrStdout(), r, f); err != nil {
-			return done(err)
-		}
+	if len(h.Runs) == 0 {
+		return done(few(broken))
+	}
+	r.Series, err = h.Series(only, time.Time{})
+	broken = few(broken, err)
+	switch {
+	case len(r.Series) == 0 && broken != nil:
+		return done(broken)
+	case len(r.Series) == 0:
+		return misuse("--only %s matches none of the benchmarks of %s", strings.Join(only, ","), dir)
+	}
+	if r.Changes, err = history.Points(r.Series); err != nil {
+		return done(err)
+	}
+	if err := writeShow(c.OutOrStdout(), r, f); err != nil {
+		return done(err)
 	}
 	return done(broken)
 }

@@ -32,25 +32,32 @@ type level struct {
 // each quote.
 const samplesKey = `,"samples":[[`
 
-// decode reads a run file. It reads no more than a history needs, as Check has read it all when the file was
-// added, and its name says that it has not changed. What it cannot read it leaves to record.Read.
-func decode(file string, text []byte) (record.Run, []level, error) {
+// describe reads the first record of a run file, which is that of the run. What it cannot read it leaves to
+// record.Read.
+func describe(file string, text []byte) (record.Run, error) {
 	var run record.Run
+	first, _, _ := bytes.Cut(text, []byte{'\n'})
+	if json.Unmarshal(first, &run) == nil && run.Kind == record.KindRun && run.ID != "" {
+		return run, nil
+	}
+	set, err := whole(file, text)
+	if err != nil {
+		return record.Run{}, err
+	}
+	return set.Runs[0], nil
+}
+
+// decode reads the bench records of a run file. It reads no more of them than a history needs, as Check has read
+// all when the file was added, and its name says that it has not changed. What it cannot read it leaves to
+// record.Read.
+func decode(file string, text []byte) ([]level, error) {
 	var levels []level
 	for line := range bytes.Lines(text) {
 		line = bytes.TrimRight(line, "\n")
 		var l level
 		at := bytes.Index(line, []byte(samplesKey))
-		switch {
-		case len(line) == 0:
-			continue
-		case run.ID == "":
-			if json.Unmarshal(line, &run) != nil || run.Kind != record.KindRun {
-				return slow(file, text)
-			}
-			continue
-		case at < 0:
-			if json.Unmarshal(line, &l.head) != nil || l.Unsupported == "" {
+		if at < 0 { // the run's own, or what is not supported
+			if len(line) > 0 && (json.Unmarshal(line, &l.head) != nil || l.Kind == record.KindBench && l.Unsupported == "") {
 				return slow(file, text)
 			}
 			continue
@@ -62,10 +69,7 @@ func decode(file string, text []byte) (record.Run, []level, error) {
 		l.median = median(values)
 		levels = append(levels, l)
 	}
-	if run.ID == "" {
-		return slow(file, text)
-	}
-	return run, levels, nil
+	return levels, nil
 }
 
 // valuesOf reads the values of samples: "[0,0,0.0031,0.0029],[0,1,0.0032,0.0028]]}".
@@ -105,14 +109,20 @@ func median(values []float64) float64 {
 	return values[(n-1)/2]/2 + values[n/2]/2
 }
 
-// slow reads all of a file, and says what is wrong with it.
-func slow(file string, text []byte) (record.Run, []level, error) {
+// whole reads all of a file, and says what is wrong with it.
+func whole(file string, text []byte) (record.Set, error) {
 	set, err := record.Read(file, bytes.NewReader(text))
-	if err != nil {
-		return record.Run{}, nil, err
+	if err == nil && len(set.Runs) != 1 {
+		err = fmt.Errorf("%s: it holds %d runs: a run file has one", file, len(set.Runs))
 	}
-	if len(set.Runs) != 1 {
-		return record.Run{}, nil, fmt.Errorf("%s: it holds %d runs: a run file has one", file, len(set.Runs))
+	return set, err
+}
+
+// slow is decode without a short cut.
+func slow(file string, text []byte) ([]level, error) {
+	set, err := whole(file, text)
+	if err != nil {
+		return nil, err
 	}
 	var levels []level
 	for i := range set.Benches {
@@ -125,5 +135,5 @@ func slow(file string, text []byte) (record.Run, []level, error) {
 			median(b.Values()),
 		})
 	}
-	return set.Runs[0], levels, nil
+	return levels, nil
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"time"
 
 	"cellwall/reports/record"
 	"cellwall/reports/stats"
@@ -17,9 +18,15 @@ const (
 	Share      = 0.05
 )
 
-// LookBack is how many runs of a series are looked at: more would tell little of what has changed lately, and
-// the permutation tests take their time. It grows with what is asked for.
+// LookBack is how many runs of a series are looked at where the newest are asked for: more would tell little of
+// what has changed lately, and the permutation tests take their time.
 const LookBack = 400
+
+// Newest is how many runs the newest are, where nobody says from when on changes are asked for.
+const Newest = 30
+
+// window is how many runs are looked at where changes among so many of the newest are asked for.
+func window(asked int) int { return max(asked-Newest, 0) + LookBack }
 
 // MinRuns is how many runs a series needs for any change to be found: four times the runs that the detector
 // wants between two changes.
@@ -71,12 +78,16 @@ func (s *Series) level(from, to int) float64 {
 	return median(x)
 }
 
-// Changes finds the changes of series since a run, in the order of the series. Those that do not stand among all
+// Changes finds the changes of series since a time, in the order of the series. Those that do not stand among all
 // series are there too: see Found.
-func Changes(series []*Series, since Since) ([]*Change, error) {
+func Changes(series []*Series, since time.Time) ([]*Change, error) {
 	by := make([][]*Change, len(series))
 	for _, rate := range rates() {
-		if err := refine(series, since, rate, by); err != nil {
+		if err := refine(series, rate, by, func(s *Series, d *stats.Detector) ([]*Change, error) {
+			from := s.from(since)
+			asked := len(s.Points) - from
+			return s.changes(d, from, window(asked), min(1, rate*float64(asked)/100))
+		}); err != nil {
 			return nil, err
 		}
 		if err := adjust(by); err != nil {
@@ -87,10 +98,12 @@ func Changes(series []*Series, since Since) ([]*Change, error) {
 }
 
 // Points finds the change points of each series alone, as a chart shows them: a series in which nothing changes
-// has two in 100 runs at most.
-func Points(series []*Series, since Since) ([]*Change, error) {
+// has two in 100 runs at most. They are those of the newest LookBack runs, and have no p.
+func Points(series []*Series) ([]*Change, error) {
 	by := make([][]*Change, len(series))
-	err := refine(series, since, rates()[0], by)
+	err := refine(series, rates()[0], by, func(s *Series, d *stats.Detector) ([]*Change, error) {
+		return s.changes(d, max(len(s.Points)-LookBack, 0), LookBack, 0)
+	})
 	return slices.Concat(by...), err
 }
 
@@ -99,7 +112,7 @@ func open(c *Change) bool { return !c.settled && !c.Found() }
 
 // refine looks for changes at a rate: in all series at the first, and then where something was found that does
 // not stand yet. What is found again is the less likely to be false.
-func refine(series []*Series, since Since, rate float64, by [][]*Change) error {
+func refine(series []*Series, rate float64, by [][]*Change, find func(*Series, *stats.Detector) ([]*Change, error)) error {
 	first := rate == rates()[0]
 	if !first && !slices.ContainsFunc(slices.Concat(by...), open) {
 		return nil
@@ -119,7 +132,7 @@ func refine(series []*Series, since Since, rate float64, by [][]*Change) error {
 		}
 		d := <-detectors
 		defer func() { detectors <- d }()
-		found, err := changesOf(series[i], since, rate, d)
+		found, err := find(series[i], d)
 		switch {
 		case err != nil:
 			errs[i] = fmt.Errorf("benchmark %.40q: %w", series[i].Benchmark, err)
@@ -146,35 +159,32 @@ func refine(series []*Series, since Since, rate float64, by [][]*Change) error {
 // same reports whether two changes can be one.
 func (c *Change) same(o *Change) bool { return c.Low <= o.High && o.Low <= c.High }
 
-// changesOf finds the changes of a series, at a rate of false ones.
-func changesOf(s *Series, since Since, rate float64, d *stats.Detector) ([]*Change, error) {
-	from := since.from(s.Points)
-	asked := len(s.Points) - from
-	n := min(len(s.Points), max(LookBack, asked+LookBack-DefaultNewest))
+// changes finds the changes from a point on by the newest so many points. p is that of each.
+func (s *Series) changes(d *stats.Detector, from, newest int, p float64) ([]*Change, error) {
+	n := min(len(s.Points), newest)
 	// A round number, so that series of nearly one length share the permutation tests of the detector.
 	const round = 10
 	n -= n % round
-	if n < MinRuns || asked == 0 {
+	if n < MinRuns || from >= len(s.Points) {
 		return nil, nil
 	}
 	start := len(s.Points) - n
 	x := make([]float64, n)
-	for i, p := range s.Points[start:] {
-		x[i] = p.Log
+	for i, point := range s.Points[start:] {
+		x[i] = point.Log
 	}
 	points, err := d.Find(x)
 	if err != nil {
 		return nil, err
 	}
 	var found []*Change
-	for _, p := range points {
-		if p.At+start < from {
+	for _, c := range points {
+		if c.At+start < from {
 			continue
 		}
 		found = append(found, &Change{
-			Series: s, At: p.At + start, Low: p.Low + start, High: min(p.High+start, len(s.Points)-1),
-			Ratio: stats.Interval{Point: math.Exp(p.Shift.Point), Low: math.Exp(p.Shift.Low), High: math.Exp(p.Shift.High), Confidence: p.Shift.Confidence},
-			P:     min(1, rate*float64(asked)/100),
+			Series: s, At: c.At + start, Low: c.Low + start, High: min(c.High+start, len(s.Points)-1), P: p,
+			Ratio: stats.Interval{Point: math.Exp(c.Shift.Point), Low: math.Exp(c.Shift.Low), High: math.Exp(c.Shift.High), Confidence: c.Shift.Confidence},
 		})
 	}
 	return found, nil

@@ -14,13 +14,28 @@ import (
 	"cellwall/reports/record"
 )
 
-// newest are the default of Since.
-func newest() history.Since { return history.Since{Newest: history.DefaultNewest} }
+// newest is since when changes are asked for by default.
+func newest(h *history.History) time.Time {
+	if len(h.Runs) <= history.Newest {
+		return time.Time{}
+	}
+	return h.Runs[len(h.Runs)-history.Newest].Time
+}
+
+// all are all series of a history since a time.
+func all(t testing.TB, h *history.History, since time.Time) []*history.Series {
+	t.Helper()
+	series, err := h.Series([]string{"*"}, since)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return series
+}
 
 // changes finds the changes of all series.
-func changes(t *testing.T, h *history.History, since history.Since) []*history.Change {
+func changes(t testing.TB, h *history.History, since time.Time) []*history.Change {
 	t.Helper()
-	found, err := history.Changes(h.Series([]string{"*"}), since)
+	found, err := history.Changes(all(t, h, since), since)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +59,7 @@ func stepped(t *testing.T, runs, at int, factor float64, rows ...string) *histor
 
 func TestAStepIsFound(t *testing.T) {
 	h := stepped(t, 80, 65, 1.08, "start.exit", "rate.1")
-	found := changes(t, h, newest())
+	found := changes(t, h, newest(h))
 	if len(found) != 1 || !found[0].Found() {
 		t.Fatalf("found %+v", found)
 	}
@@ -56,12 +71,12 @@ func TestAStepIsFound(t *testing.T) {
 		t.Errorf("the ratio is %+v, want 1.08", c.Ratio)
 	}
 	// It is the business of those who ask about the runs since.
-	for _, since := range []history.Since{{Newest: 5}, {Time: begin().Add(75 * time.Hour)}, {Time: begin().AddDate(9, 0, 0)}} {
+	for _, since := range []time.Time{begin().Add(75 * time.Hour), begin().AddDate(9, 0, 0)} {
 		if found := changes(t, h, since); len(found) != 0 {
-			t.Errorf("since %+v: found %+v", since, found)
+			t.Errorf("since %s: found %+v", since, found)
 		}
 	}
-	if found := changes(t, h, history.Since{Time: begin()}); len(found) != 1 || !found[0].Found() {
+	if found := changes(t, h, begin()); len(found) != 1 || !found[0].Found() {
 		t.Errorf("since the begin: found %+v", found)
 	}
 }
@@ -70,7 +85,8 @@ func TestAStepIsFound(t *testing.T) {
 func TestAHistoryOfTheSameIsSilent(t *testing.T) {
 	alarms := 0
 	for range 3 {
-		for _, c := range changes(t, stepped(t, 60, 99, 1, "a.1", "a.2", "a.3", "a.4", "a.5"), newest()) {
+		h := stepped(t, 60, 99, 1, "a.1", "a.2", "a.3", "a.4", "a.5")
+		for _, c := range changes(t, h, newest(h)) {
 			if c.Found() {
 				alarms++
 			}
@@ -87,7 +103,8 @@ func TestManySeriesNeedMore(t *testing.T) {
 	for i := range 40 {
 		rows = append(rows, fmt.Sprintf("a.%d", i))
 	}
-	few, many := changes(t, stepped(t, 60, 45, 1.1), newest()), changes(t, stepped(t, 60, 45, 1.1, rows...), newest())
+	alone, among := stepped(t, 60, 45, 1.1), stepped(t, 60, 45, 1.1, rows...)
+	few, many := changes(t, alone, newest(alone)), changes(t, among, newest(among))
 	at := func(found []*history.Change) *history.Change {
 		for _, c := range found {
 			if c.Benchmark == "start.exec" {
@@ -102,11 +119,64 @@ func TestManySeriesNeedMore(t *testing.T) {
 	}
 }
 
+// TestOnlyWhatIsNeededIsDecoded: the oldest run is of no use for what is asked, unless its series is short.
+func TestOnlyWhatIsNeededIsDecoded(t *testing.T) {
+	const runs = history.LookBack + 100
+	dir := t.TempDir()
+	s := newSimulated(1, "start.exec", "rate.1")
+	s.samples = 6
+	s.change = func(i int, _ *record.Run, b []record.Bench) {
+		if i%2 == 1 && i < runs-10 {
+			b[2].Runtime = "crun"
+		}
+		if i >= runs-10 {
+			b[2].Runtime = "runc" // the other two are not measured any more
+		}
+	}
+	s.fill(t, dir, runs)
+	count := func(globs []string, since func(*history.History) time.Time) string {
+		t.Helper()
+		h := load(t, dir)
+		series, err := h.Series(globs, since(h))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, s := range series {
+			for i, p := range s.Points {
+				if i > 0 && !s.Points[i-1].Run.Time.Before(p.Run.Time) {
+					t.Errorf("%s is not in order", s.Benchmark)
+				}
+			}
+			got = append(got, fmt.Sprint(s.Runtime, " ", len(s.Points)))
+		}
+		return strings.Join(got, ", ")
+	}
+	begin := func(*history.History) time.Time { return time.Time{} }
+	last := func(h *history.History) time.Time { return h.Runs[len(h.Runs)-5].Time }
+	for _, c := range []struct {
+		globs []string
+		since func(*history.History) time.Time
+		want  string
+	}{
+		{[]string{"*"}, begin, "core 245, crun 245, runc 10, core 500"},
+		{[]string{"*"}, newest, "core 245, crun 245, runc 10, core 500"},
+		{[]string{"*"}, last, "runc 10, core 500"},
+		{[]string{"start.*"}, last, "core 448"},
+		{[]string{"start.*"}, newest, "core 448"},
+	} {
+		if got := count(c.globs, c.since); got != c.want {
+			t.Errorf("%q: got %s, want %s", c.globs, got, c.want)
+		}
+	}
+}
+
 func TestShortSeries(t *testing.T) {
 	for _, n := range []int{0, 1, history.MinRuns - 1, history.MinRuns} {
 		dir := t.TempDir()
 		newSimulated(1, "start.exec").fill(t, dir, n)
-		if found := changes(t, load(t, dir), newest()); len(found) > 0 {
+		h := load(t, dir)
+		if found := changes(t, h, newest(h)); len(found) > 0 {
 			t.Errorf("%d runs: found %+v", n, found)
 		}
 	}
@@ -136,7 +206,8 @@ func TestWorseByWhatIsBetter(t *testing.T) {
 			}
 		}
 		s.fill(t, dir, 40)
-		found := changes(t, load(t, dir), newest())
+		h := load(t, dir)
+		found := changes(t, h, newest(h))
 		if len(found) != 1 || found[0].Worse() != c.want {
 			t.Errorf("%s from %g to %g: %+v", c.better, c.level, c.then, found)
 		}
@@ -156,7 +227,7 @@ func TestAcks(t *testing.T) {
 		{"# old\n" + entry(run(65), "start.exec") + entry(run(10), "start.exec"), `acks.yaml:5: "start.exec" has not changed at "bench-00010"`},
 		{entry("bench-moon", "start.exec"), `acks.yaml:1: run "bench-moon" is not in ` + h.Dir + ": remove the entry"},
 	} {
-		found := changes(t, h, newest())
+		found := changes(t, h, newest(h))
 		acks, err := history.ParseAcks("acks.yaml", []byte(c.text))
 		if err != nil {
 			t.Fatal(err)
@@ -262,7 +333,7 @@ func FuzzRunFile(f *testing.F) {
 				want[history.Key{Benchmark: b.Benchmark, Runtime: b.Runtime, Rung: b.Rung}] = x[(len(x)-1)/2]/2 + x[len(x)/2]/2
 			}
 		}
-		for _, s := range h.Series([]string{"*"}) {
+		for _, s := range all(t, h, time.Time{}) {
 			s.Host = ""
 			if m, there := want[s.Key]; !there || len(s.Points) != 1 || s.Points[0].Median != m {
 				t.Errorf("%+v has %+v, want %g", s.Key, s.Points, m)
@@ -286,10 +357,9 @@ func BenchmarkCheck(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				series := h.Series([]string{"*"})
-				found, err := history.Changes(series, newest())
-				if err != nil || len(h.Runs) != largeRuns || len(series) != c.rows || c.changed && len(found) == 0 {
-					b.Fatalf("%d runs, %d series, found %v: %v", len(h.Runs), len(series), found, err)
+				series, found := all(b, h, newest(h)), changes(b, h, newest(h))
+				if len(h.Runs) != largeRuns || len(series) != c.rows || c.changed && len(found) == 0 {
+					b.Fatalf("%d runs, %d series, found %v", len(h.Runs), len(series), found)
 				}
 			}
 			b.ReportMetric(float64(size)/1e6, "MB")

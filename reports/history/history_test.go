@@ -388,6 +388,15 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		fails(t, err, c.want)
 	}
 	dir := t.TempDir()
+	newSimulated(1, "start.exec").fill(t, dir, 3)
+	h := load(t, dir)
+	rewrite(t, filepath.Join(dir, files(t, dir)[1]), func(b []byte) []byte { return b[:len(b)-100] }) // after it was checked
+	series, err := h.Series([]string{"*"}, time.Time{})
+	fails(t, err, ".jsonl:3: parse record: ")
+	if len(series) != 1 || len(series[0].Points) != 2 {
+		t.Errorf("got %+v", series)
+	}
+	dir = t.TempDir()
 	for _, name := range []string{"README.md", ".add-123", ".hidden.jsonl"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o644); err != nil {
 			t.Fatal(err)
@@ -452,7 +461,7 @@ func TestSeries(t *testing.T) {
 	s.fill(t, dir, 8)
 	h := load(t, dir)
 	var got []string
-	for _, s := range h.Series([]string{"*"}) {
+	for _, s := range all(t, h, time.Time{}) {
 		got = append(got, fmt.Sprintf("%s %s %s %s %s %d", s.Benchmark, s.Runtime, s.Rung, s.Host, s.Unit, len(s.Points)))
 		for i, p := range s.Points {
 			if i > 0 && p.Run.Time.Before(s.Points[i-1].Run.Time) {
@@ -475,7 +484,9 @@ func TestSeries(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
-	if only := h.Series([]string{"rate.*"}); len(only) != 2 || len(h.Series([]string{"moon"})) != 0 {
-		t.Errorf("got %d", len(only))
+	for glob, want := range map[string]int{"rate.*": 2, "moon": 0} {
+		if only, err := h.Series([]string{glob}, time.Time{}); len(only) != want || err != nil {
+			t.Errorf("%s: got %d, %v", glob, len(only), err)
+		}
 	}
 }

@@ -24,9 +24,10 @@ type Run struct {
 	Commit string // short, or Unknown
 	Host   string // its class: "x86_64, 2 CPUs, Linux 6.18"
 
-	boot   string
-	ticks  uint64 // of all CPUs since boot, when it began
-	levels []level
+	boot    string
+	ticks   uint64 // of all CPUs since boot, when it began
+	levels  []level
+	decoded bool // whether levels are what the file holds
 }
 
 // History is what a directory holds.
@@ -37,8 +38,8 @@ type History struct {
 	Notes []string
 }
 
-// Load reads a history. A file that cannot be read, or has changed since it was added, is an error that names
-// it; the history then holds the others. tell is told how many of the files are read; nil tells nobody.
+// Load reads a history: every file, but of the records no more than that of the run. A file that cannot be read,
+// or has changed since it was added, is an error that names it; the history then holds the others. tell is told how many of the files are read; nil tells nobody.
 func Load(dir string, tell func(done, all int)) (*History, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -86,7 +87,28 @@ func each(n int, tell func(done, all int), f func(i int)) {
 	group.Wait()
 }
 
-// readRun reads a file of a history.
+// decode reads the records of runs.
+func (h *History) decode(runs []*Run) error {
+	errs := make([]error, len(runs))
+	each(len(runs), nil, func(i int) {
+		r := runs[i]
+		if r.decoded {
+			return
+		}
+		path := filepath.Join(h.Dir, r.File)
+		text, err := os.ReadFile(path) //nolint:gosec // the user names it
+		if err != nil {
+			errs[i] = fmt.Errorf("read a run: %w", err)
+			return
+		}
+		if r.levels, errs[i] = decode(path, text); errs[i] == nil {
+			r.decoded = true
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// readRun reads a file of a history, and of its records the first.
 func readRun(dir, file string) (*Run, error) {
 	path := filepath.Join(dir, file)
 	n, err := parseName(file)
@@ -100,11 +122,11 @@ func readRun(dir, file string) (*Run, error) {
 	if hashOf(text) != n.hash {
 		return nil, fmt.Errorf("%s: it is not what was added, but changed or cut short: take it from another copy of the history, or remove it", path)
 	}
-	run, levels, err := decode(path, text)
+	run, err := describe(path, text)
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{File: file, ID: run.ID, Time: run.Time, Commit: n.commit, Host: hostOf(&run), boot: run.BootID, levels: levels}
+	r := &Run{File: file, ID: run.ID, Time: run.Time, Commit: n.commit, Host: hostOf(&run), boot: run.BootID}
 	if run.Benching != nil {
 		r.ticks = run.Benching.Before.CPUTicks
 	}

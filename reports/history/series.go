@@ -2,6 +2,7 @@ package history
 
 import (
 	"cmp"
+	"errors"
 	"math"
 	"path"
 	"slices"
@@ -34,46 +35,81 @@ type Point struct {
 	Log float64
 }
 
+// together is how many runs are decoded before we see whether they are enough.
+const together = 64
+
 // Series are the series of a history whose benchmarks match one of the globs, in order of benchmark, runtime,
-// rung and host. A run of another unit than the newest, or without a positive median, has no point.
-func (h *History) Series(globs []string) []*Series {
+// rung and host. Those that have no run since a time are left out, and no more runs are decoded than Changes
+// needs for that; the zero time is all. A run of another unit than the newest, or without a positive median,
+// has no point. Of what cannot be decoded there is an error, and a series of the rest.
+func (h *History) Series(globs []string, since time.Time) ([]*Series, error) {
 	by := map[Key]*Series{}
-	for _, r := range slices.Backward(h.Runs) {
-		controls := map[string]level{}
-		for _, l := range r.levels {
-			if l.Control {
-				controls[l.Benchmark] = l
-			}
+	var errs []error
+	for end := len(h.Runs); end > 0; {
+		part := h.Runs[max(end-together, 0):end]
+		errs = append(errs, h.decode(part))
+		for _, r := range slices.Backward(part) {
+			r.addTo(by, globs)
 		}
-		for _, l := range r.levels {
-			if l.Control || !valid(l.median) || !matches(globs, l.Benchmark) {
-				continue
-			}
-			k := Key{l.Benchmark, l.Runtime, l.Rung, r.Host}
-			s := by[k]
-			if s == nil {
-				s = &Series{Key: k, Unit: l.Unit, Better: l.Better}
-				by[k] = s
-			}
-			if l.Unit != s.Unit || l.Better != s.Better {
-				continue
-			}
-			p := Point{Run: r, Median: l.median, Log: math.Log(l.median)}
-			if c, there := controls[l.Benchmark]; there && c.Unit == l.Unit && valid(c.median) {
-				p.Log -= math.Log(c.median)
-			}
-			s.Points = append(s.Points, p)
+		end -= len(part)
+		if end > 0 && h.Runs[end-1].Time.Before(since) && enough(by, since) {
+			break
 		}
 	}
 	var all []*Series
 	for _, s := range by {
 		slices.Reverse(s.Points)
-		all = append(all, s)
+		if s.from(since) < len(s.Points) {
+			all = append(all, s)
+		}
 	}
 	slices.SortFunc(all, func(a, b *Series) int {
 		return cmp.Or(cmp.Compare(a.Benchmark, b.Benchmark), cmp.Compare(a.Runtime, b.Runtime), cmp.Compare(a.Rung, b.Rung), cmp.Compare(a.Host, b.Host))
 	})
-	return all
+	return all, errors.Join(errs...)
+}
+
+// addTo puts the points of a run behind those of newer runs.
+func (r *Run) addTo(by map[Key]*Series, globs []string) {
+	controls := map[string]level{}
+	for _, l := range r.levels {
+		if l.Control {
+			controls[l.Benchmark] = l
+		}
+	}
+	for _, l := range r.levels {
+		if l.Control || !valid(l.median) || !matches(globs, l.Benchmark) {
+			continue
+		}
+		k := Key{l.Benchmark, l.Runtime, l.Rung, r.Host}
+		s := by[k]
+		if s == nil {
+			s = &Series{Key: k, Unit: l.Unit, Better: l.Better}
+			by[k] = s
+		}
+		if l.Unit != s.Unit || l.Better != s.Better {
+			continue
+		}
+		p := Point{Run: r, Median: l.median, Log: math.Log(l.median)}
+		if c, there := controls[l.Benchmark]; there && c.Unit == l.Unit && valid(c.median) {
+			p.Log -= math.Log(c.median)
+		}
+		s.Points = append(s.Points, p)
+	}
+}
+
+// enough reports whether all series that have runs since a time, newest first, have as many as Changes looks at.
+func enough(by map[Key]*Series, since time.Time) bool {
+	for _, s := range by {
+		asked := 0
+		for asked < len(s.Points) && !s.Points[asked].Run.Time.Before(since) {
+			asked++
+		}
+		if asked > 0 && len(s.Points) < window(asked) {
+			return false
+		}
+	}
+	return true
 }
 
 func matches(globs []string, name string) bool {
@@ -83,20 +119,8 @@ func matches(globs []string, name string) bool {
 	})
 }
 
-// Since says from which run of a series on changes are asked for.
-type Since struct {
-	Newest int       // so many runs; 0: by time
-	Time   time.Time // runs that are not older
-}
-
-// DefaultNewest is how many runs are looked at where nothing is said.
-const DefaultNewest = 30
-
-// from is the place of the first point that is asked for.
-func (s Since) from(points []Point) int {
-	if s.Newest > 0 {
-		return max(len(points)-s.Newest, 0)
-	}
-	at, _ := slices.BinarySearchFunc(points, s.Time, func(p Point, t time.Time) int { return p.Run.Time.Compare(t) })
+// from is the place of the first point that is not older than a time.
+func (s *Series) from(since time.Time) int {
+	at, _ := slices.BinarySearchFunc(s.Points, since, func(p Point, t time.Time) int { return p.Run.Time.Compare(t) })
 	return at
 }
