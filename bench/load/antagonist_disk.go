@@ -10,8 +10,12 @@ import (
 
 // Every file here is without a name, or is unlinked before the next is made.
 
-// chunk is how much the writers write at a time.
-const chunk = 256 << 10
+// chunk is how much writeOn writes at a time, and behind how many of them may be on their way to the disk:
+// a stop has to wait for those, however slow the disk is made.
+const (
+	chunk  = 256 << 10
+	behind = 16
+)
 
 // writeOn writes a file from end to end and again, as a program does that copies one, and has the kernel
 // begin at once to write each part to the disk: where memory is large it would else wait for half a
@@ -22,15 +26,19 @@ func writeOn(w *worker) error {
 		return err
 	}
 	b := make([]byte, min(w.Bytes, chunk))
-	for at := int64(0); w.going(); at += int64(len(b)) {
-		if at+int64(len(b)) > w.Bytes {
-			at = 0
-		}
-		if _, err := unix.Pwrite(fd, b, at); err != nil {
+	size := int64(len(b))
+	parts := w.Bytes / size
+	for i := int64(0); w.going(); i++ {
+		if _, err := unix.Pwrite(fd, b, i%parts*size); err != nil {
 			return fmt.Errorf("write a file: %w", err)
 		}
-		if err := unix.SyncFileRange(fd, at, int64(len(b)), unix.SYNC_FILE_RANGE_WRITE); err != nil {
+		if err := unix.SyncFileRange(fd, i%parts*size, size, unix.SYNC_FILE_RANGE_WRITE); err != nil {
 			return fmt.Errorf("begin to write to the disk: %w", err)
+		}
+		if before := i - behind; before >= 0 {
+			if err := unix.SyncFileRange(fd, before%parts*size, size, unix.SYNC_FILE_RANGE_WAIT_BEFORE); err != nil {
+				return fmt.Errorf("wait for the disk: %w", err)
+			}
 		}
 		w.did()
 	}
@@ -46,7 +54,10 @@ func settle(fd int) error {
 	return nil
 }
 
-// writeDirect writes past the page cache. An operation is a chunk that is on its device.
+// block is how much writeDirect writes at a time.
+const block = 1 << 20
+
+// writeDirect writes past the page cache. An operation is a block that is on its device.
 func writeDirect(w *worker) error {
 	fd, err := scratch(unix.O_DIRECT)
 	if errors.Is(err, unix.EINVAL) {
@@ -55,11 +66,11 @@ func writeDirect(w *worker) error {
 	if err != nil {
 		return err
 	}
-	size := int64(chunk)
+	size := int64(block)
 	if w.Bytes < size {
 		return fmt.Errorf("a bound of %d bytes: want %d at least", w.Bytes, size)
 	}
-	b, err := unix.Mmap(-1, 0, chunk, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS) // aligned
+	b, err := unix.Mmap(-1, 0, block, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS) // aligned
 	if err != nil {
 		return fmt.Errorf("mmap: %w", err)
 	}

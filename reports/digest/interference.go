@@ -167,7 +167,7 @@ func (c *Cell) Quantile(name string) *Quantile {
 // what holds it.
 type Finding struct {
 	Resource string
-	// Quantile is that in which it shows.
+	// Quantile is that in which it shows; empty where nobody is hurt.
 	Quantile string
 	// Tried reports whether anybody was measured without limits.
 	Tried bool
@@ -177,41 +177,53 @@ type Finding struct {
 	Held, Best *Cell
 }
 
-// Findings gives an answer for each resource, in their order of the records. Of several it is the pair that
-// is held, and of those the one that is hurt most.
-func Findings(cells []Cell, quantile string) []Finding {
+// Findings gives an answer for each resource, in their order of the records: in the first of the quantiles
+// in which a pair is hurt and held, else the first in which one is hurt. Of several pairs it is one that is
+// held, and of those the one that is hurt most.
+func Findings(cells []Cell, quantiles ...string) []Finding {
 	var all []Finding
-	place := map[string]int{}
 	for i := range cells {
-		c := &cells[i]
-		at, known := place[c.Resource]
-		if !known {
-			at = len(all)
-			place[c.Resource] = at
-			all = append(all, Finding{Resource: c.Resource, Quantile: quantile})
-		}
-		all[at].Tried = all[at].Tried || !c.Limited && c.Feeling(quantile) != Unknown
-		if c.Limited || c.Feeling(quantile) != Hurt {
-			continue
-		}
-		f := Finding{Resource: c.Resource, Quantile: quantile, Tried: true, Hurt: c}
-		for k := range cells {
-			other := &cells[k]
-			if !other.Limited || other.Victim != c.Victim || other.Antagonist != c.Antagonist || other.Quantile(quantile) == nil || other.Quantile(quantile).Ratio == nil {
-				continue
+		if r := cells[i].Resource; !slices.ContainsFunc(all, func(f Finding) bool { return f.Resource == r }) {
+			best := Finding{Resource: r}
+			for _, q := range quantiles {
+				best.take(cells, q)
 			}
-			if f.Best == nil || other.Quantile(quantile).Ratio.High < f.Best.Quantile(quantile).Ratio.High {
-				f.Best = other
-			}
-			if other.Feeling(quantile) == Held && f.Held == nil {
-				f.Held = other // the first is the least that does
-			}
-		}
-		if f.better(all[at]) {
-			all[at] = f
+			all = append(all, best)
 		}
 	}
 	return all
+}
+
+// take looks for a pair that says more than what the finding has.
+func (f *Finding) take(cells []Cell, quantile string) {
+	for i := range cells {
+		c := &cells[i]
+		if c.Resource != f.Resource || c.Limited {
+			continue
+		}
+		feels := c.Feeling(quantile)
+		f.Tried = f.Tried || feels != Unknown
+		if feels != Hurt {
+			continue
+		}
+		found := Finding{Resource: f.Resource, Quantile: quantile, Tried: true, Hurt: c}
+		for k := range cells {
+			other := &cells[k]
+			q := other.Quantile(quantile)
+			if !other.Limited || other.Victim != c.Victim || other.Antagonist != c.Antagonist || q == nil || q.Ratio == nil {
+				continue
+			}
+			if found.Best == nil || q.Ratio.High < found.Best.Quantile(quantile).Ratio.High {
+				found.Best = other
+			}
+			if found.Held == nil && other.Feeling(quantile) == Held {
+				found.Held = other // the first is the least that does
+			}
+		}
+		if found.better(*f) {
+			*f = found
+		}
+	}
 }
 
 // better reports whether a finding says more than another.
@@ -221,6 +233,8 @@ func (f Finding) better(than Finding) bool {
 		return true
 	case (f.Held != nil) != (than.Held != nil):
 		return f.Held != nil
+	case f.Quantile != than.Quantile:
+		return false // the one that came first
 	}
 	return f.Hurt.Quantile(f.Quantile).Ratio.Point > than.Hurt.Quantile(f.Quantile).Ratio.Point
 }

@@ -147,6 +147,33 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// TestAFindingMayBeInAnotherQuantile: the first counts, unless only a later one is held.
+func TestAFindingMayBeInAnotherQuantile(t *testing.T) {
+	hurt, mild := []float64{5, 5, 5, 5, 5, 5}, []float64{1.5, 1.5, 1.5, 1.5, 1.5, 1.5}
+	slow := felt("fsync", "write", "disk", "namespaces", false, 100, hurt...)
+	fast := felt("fsync", "write", "disk", "limits", true, 100, []float64{1, 1, 1, 1, 1, 1}...)
+	if f := digest.Findings(cells(t, slow, fast), "p99", "p50")[0]; f.Quantile != "p99" || f.Held == nil {
+		t.Errorf("held in both: %+v", f)
+	}
+	// Its last latencies are ten times as long as they should be.
+	for i := range fast.Blocks {
+		counts := fast.Blocks[i].Beside.Latencies.Counts
+		for k := 95; k < 100; k++ {
+			counts[k][0] *= 10
+		}
+	}
+	if f := digest.Findings(cells(t, slow, fast), "p99", "p50")[0]; f.Quantile != "p50" || f.Held == nil {
+		t.Errorf("held in the median only: %+v", f)
+	}
+	if f := digest.Findings(cells(t, slow, fast), "p99")[0]; f.Quantile != "p99" || f.Held != nil || f.Best == nil {
+		t.Errorf("asked for one quantile: %+v", f)
+	}
+	slow = felt("fsync", "write", "disk", "namespaces", false, 100, mild...)
+	if f := digest.Findings(cells(t, slow, fast), "p99", "p50")[0]; f.Quantile != "" || !f.Tried || f.Hurt != nil {
+		t.Errorf("nobody is hurt: %+v", f)
+	}
+}
+
 func TestUnserved(t *testing.T) {
 	i := felt("v", "a", "cpu", "limits", true, 10, 1, 1)
 	i.Blocks[0].Beside.Unserved, i.Blocks[1].Beside.Unserved, i.Blocks[1].Alone.Unserved = 2, 3, 100

@@ -24,6 +24,9 @@ var errNoInterference = errors.New("no interference to report")
 // shownQuantile is the one of a matrix.
 const shownQuantile = "p99"
 
+// foundQuantiles are those in which something is looked for that hurts and can be held.
+func foundQuantiles() []string { return []string{shownQuantile, "p50"} }
+
 // interferenceMatrix is the cells of one setting: victims by antagonists.
 type interferenceMatrix struct {
 	setting     string
@@ -91,6 +94,12 @@ func intervalWords(q *digest.Quantile) string {
 		return "-"
 	}
 	return fmt.Sprintf("%s (%s to %s)", digits(q.Ratio.Point), digits(q.Ratio.Low), digits(q.Ratio.High))
+}
+
+// quantileWords is a quantile with its ratio, the interval and how long it is alone: "p99 12.3 (10.1 to
+// 14.2) of 1.02 ms".
+func quantileWords(q *digest.Quantile) string {
+	return q.Name + " " + intervalWords(q) + " of " + amount(q.Alone, record.Seconds)
 }
 
 // causeWords are what the probes saw of a cell, the victim's first; not yet escaped.
@@ -229,7 +238,7 @@ func InterferenceMarkdown(w io.Writer, r Interference) error {
 	for _, note := range r.notes() {
 		b.WriteString(EscapeMarkdown(note) + "\n\n")
 	}
-	for _, f := range digest.Findings(r.Cells, shownQuantile) {
+	for _, f := range digest.Findings(r.Cells, foundQuantiles()...) {
 		b.WriteString("- " + EscapeMarkdown(findingWords(f)) + "\n")
 	}
 	b.WriteString("\n" + EscapeMarkdown(legendOfFeelings()) + "\n\n")

@@ -171,7 +171,7 @@ func heatTitle(c *digest.Cell) string {
 	}
 	var list []string
 	for i := range c.Quantiles {
-		list = append(list, c.Quantiles[i].Name+" "+intervalWords(&c.Quantiles[i]))
+		list = append(list, quantileWords(&c.Quantiles[i]))
 	}
 	return s + ": " + strings.Join(append(list, causeWords(c)...), "; ")
 }

@@ -126,7 +126,7 @@ func TestInterferenceSVG(t *testing.T) {
 	if cells != len(r.Cells) || len(places) != cells {
 		t.Errorf("%d cells at %d places, want %d", cells, len(places), len(r.Cells))
 	}
-	for _, want := range []string{"waits for CPU", "frees memory", "forks refused", "throttled", "request beside cpu at namespaces: p50 12.0 (11.8 to 12.2)"} {
+	for _, want := range []string{"waits for CPU", "frees memory", "forks refused", "throttled", "request beside cpu at namespaces: p50 12.0 (11.8 to 12.2) of 50.0 us"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q in it", want)
 		}

@@ -26,7 +26,7 @@ func InterferenceText(w io.Writer, r Interference, t Text) error {
 		p.interferenceMatrix(m)
 	}
 	p.line("")
-	for _, f := range digest.Findings(r.Cells, shownQuantile) {
+	for _, f := range digest.Findings(r.Cells, foundQuantiles()...) {
 		p.hang(0, "", findingWords(f))
 	}
 	for i := range r.Cells {
@@ -92,8 +92,7 @@ func (p *page) interferenceCell(c *digest.Cell) {
 	}
 	var quantiles []string
 	for i := range c.Quantiles {
-		q := &c.Quantiles[i]
-		quantiles = append(quantiles, q.Name+" "+intervalWords(q))
+		quantiles = append(quantiles, quantileWords(&c.Quantiles[i]))
 	}
 	line(strings.Join(quantiles, ", "))
 	few := ""
