@@ -50,7 +50,7 @@ func (h *Host) launch(ctx context.Context, s Setting, n needs, means func(Means)
 	}
 	undo.Push("end "+name, launched.Close)
 	g := &guest{Guest: launched}
-	if g.group, err = cgroup.Open(launched.Container.Pid()); err != nil {
+	if g.group, err = h.within(launched.Container.Pid(), h.fence); err != nil {
 		return nil, err
 	}
 	undo.Push("close a view of a cgroup", g.group.Close)
@@ -74,6 +74,24 @@ func (h *Host) launch(ctx context.Context, s Setting, n needs, means func(Means)
 	return g, nil
 }
 
+// within returns a view of the groups of process pid, which have to be in a fence: what no fence holds is
+// never asked to work.
+func (h *Host) within(pid int, fence *cgroup.Group) (*cgroup.Group, error) {
+	if pid <= 0 {
+		return nil, kernel.Unsupported("%s does not tell the process of its container", h.Runtime.Name())
+	}
+	g, err := cgroup.Open(pid)
+	if err != nil {
+		return nil, err
+	}
+	for _, controller := range []string{"memory", "pids"} {
+		if got, want := g.Path(controller), fence.Path(controller); !strings.HasPrefix(got, want+"/") {
+			return nil, errors.Join(kernel.Unsupported("%s puts its container into cgroup %q and not below the fence %q", h.Runtime.Name(), got, want), g.Close())
+		}
+	}
+	return g, nil
+}
+
 // duel is a pair under one setting: both containers, alive, of which only the one whose turn it is works.
 type duel struct {
 	setting            Setting
@@ -84,8 +102,8 @@ type duel struct {
 func (h *Host) newDuel(ctx context.Context, p Pair, s Setting, window time.Duration) (_ *duel, err error) {
 	d := &duel{setting: s}
 	defer d.undo.OnError(&err)
-	if floor := h.Runtime.Floor(); !s.Rung.Covers(floor) {
-		return nil, kernel.Unsupported("%s makes no container at %s: it does from %s on", h.Runtime.Name(), s.Rung, floor)
+	if !s.Rung.Covers(spec.Namespaces) {
+		return nil, kernel.Unsupported("a neighbour at %s: its namespaces are the host's", s.Rung)
 	}
 	shaped := false
 	for _, m := range s.Means {

@@ -65,10 +65,25 @@ func NewHost(ctx context.Context, leases, runtime string) (_ *Host, err error) {
 	if h.Version, err = h.Runtime.Version(ctx); err != nil {
 		return nil, err
 	}
+	if err := fits(h.Runtime, place.Options); err != nil {
+		return nil, err
+	}
 	if err := h.makeFence(); err != nil {
 		return nil, err
 	}
 	return h, h.makeDisk()
+}
+
+// fits is an error that wraps kernel.ErrNotSupported unless a runtime makes neighbours: what they do would
+// else be done to the host.
+func fits(rt driver.Runtime, o spec.Options) error {
+	s, _ := rt.Lacks().Apply(spec.New(spec.Namespaces, o))
+	for _, t := range []specs.LinuxNamespaceType{specs.PIDNamespace, specs.NetworkNamespace, specs.MountNamespace} {
+		if !spec.HasNamespace(s, t) {
+			return kernel.Unsupported("%s makes no neighbours: its containers have the host's %s namespace", rt.Name(), t)
+		}
+	}
+	return nil
 }
 
 // Close undoes the host.
@@ -238,6 +253,13 @@ func (h *Host) link(ctx context.Context) error {
 		return err
 	}
 	h.undo.Push("end the far end", far.Close)
+	view, err := h.within(far.Container.Pid(), h.apart)
+	if err != nil {
+		return err
+	}
+	if err := view.Close(); err != nil {
+		return err
+	}
 	if err := w.connectFar(far.Container.Pid()); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package interfere
 
 import (
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"cellwall/bench/load"
 	"cellwall/reports/record"
 	"cellwall/runtime/cgroup"
+	"cellwall/runtime/driver"
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/lease"
 	"cellwall/runtime/spec"
@@ -160,9 +162,9 @@ func TestWhatCannotBeHadIsNamed(t *testing.T) {
 	if !strings.Contains(all[0].Unsupported, "is on a disk: set TMPDIR") || len(all[0].Blocks) > 0 {
 		t.Errorf("%+v", all[0])
 	}
-	all = measured(t, h, "request", "cpu", "chroot", "namespaces", "limits+bandwidth")
-	if all[0].Unsupported != "" { // the core makes it; the command refuses it
-		t.Errorf("%+v", all[0])
+	all = measured(t, h, "request", "cpu", "chroot", "limits+quota", "limits+bandwidth")
+	if want := "a neighbour at chroot: its namespaces are the host's"; !strings.Contains(all[0].Unsupported, want) {
+		t.Errorf("%q, want %q", all[0].Unsupported, want)
 	}
 	if all[1].Unsupported != "" || len(all[1].Blocks) != LeastBlocks {
 		t.Errorf("%+v", all[1])
@@ -215,11 +217,79 @@ func TestNewHostNeedsRoot(t *testing.T) {
 	}
 }
 
+// TestRuntimesThatMakeNoNeighbours are refused before anything runs, or before it is asked to work.
+func TestRuntimesThatMakeNoNeighbours(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: neighbours are containers")
+	}
+	for name, want := range map[string]string{
+		"chroot": "chroot makes no neighbours: its containers have the host's pid namespace", "unshare": "does not tell the process", "bwrap": "does not tell the process",
+	} {
+		h, err := NewHost(t.Context(), lease.Default, name)
+		if errors.Is(err, driver.ErrAbsent) {
+			t.Logf("%s: %v", name, err)
+			continue
+		}
+		if err == nil {
+			if r := measured(t, h, "request", "cpu", "namespaces")[0]; strings.Contains(r.Unsupported, want) {
+				err = kernel.Unsupported("%s", r.Unsupported)
+			}
+			if err := h.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if !errors.Is(err, kernel.ErrNotSupported) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+}
+
+// TestAContainerOutsideOfTheFence is not used.
+func TestAContainerOutsideOfTheFence(t *testing.T) {
+	h := newHost(t)
+	for _, pid := range []int{0, os.Getpid()} {
+		if g, err := h.within(pid, h.fence); !errors.Is(err, kernel.ErrNotSupported) || g != nil {
+			t.Errorf("process %d: %v", pid, err)
+		}
+	}
+}
+
 func TestARuntimeThatIsNotThere(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: neighbours are containers")
 	}
 	if _, err := NewHost(t.Context(), lease.Default, "oci:/nonexistent/youki"); err == nil || !strings.Contains(err.Error(), "/nonexistent/youki") || errors.Is(err, kernel.ErrNotSupported) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestTheHostsNetworkIsLeftAlone: no link is made for a container that is in it, or whose process nobody
+// tells.
+func TestTheHostsNetworkIsLeftAlone(t *testing.T) {
+	for _, pid := range []int{0, -1, os.Getpid()} {
+		fd, err := openContainer(pid)
+		if !errors.Is(err, kernel.ErrNotSupported) || fd >= 0 {
+			t.Errorf("process %d: descriptor %d, %v", pid, fd, err)
+		}
+	}
+	h := newHost(t)
+	before, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.link(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range []int{0, os.Getpid()} {
+		if err := h.wire.connectNear(pid, false); !errors.Is(err, kernel.ErrNotSupported) {
+			t.Errorf("process %d: %v", pid, err)
+		}
+		if err := h.wire.connectNear(pid, true); !errors.Is(err, kernel.ErrNotSupported) {
+			t.Errorf("process %d: %v", pid, err)
+		}
+	}
+	after, err := net.Interfaces()
+	if err != nil || len(after) != len(before) {
+		t.Errorf("%v, and before %v; %v", after, before, err)
 	}
 }

@@ -91,31 +91,41 @@ func within(namespace int, f func() error) error {
 }
 
 // connectFar makes the shared link: to the container of process pid, with a token bucket at both ends.
-func (w *wire) connectFar(pid int) error {
-	end, err := w.connect(pid, w.far, sharedBridge)
+func (w *wire) connectFar(pid int) (err error) {
+	namespace, err := openContainer(pid)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unix.Close(namespace)) }()
+	end, err := w.connect(namespace, w.far, sharedBridge)
 	if err != nil {
 		return err
 	}
 	if err := w.inside(func() error { return shape(end, linkRate, linkBurst, linkQueue) }); err != nil {
 		return err
 	}
-	return inContainer(pid, func() error { return shape(containerEnd, linkRate, linkBurst, linkQueue) })
+	return within(namespace, func() error { return shape(containerEnd, linkRate, linkBurst, linkQueue) })
 }
 
-// connectNear makes a container's link and returns the address of the far end as load takes it. A shaped
-// one carries shapedRate: it leads over a bridge of its own, behind which what comes from the container and,
-// in front of it, what goes there passes a token bucket.
-func (w *wire) connectNear(pid int, shaped bool) error {
+// connectNear makes the link of the container of process pid. A shaped one carries shapedRate: it leads over
+// a bridge of its own, behind which what comes from the container, and in front of which what goes there
+// passes a token bucket.
+func (w *wire) connectNear(pid int, shaped bool) (err error) {
+	namespace, err := openContainer(pid)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unix.Close(namespace)) }()
 	address := w.nexts
 	w.nexts = w.nexts.Next()
 	if !shaped {
-		_, err := w.connect(pid, address, sharedBridge)
+		_, err := w.connect(namespace, address, sharedBridge)
 		return err
 	}
 	own := fmt.Sprintf("own%d", w.made)
 	out, in := fmt.Sprintf("out%d", w.made), fmt.Sprintf("in%d", w.made)
 	if err := w.inside(func() error {
-		here, err := openNet(0)
+		here, err := openNet("/proc/thread-self/ns/net")
 		if err != nil {
 			return err
 		}
@@ -128,20 +138,15 @@ func (w *wire) connectNear(pid int, shaped bool) error {
 	}); err != nil {
 		return err
 	}
-	end, err := w.connect(pid, address, own)
+	end, err := w.connect(namespace, address, own)
 	if err != nil {
 		return err
 	}
 	return w.inside(func() error { return shape(end, shapedRate, linkBurst, linkQueue) })
 }
 
-// connect makes a link between a bridge and the container of process pid, and returns the bridge's end.
-func (w *wire) connect(pid int, address netip.Addr, bridge string) (end string, err error) {
-	namespace, err := openNet(pid)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, unix.Close(namespace)) }()
+// connect makes a link between a bridge and a network namespace, and returns the bridge's end.
+func (w *wire) connect(namespace int, address netip.Addr, bridge string) (end string, err error) {
 	w.made++
 	end = fmt.Sprintf("end%d", w.made)
 	if err := w.inside(func() error {
@@ -155,15 +160,6 @@ func (w *wire) connect(pid int, address netip.Addr, bridge string) (end string, 
 	return end, within(namespace, func() error {
 		return errors.Join(addAddress(containerEnd, netip.PrefixFrom(address, prefixBits)), bringUp(containerEnd, ""))
 	})
-}
-
-// inContainer runs f in the network namespace of a process.
-func inContainer(pid int, f func() error) error {
-	namespace, err := openNet(pid)
-	if err != nil {
-		return err
-	}
-	return errors.Join(within(namespace, f), unix.Close(namespace))
 }
 
 // at is the far end at a port, as loads take it.
