@@ -27,7 +27,7 @@ type interfereFlags struct {
 	lasts       time.Duration
 	window      time.Duration
 	seed        uint64
-	from        string
+	from        []string
 	list        bool
 }
 
@@ -67,7 +67,7 @@ func newInterfere() *cobra.Command {
 	flags.DurationVar(&f.lasts, "for", 0, "how long to measure, in equal shares for the pairs, such as 10m")
 	flags.DurationVar(&f.window, "window", defaultWindow, fmt.Sprintf("how long a turn is, from %s to %s", leastWindow, mostWindow))
 	flags.Uint64Var(&f.seed, "seed", 0, "of the order of the turns; made up if not given")
-	flags.StringVar(&f.from, "from", "", "a file of records (interference.jsonl) to write again; nothing is measured")
+	flags.StringSliceVar(&f.from, "from", nil, "files of records (interference.jsonl) to write again, as one matrix; nothing is measured")
 	flags.BoolVar(&f.list, "list", false, "list victims, antagonists and means, and measure nothing")
 	complete(c, "rungs", rungNames())
 	complete(c, "means", append(meansNames(), fittingMeans))
@@ -111,7 +111,7 @@ func (f *interfereFlags) run(c *cobra.Command) error {
 	if err := f.check(interfereFormats()); err != nil {
 		return err
 	}
-	if f.from != "" {
+	if len(f.from) > 0 {
 		r, err := readInterference(f.from)
 		if err != nil {
 			return misuse("%w (records are what cellwall interfere --out DIR writes to DIR/interference.jsonl)", err)

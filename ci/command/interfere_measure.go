@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,50 +36,51 @@ func (f *interfereFlags) measure(c *cobra.Command, p interfere.Plan) (r interfer
 		f.seed = rand.Uint64()>>1 | 1 //nolint:gosec // an order, no secret
 	}
 	p.Seed = f.seed
-	if r.Run, err = runner.Describe(c.Context(), runner.Plan{Seed: p.Seed}, nil, 0); err != nil {
+	run, err := runner.Describe(c.Context(), runner.Plan{Seed: p.Seed}, nil, 0)
+	if err != nil {
 		return r, nil, err
 	}
-	r.Run.Benching.Rule = fmt.Sprintf("%d blocks of four turns of %s", p.Blocks, p.Window)
+	run.Benching.Rule = fmt.Sprintf("%d blocks of four turns of %s", p.Blocks, p.Window)
 	if p.Blocks == 0 {
-		r.Run.Benching.Rule = fmt.Sprintf("%s for %d pairs, in turns of %s", p.For, len(p.Pairs), p.Window)
+		run.Benching.Rule = fmt.Sprintf("%s for %d pairs, in turns of %s", p.For, len(p.Pairs), p.Window)
 	}
 	host, err := interfere.NewHost(c.Context(), lease.Default, f.runtime)
 	if err != nil {
 		return r, nil, err
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
-	r.Run.Runtimes = []record.Runtime{{Name: host.Runtime.Name(), Version: host.Version}}
+	run.Runtimes = []record.Runtime{{Name: host.Runtime.Name(), Version: host.Version}}
 	width, is := terminalWidth(c.ErrOrStderr())
 	progress := &render.BenchProgress{Out: c.ErrOrStderr(), Terminal: is, Width: width}
 	p.Tell = func(s interfere.Step) { progress.Step(s.Pair, s.At, s.Of, s.Share) }
-	r.records, stopped = host.Run(c.Context(), r.Run.ID, p)
+	r.records, stopped = host.Run(c.Context(), run.ID, p)
 	progress.Finish()
 	if context.Cause(c.Context()) != nil {
 		stopped = fmt.Errorf("interrupted after %d records", len(r.records))
 	}
-	if err := runner.Finished(&r.Run, nil, stopped); err != nil {
+	if err := runner.Finished(&run, nil, stopped); err != nil {
 		return r, nil, err
 	}
+	r.Runs = []record.Run{run}
 	r.Cells, err = digest.Cells(r.records)
 	return r, stopped, err
 }
 
-// readInterference reads the records of one run.
-func readInterference(path string) (r interferenceReport, err error) {
-	file, err := os.Open(path) //nolint:gosec // the user names it
+// readInterference reads the records of one run or several.
+func readInterference(paths []string) (r interferenceReport, err error) {
+	var all record.Set
+	for _, path := range paths {
+		set, err := readSet(path)
+		if err != nil {
+			return r, err
+		}
+		all.Runs, all.Interferences = append(all.Runs, set.Runs...), append(all.Interferences, set.Interferences...)
+	}
+	if r.Runs, r.records, err = all.Interfered(); err == nil {
+		r.Cells, err = digest.Cells(r.records)
+	}
 	if err != nil {
-		return r, fmt.Errorf("read records: %w", err)
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	set, err := record.Read(path, file)
-	if err != nil {
-		return r, err
-	}
-	if r.Run, r.records, err = set.Interfered(); err != nil {
-		return r, fmt.Errorf("%s: %w", path, err)
-	}
-	if r.Cells, err = digest.Cells(r.records); err != nil {
-		return r, fmt.Errorf("%s: %w", path, err)
+		return r, fmt.Errorf("%s: %w", strings.Join(paths, ","), err)
 	}
 	return r, nil
 }
@@ -123,8 +125,10 @@ func (f *interfereFlags) writeInterference(out io.Writer, r interferenceReport) 
 // write writes the records.
 func (r interferenceReport) write(w io.Writer) error {
 	out := record.NewWriter(w)
-	if err := out.Run(r.Run); err != nil {
-		return err
+	for _, run := range r.Runs {
+		if err := out.Run(run); err != nil {
+			return err
+		}
 	}
 	for _, i := range r.records {
 		if err := out.Interference(i); err != nil {

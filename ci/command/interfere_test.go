@@ -152,6 +152,9 @@ func TestInterfere(t *testing.T) {
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%d records, %v", len(all), err)
 	}
+	if code, _, errs := call(t, "interfere", "--from", path+","+path); code != exitUsage || !strings.Contains(errs, path+":2: it is there twice") && !strings.Contains(errs, "it is there twice, the other at "+path+":2") {
+		t.Errorf("exit status %d, stderr %q", code, errs)
+	}
 }
 
 // TestInterfereLeavesNothing: where it is interrupted by itself, where it is killed after cellwall clean. In

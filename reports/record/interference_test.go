@@ -56,9 +56,9 @@ func TestInterferenceIsReadAsItWasWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, all, err := set.Interfered()
-	if err != nil || run.ID != "r1" || len(all) != 2 {
-		t.Fatalf("%+v, %d, %v", run, len(all), err)
+	runs, all, err := set.Interfered()
+	if err != nil || len(runs) != 1 || runs[0].ID != "r1" || len(all) != 2 {
+		t.Fatalf("%+v, %d, %v", runs, len(all), err)
 	}
 	got := all[0]
 	if got.Where() != "x.jsonl:2" || got.Blocks[0].Beside.Latencies.Count() != 100 {
@@ -120,13 +120,18 @@ func TestInterferencesOfNoUse(t *testing.T) {
 	other.Run = "r2"
 	lacking.Blocks, lacking.Unsupported = nil, "no such thing"
 	good := felt("request", "limits")
+	var elsewhere bytes.Buffer
+	if err := record.NewWriter(&elsewhere).Run(record.Run{ID: "r2", Kernel: "7.0"}); err != nil {
+		t.Fatal(err)
+	}
 	for text, want := range map[string]string{
 		writtenFelt(t, good, lacking):                                "",
 		writtenFelt(t, good, good):                                   "x.jsonl:3: it is there twice, the other at x.jsonl:2",
-		writtenFelt(t, good, other):                                  `x.jsonl:3: it is of run "r2", not of "r1"`,
+		writtenFelt(t, good, other):                                  `x.jsonl:3: no record describes its run "r2"`,
 		writtenFelt(t):                                               "it holds no interference",
-		strings.SplitAfterN(writtenFelt(t, good), "\n", 2)[1]:        "it has lost its start",
-		writtenFelt(t, good) + writtenFelt(t, felt("cpu", "limits")): "it holds 2 runs",
+		strings.SplitAfterN(writtenFelt(t, good), "\n", 2)[1]:        `x.jsonl:1: no record describes its run "r1"`,
+		writtenFelt(t, good) + writtenFelt(t, felt("cpu", "limits")): "",
+		writtenFelt(t, good) + elsewhere.String():                    `a matrix is of one host: run "r2" is of kernel 7.0 with 0 CPUs and run "r1" of  with 0`,
 		written(t, sampled("core", 1, 2, 3, 4), control(1, 2, 3, 4)): "it is not of cellwall interfere",
 	} {
 		set, err := record.Read("x.jsonl", strings.NewReader(text))

@@ -14,7 +14,7 @@ import (
 
 // Interference is what a renderer shows of a run of interferences.
 type Interference struct {
-	Run   record.Run
+	Runs  []record.Run // on one host; there is one at least
 	Cells []digest.Cell
 }
 
@@ -169,17 +169,30 @@ func findingWords(f digest.Finding) string {
 	return s + "; no limits were tried"
 }
 
+// host is that of the runs, not yet escaped.
+func (r Interference) host() string {
+	if len(r.Runs) == 0 {
+		return Report{}.host()
+	}
+	return Report{Run: r.Runs[0]}.host()
+}
+
 // notes are what a reader must know of the run, not yet escaped.
 func (r Interference) notes() []string {
 	list := []string{fmt.Sprintf("Each cell is the victim's %s beside the antagonist over that alone under the same setting, the median of the blocks' ratios.", shownQuantile)}
-	if b := r.Run.Benching; b != nil {
-		list = append(list, fmt.Sprintf("Turns are interleaved in ABBA blocks, seed %d: %s. Load of the host %.2f before and %.2f after.", b.Seed, b.Rule, b.Before.Load[0], b.After.Load[0]))
+	for _, run := range r.Runs {
+		b := run.Benching
+		if b == nil {
+			continue
+		}
+		text := fmt.Sprintf("Turns are interleaved in ABBA blocks, seed %d: %s. Load of the host %.2f before and %.2f after", b.Seed, b.Rule, b.Before.Load[0], b.After.Load[0])
 		if stolen := b.Before.Stolen(b.After); stolen > 0 {
-			list = append(list, percent(stolen)+" of CPU time was stolen by the hypervisor.")
+			text += fmt.Sprintf(", %s of CPU time stolen by the hypervisor", percent(stolen))
 		}
 		if b.Stopped != "" {
-			list = append(list, "Not complete: "+b.Stopped+".")
+			text += ". Not complete: " + b.Stopped
 		}
+		list = append(list, text+".")
 	}
 	for i := range r.Cells {
 		if f := r.Cells[i].FenceLimits; f != "" {
@@ -234,7 +247,7 @@ func InterferenceMarkdown(w io.Writer, r Interference) error {
 		return errNoInterference
 	}
 	var b bytes.Buffer
-	b.WriteString("# Interference on " + EscapeMarkdown(Report{Run: r.Run}.host()) + "\n\n")
+	b.WriteString("# Interference on " + EscapeMarkdown(r.host()) + "\n\n")
 	for _, note := range r.notes() {
 		b.WriteString(EscapeMarkdown(note) + "\n\n")
 	}

@@ -70,11 +70,11 @@ func InterferenceSVG(w io.Writer, r Interference) error {
 
 func (r Interference) draw() heatDrawing {
 	d := heatDrawing{
-		Title: "What a container feels of its neighbour", Subtitle: Report{Run: r.Run}.host(),
+		Title: "What a container feels of its neighbour", Subtitle: r.host(),
 		Note: fmt.Sprintf("%s of the victim's latency beside the antagonist, as a multiple of that alone", shownQuantile),
 	}
-	if !r.Run.Time.IsZero() {
-		d.Subtitle += ", " + r.Run.Time.UTC().Format("2 January 2006")
+	if len(r.Runs) > 0 && !r.Runs[0].Time.IsZero() {
+		d.Subtitle += ", " + r.Runs[0].Time.UTC().Format("2 January 2006")
 	}
 	for i, l := range []struct{ class, words string }{
 		{string(digest.Hurt), fmt.Sprintf("× hurt: more than %g times", digest.HurtFrom)},

@@ -66,7 +66,7 @@ func interference(t *testing.T) render.Interference {
 		Seed: 7, Rule: "6 blocks of four turns of 250ms", Before: record.Host{Load: [3]float64{0.5}, CPUTicks: 100}, After: record.Host{Load: [3]float64{1.5}, CPUTicks: 200, StealTicks: 10},
 		Stopped: "interrupted after 8 records",
 	}
-	return render.Interference{Run: run, Cells: cells}
+	return render.Interference{Runs: []record.Run{run}, Cells: cells}
 }
 
 func TestInterferenceGoldens(t *testing.T) {

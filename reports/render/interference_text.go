@@ -16,7 +16,7 @@ func InterferenceText(w io.Writer, r Interference, t Text) error {
 		return errNoInterference
 	}
 	p := &page{Text: t}
-	p.line(p.paint(bold, EscapeTerminal("interference on "+Report{Run: r.Run}.host())))
+	p.line(p.paint(bold, EscapeTerminal("interference on "+r.host())))
 	for _, note := range r.notes() {
 		p.hang(0, "", note)
 	}
