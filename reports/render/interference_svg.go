@@ -20,7 +20,7 @@ const (
 	heatHead   = 132 // above the first panel
 	heatPanel  = 58  // above a panel's first row: its setting, the resources and the antagonists
 	heatGap    = 30
-	heatLeast  = 760 // the width for the title and the legend
+	heatLeast  = 800 // the width for the title and the legend
 	heatName   = 11  // letters of a name that fit
 )
 
@@ -76,13 +76,16 @@ func (r Interference) draw() heatDrawing {
 	if len(r.Runs) > 0 && !r.Runs[0].Time.IsZero() {
 		d.Subtitle += ", " + r.Runs[0].Time.UTC().Format("2 January 2006")
 	}
-	for i, l := range []struct{ class, words string }{
-		{string(digest.Hurt), fmt.Sprintf("× hurt: more than %g times", digest.HurtFrom)},
-		{string(digest.Held), fmt.Sprintf("█ held: less than %g", digest.HeldBelow)},
-		{string(digest.Between), "○ between, or too noisy to tell"},
-		{string(digest.Unknown), "- not measured"},
+	for _, l := range []struct {
+		at           int
+		class, words string
+	}{
+		{0, string(digest.Hurt), fmt.Sprintf("× hurt: more than %g times", digest.HurtFrom)},
+		{200, string(digest.Held), fmt.Sprintf("█ held: less than %g", digest.HeldBelow)},
+		{364, string(digest.Between), "○ between, or too noisy to tell"},
+		{592, string(digest.Unknown), "- not measured"},
 	} {
-		d.Legend = append(d.Legend, legend{X: margin + 178*i, Y: heatHead - 34, Class: l.class, Name: l.words})
+		d.Legend = append(d.Legend, legend{X: margin + l.at, Y: heatHead - 34, Class: l.class, Name: l.words})
 	}
 	columns, y := 0, heatHead
 	for _, m := range r.matrices() {
@@ -103,7 +106,7 @@ func (m *interferenceMatrix) draw(y int) heatPanelDrawing {
 		p.Columns = append(p.Columns, label{X: x + heatWidth/2, Y: y + heatPanel - 8, Text: record.Clean(a, heatName), Full: a})
 		if resource := m.resourceOf(a); resource != last {
 			last = resource
-			p.Resources = append(p.Resources, label{X: x + 2, Y: y + heatPanel - 24, Text: resource})
+			p.Resources = append(p.Resources, label{X: x + 2, Y: y + heatPanel - 24, Text: record.Clean(resource, heatName)})
 		}
 	}
 	for k, v := range m.victims {
