@@ -190,7 +190,9 @@ func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
 	if err := unix.Mkfifo(begun, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(bin, "go"), []byte("#!/bin/sh\necho > "+begun+"\nexec sleep 600\n"), 0o755); err != nil { //nolint:gosec // it is run
+	ended := filepath.Join(bin, "ended")
+	script := "#!/bin/sh\ntrap 'kill $!; echo > " + ended + "; exit 1' INT\nsleep 600 &\necho > " + begun + "\nwait\n"
+	if err := os.WriteFile(filepath.Join(bin, "go"), []byte(script), 0o755); err != nil { //nolint:gosec // it is run
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
@@ -202,6 +204,9 @@ func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
 	_, _, err := buildRevisions(ctx, &bytes.Buffer{}, "HEAD", "HEAD")
 	if err == nil || !strings.HasSuffix(err.Error(), ": interrupted") {
 		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(ended); err != nil {
+		t.Errorf("the compiler could not tidy up: %v", err)
 	}
 	leavesNothing(t, git)
 }

@@ -228,6 +228,9 @@ func TestWhatCannotBeTold(t *testing.T) {
 			if exitCode(err) != c.code || c.want != "" && !strings.Contains(oneLine(err), c.want) {
 				t.Errorf("got %v with %d, want %q with %d", err, exitCode(err), c.want, c.code)
 			}
+			if left := r.says("start.exit"); strings.Contains(c.name, "a row breaks") && left != "not there" {
+				t.Errorf("of the row that breaks it says %q", left)
+			}
 			if err := render.CompareText(&strings.Builder{}, r.Compare, render.Text{}); err != nil {
 				t.Error(err)
 			}
@@ -237,15 +240,15 @@ func TestWhatCannotBeTold(t *testing.T) {
 
 // TestWhatStopsAComparison: there is no result, and the reason is told.
 func TestWhatStopsAComparison(t *testing.T) {
-	rows, err := bench.Select([]string{"start.exec"})
+	rows, err := bench.Select([]string{"start.exec", "start.exit"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	for want, set := range map[string]func(*faked){
-		"stopped in round 3 of 4: benchmark start.exec: worker new: it died": func(f *faked) {
-			f.fails = func(side, _ string, round int) error {
-				return map[bool]error{true: fmt.Errorf("%w new: it died", worker.ErrGone)}[side == "new" && round == 2]
+		"stopped in round 3 of 4: benchmark start.exit: worker new: it died": func(f *faked) {
+			f.fails = func(side, b string, round int) error {
+				return map[bool]error{true: fmt.Errorf("%w new: it died", worker.ErrGone)}[side == "new" && b == "start.exit" && round == 2]
 			}
 		},
 		"interrupted in round 2 of 4": func(f *faked) {

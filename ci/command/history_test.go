@@ -63,6 +63,10 @@ func TestHistoryCheck(t *testing.T) {
 			t.Errorf("%v: exit status %d, want %d; stdout %q, want %q; stderr %q, want %q", c.args, code, c.code, out, c.out, errs, c.errs)
 		}
 	}
+	// What is older than the newest runs is of no interest any more.
+	if code, out, _ := call(t, "history", "check", histories(t, 80, 40)); code != 0 || !strings.Contains(out, "0 worse, 0 better") {
+		t.Errorf("exit status %d, %q", code, out)
+	}
 	if err := os.WriteFile(ack, []byte("- run: r\n  colour: red\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}

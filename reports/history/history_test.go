@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -204,6 +205,39 @@ func TestAddReplacesNothing(t *testing.T) {
 	}
 	if to, err := os.Readlink(filepath.Join(dir, name)); err != nil || to != "/nonexistent" || len(files(t, dir)) != 1 {
 		t.Errorf("%q, %v, %v", to, err, files(t, dir))
+	}
+}
+
+// TestAddAtOnce: of many who add a run at the same time one does.
+func TestAddAtOnce(t *testing.T) {
+	for round := range 20 {
+		dir := t.TempDir()
+		path := filepath.Join(t.TempDir(), "bench.jsonl")
+		if err := os.WriteFile(path, newSimulated(1, "start.exec").text(t, round), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		n, err := history.Check(path, "", begin().AddDate(1, 0, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		errs := make([]error, 8)
+		var group sync.WaitGroup
+		for i := range errs {
+			group.Go(func() { errs[i] = history.Add(dir, n) })
+		}
+		group.Wait()
+		added := 0
+		for _, err := range errs {
+			switch {
+			case err == nil:
+				added++
+			case !errors.Is(err, history.ErrThere):
+				t.Errorf("got %v", err)
+			}
+		}
+		if got := files(t, dir); added != 1 || !slices.Equal(got, []string{n.File()}) {
+			t.Errorf("%d have added it, left are %q", added, got)
+		}
 	}
 }
 
@@ -418,6 +452,21 @@ func rewrite(t *testing.T, path string, change func([]byte) []byte) {
 	}
 	if err := errors.Join(os.Remove(path), os.WriteFile(path, change(text), 0o444)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestRunsOfOneSecond are in order of time, and not of their names.
+func TestRunsOfOneSecond(t *testing.T) {
+	dir := t.TempDir()
+	s := newSimulated(1, "start.exec")
+	s.change = func(i int, r *record.Run, _ []record.Bench) {
+		r.Time = begin().Add(time.Duration(9-i) * time.Millisecond)
+	}
+	s.fill(t, dir, 9)
+	for i, r := range load(t, dir).Runs {
+		if want := fmt.Sprintf("bench-%05d", 8-i); r.ID != want {
+			t.Errorf("run %d is %s, want %s", i, r.ID, want)
+		}
 	}
 }
 
