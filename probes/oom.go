@@ -27,6 +27,11 @@ func openOOM(s *session) error {
 	if err != nil {
 		return err
 	}
+	// Of two threads that end at the same time both can find that none is left: the first one counts.
+	ended, err := s.newMap("ended", ebpf.LRUHash, 8, 8, 4096) // when the victim was chosen
+	if err != nil {
+		return err
+	}
 	if err := s.attach("mark_victim", func(p *program) { writeMark(p, victims) }); err != nil {
 		return err
 	}
@@ -47,7 +52,14 @@ func openOOM(s *session) error {
 			p.begin()
 			done := p.NewLabel("done")
 			end.pid(p, done)
-			writeAfter(p, victims, end.kind, end.final, done)
+			findVictim(p, victims, done)
+			if end.kind == OOMExit {
+				at := p.Slot(8)
+				p.store(at, asm.R7)
+				p.Insert(ended, at, at, ebpf.UpdateNoExist)
+				p.Do(asm.JNE.Imm(asm.R0, 0, done))
+			}
+			sendAfter(p, victims, end.kind, end.final)
 			p.Label(done)
 			p.Exit()
 		})
@@ -110,8 +122,9 @@ func writeMark(p *program, victims *ebpf.Map) {
 	p.Exit()
 }
 
-// writeAfter sends an event on the victim whose pid is in R6, or jumps to done if it is none.
-func writeAfter(p *program, victims *ebpf.Map, kind Kind, final bool, done string) {
+// findVictim leaves in R7 when the process whose pid is in R6 was chosen, and its cgroups in their
+// slots, or jumps to done if it was not.
+func findVictim(p *program, victims *ebpf.Map, done string) {
 	p.Do(asm.StoreMem(asm.RFP, p.key, asm.R6, asm.Word))
 	p.Lookup(victims, p.key)
 	p.Do(
@@ -120,6 +133,10 @@ func writeAfter(p *program, victims *ebpf.Map, kind Kind, final bool, done strin
 	)
 	p.store(p.id, asm.R1)
 	p.store(p.watched, asm.R2)
+}
+
+// sendAfter sends an event on the victim that findVictim has found.
+func sendAfter(p *program, victims *ebpf.Map, kind Kind, final bool) {
 	p.open(kind)
 	p.set(rawAt, asm.R7, asm.DWord)
 	p.since(rawAt)
