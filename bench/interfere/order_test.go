@@ -68,6 +68,15 @@ func TestEnough(t *testing.T) {
 	}
 }
 
+func TestQueuesRunEmptyBetweenTurns(t *testing.T) {
+	for _, a := range Antagonists() {
+		drained := time.Duration(float64(linkQueue) / shapedRate * float64(time.Second))
+		if got := settled(a); a.needs.link != (got > drained) || got > time.Second {
+			t.Errorf("%s: %s, a queue runs empty in %s", a.Name, got, drained)
+		}
+	}
+}
+
 func TestASideKeepsAllOfItsTurns(t *testing.T) {
 	var s side
 	s.add(load.Reply{Latencies: []int64{1000, 9000}, Unserved: 1, Seconds: 0.25})

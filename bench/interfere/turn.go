@@ -32,8 +32,15 @@ func order(random *rand.Rand, duels int) []turn {
 	return turns
 }
 
-// settled lets pass what the turn before has left to be done.
-const settled = 10 * time.Millisecond
+// settled is what passes before a turn, so that what the one before has left is done: a moment, and where
+// there is a link, twice the time in which the queues at its ends run empty.
+func settled(a Antagonist) time.Duration {
+	const moment = 10 * time.Millisecond
+	if !a.needs.link {
+		return moment
+	}
+	return moment + 2*linkQueue*time.Second/shapedRate
+}
 
 // turn takes a turn. Where side is nil it does not count.
 func (r *round) turn(ctx context.Context, t turn, side *side) (err error) {
@@ -41,7 +48,7 @@ func (r *round) turn(ctx context.Context, t turn, side *side) (err error) {
 	// The slowest: all operations of the window, and a last one that hangs, then the workers' end.
 	ctx, cancel := context.WithTimeout(ctx, lasts(r.plan.Window)+time.Minute)
 	defer cancel()
-	if err := pause(ctx, settled); err != nil {
+	if err := pause(ctx, settled(r.pair.Antagonist)); err != nil {
 		return err
 	}
 	if t.beside {
