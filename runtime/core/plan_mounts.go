@@ -70,7 +70,7 @@ func (p *planner) mounts(root string) error {
 	for i, m := range p.Spec.Mounts {
 		at := path.Join(root, m.Destination)
 		p.makeDirectories(path.Dir(at))
-		p.add(p.target(m, at))
+		p.add(p.target(m, at)...)
 		opts := parseMountOptions(m.Options)
 		if !p.Host.MountSetattr && opts.set|opts.clear != 0 {
 			return kernel.Unsupported("mounts: recursive options of %s without mount_setattr(2)", m.Destination)

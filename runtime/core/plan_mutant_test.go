@@ -29,9 +29,10 @@ func TestMutantsOfTheOrder(t *testing.T) {
 	for _, c := range []struct {
 		omit, step, before string
 	}{
-		{omit: "in-root-resolution", step: "mount tmpfs on /bundle/rootfs/tmp", before: "pivot_root . ."},
-		{omit: "", step: "pivot_root . .", before: "mount tmpfs on /tmp"},
-		{omit: "", step: "open /dev/null", before: "pivot_root . ."},
+		{omit: "in-root-resolution", step: "mount tmpfs on /bundle/rootfs/tmp", before: "chroot ."},
+		{omit: "", step: "chroot .", before: "mount tmpfs on /tmp"},
+		{omit: "", step: "mask directory /sys/firmware", before: "pivot_root . ."},
+		{omit: "", step: "open /dev/null", before: "chroot ."},
 	} {
 		r := core.Request{Spec: goldenSpec(spec.Hardened), Host: goldenHost}
 		if c.omit != "" {
@@ -45,8 +46,8 @@ func TestMutantsOfTheOrder(t *testing.T) {
 	}
 	// The null device of the masks: from the launcher's root, and in the mutant from the image's.
 	text := explain(t, core.Request{Spec: goldenSpec(spec.Hardened), Host: goldenHost, Omit: []string{"mask-source"}})
-	if last := strings.LastIndex(text, "open /dev/null"); last < strings.Index(text, "pivot_root . .") {
-		t.Errorf("the mutant takes the mask's source before pivot_root, at %d", last)
+	if last := strings.LastIndex(text, "open /dev/null"); last < strings.Index(text, "chroot .") {
+		t.Errorf("the mutant takes the mask's source before the root is the container's, at %d", last)
 	}
 }
 

@@ -3,23 +3,20 @@ package core
 import (
 	"encoding/binary"
 	"fmt"
-	"path"
-	"slices"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
 // rootDirectory gives the container its root. With a mount namespace everything is mounted
-// after pivot_root but before the old root goes: paths then resolve inside the new root, where
-// no symlink of the image leads out, and the kernel still sees the old procfs and sysfs
+// behind a chroot into it but before the old root goes: paths then resolve inside the new root,
+// where no symlink of the image leads out, and the kernel still sees the old procfs and sysfs
 // without which it refuses new ones in a user namespace (mount_too_revealing).
 func (p *planner) rootDirectory() error {
 	root := p.Spec.Root.Path
 	if !p.has(specs.MountNamespace) {
 		if root != "/" {
-			p.enterRoot(root, "chroot")
+			p.enterRoot(root)
 		}
 		p.becomeRoot()
 		return nil
@@ -40,7 +37,8 @@ func (p *planner) rootDirectory() error {
 		}
 		p.made = nil
 	}
-	pivoted := root != "/" && p.pivot(root)
+	self, top := p.slot(), p.slot()
+	pivoted := root != "/" && p.enter(root, self, top)
 	if p.has(specs.UserNamespace) {
 		p.makeTargets()
 	}
@@ -55,54 +53,65 @@ func (p *planner) rootDirectory() error {
 	p.maskPaths()
 	p.readonlyPaths()
 	if pivoted {
-		p.dropOldRoot()
+		p.pivot(self, top)
 	}
 	return p.finishRoot()
 }
 
-// enterRoot changes into the root directory by chroot(2) or to prepare pivot_root(2).
-func (p *planner) enterRoot(root, how string) {
-	p.add(Step{
-		Text:   "change into " + root,
-		number: unix.SYS_CHDIR, args: calls(str(root)),
-	})
-	if how == "chroot" {
-		p.add(
-			Step{
-				ID: "chroot", Barrier: "root directory",
-				Text:   "chroot .",
-				number: unix.SYS_CHROOT, args: calls(str(".")),
-			},
-			Step{Text: "change into /", number: unix.SYS_CHDIR, args: calls(str("/"))},
-		)
-	}
+// enterRoot makes a directory the root by chroot(2).
+func (p *planner) enterRoot(root string) {
+	p.add(
+		Step{Text: "change into " + root, number: unix.SYS_CHDIR, args: calls(str(root))},
+		Step{
+			ID: "chroot", Barrier: "root directory",
+			Text:   "chroot .",
+			number: unix.SYS_CHROOT, args: calls(str(".")),
+		},
+		Step{Text: "change into /", number: unix.SYS_CHDIR, args: calls(str("/"))},
+	)
 }
 
-// pivot makes root the container's root. The old root then lies on top of the new one, where
-// a path never reaches it, until dropOldRoot. It reports whether it used pivot_root.
-func (p *planner) pivot(root string) bool {
+// enter makes root the root of all paths until pivot: by chroot(2), since after pivot_root the
+// old root lies on top of the new one, and ".." leads there from the root directory. It keeps
+// what pivot needs: the root, and the child itself, whose mount namespace leads out again. It
+// reports whether pivot is to follow.
+func (p *planner) enter(root string, self, top slot) bool {
 	p.add(Step{
 		Text:   "bind " + root + " on itself",
 		number: unix.SYS_MOUNT, args: calls(str(root), str(root), null(), num(unix.MS_BIND|unix.MS_REC), null()),
 	})
 	if p.omits("pivot-root") {
-		p.enterRoot(root, "chroot")
+		p.enterRoot(root)
 		return false
 	}
-	p.enterRoot(root, "pivot_root")
+	pid := p.slot()
 	p.add(
+		Step{Text: "get the own pid", number: unix.SYS_GETPID, out: pid},
+		Step{Text: "open the own pidfd", number: unix.SYS_PIDFD_OPEN, args: calls(from(pid), num(0)), out: self},
+		Step{Text: "change into " + root, number: unix.SYS_CHDIR, args: calls(str(root))},
+		Step{
+			Text:   "open " + root,
+			number: unix.SYS_OPENAT, args: calls(cwd(), str("."), num(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)), out: top,
+		},
+		Step{
+			Text: "chroot . until everything is mounted", Barrier: "in-root path resolution",
+			number: unix.SYS_CHROOT, args: calls(str(".")),
+		},
+	)
+	return true
+}
+
+// pivot makes the container's root that of its mount namespace, and lets go of the old one.
+// Entering the own mount namespace undoes the chroot: setns(2).
+func (p *planner) pivot(self, top slot) {
+	p.add(
+		Step{Text: "go back to the old root", number: unix.SYS_SETNS, args: calls(from(self), num(unix.CLONE_NEWNS))},
+		Step{Text: "change into the new root", number: unix.SYS_FCHDIR, args: calls(from(top))},
 		Step{
 			ID: "pivot-root", Barrier: "pivot_root",
 			Text:   "pivot_root . .",
 			number: unix.SYS_PIVOT_ROOT, args: calls(str("."), str(".")),
 		},
-		Step{Text: "change into /", number: unix.SYS_CHDIR, args: calls(str("/"))},
-	)
-	return true
-}
-
-func (p *planner) dropOldRoot() {
-	p.add(
 		Step{Text: "change into /", number: unix.SYS_CHDIR, args: calls(str("/"))},
 		Step{
 			ID: "unmount-old-root", Barrier: "pivot_root",
@@ -128,80 +137,6 @@ func (p *planner) finishRoot() error {
 		p.add(p.setFlags("readonly-root", "read-only root mount", "/", unix.MS_RDONLY)...)
 	}
 	return nil
-}
-
-// makeTargets makes the mount points in the root directory while the child still has the
-// launcher's ids: the user namespace's root may not own the root directory. What cannot be
-// made here is made, or fails, at its mount.
-func (p *planner) makeTargets() {
-	for _, m := range p.Spec.Mounts {
-		for _, s := range p.mkdirs(path.Dir(path.Join("/", m.Destination))) {
-			s.tolerate = append(s.tolerate, unix.EACCES, unix.EROFS, unix.EPERM, unix.ENOENT, unix.ENOTDIR)
-			p.add(s)
-		}
-		target := p.target(m, path.Join("/", m.Destination))
-		target.tolerate = append(target.tolerate, unix.EACCES, unix.EROFS, unix.EPERM, unix.ENOENT, unix.ENOTDIR)
-		p.add(target)
-	}
-}
-
-// makeDirectories adds the steps that make a directory and those above it, but for what earlier
-// steps have made.
-func (p *planner) makeDirectories(dir string) {
-	for _, s := range p.mkdirs(dir) {
-		if p.made[s.Text] {
-			continue
-		}
-		if p.made == nil {
-			p.made = map[string]bool{}
-		}
-		p.made[s.Text] = true
-		p.add(s)
-	}
-}
-
-// hide forgets what was made below a path: a mount lies over it now.
-func (p *planner) hide(at string) {
-	for text := range p.made {
-		if strings.HasPrefix(text, "make directory "+at+"/") {
-			delete(p.made, text)
-		}
-	}
-}
-
-// mkdirs makes a directory and those above it. The paths resolve inside the container's root.
-func (p *planner) mkdirs(dir string) []Step {
-	var steps []Step
-	at := ""
-	for _, name := range strings.Split(strings.Trim(path.Clean(dir), "/"), "/") {
-		if name == "" || name == "." {
-			continue
-		}
-		at += "/" + name
-		steps = append(steps, Step{
-			Text:   "make directory " + at,
-			number: unix.SYS_MKDIRAT, args: calls(cwd(), str(at), num(0o755)), tolerate: []unix.Errno{unix.EEXIST},
-		})
-	}
-	return steps
-}
-
-// target makes the mount point itself: a file for a bind of one, else a directory.
-func (p *planner) target(m specs.Mount, at string) Step {
-	if slices.Contains(p.Host.Files, m.Source) {
-		return p.mkfile(at)
-	}
-	return Step{
-		Text:   "make directory " + at,
-		number: unix.SYS_MKDIRAT, args: calls(cwd(), str(at), num(0o755)), tolerate: []unix.Errno{unix.EEXIST},
-	}
-}
-
-func (p *planner) mkfile(at string) Step {
-	return Step{
-		Text:   "make file " + at,
-		number: unix.SYS_MKNODAT, args: calls(cwd(), str(at), num(unix.S_IFREG|0o644), num(0)), tolerate: []unix.Errno{unix.EEXIST},
-	}
 }
 
 // setFlags sets flags of an existing mount: mount_setattr(2), or on older kernels a remount,
