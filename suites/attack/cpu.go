@@ -85,10 +85,11 @@ var RaisePriority = Attack{Name: "cpu.priority-raise", Run: func(a *Attempt) {
 	a.Try(fmt.Sprintf("setpriority %d", nice), unix.Setpriority(unix.PRIO_PROCESS, 0, nice))
 	_, _, errno := unix.Syscall(unix.SYS_IOPRIO_SET, ioprioProcess, 0, ioprioRealtime)
 	a.Try("ioprio_set realtime", asError(errno))
+	a.Hold("first")
 	priority := int32(1)
 	_, _, errno = unix.Syscall(unix.SYS_SCHED_SETSCHEDULER, 0, unix.SCHED_FIFO|unix.SCHED_RESET_ON_FORK, uintptr(unsafe.Pointer(&priority)))
 	a.Try("sched_setscheduler SCHED_FIFO", asError(errno))
-	a.Hold("first")
+	a.Hold("second")
 	deadline := unix.SchedAttr{
 		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_DEADLINE, Flags: unix.SCHED_FLAG_RESET_ON_FORK,
 		Runtime: 1e6, Deadline: 100e6, Period: 100e6,

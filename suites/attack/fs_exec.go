@@ -90,15 +90,15 @@ var NosuidVolume = Attack{Name: "fs.nosuid", Run: func(a *Attempt) {
 // it executable.
 var NoexecVolume = Attack{Name: "fs.noexec", Run: func(a *Attempt) {
 	path := a.Inside(a.Target.Path)
-	a.helper("execve "+path, "helper", a.other(path))
-	a.helper("execveat "+path, "helper", a.AgainAt(fsExecveat, Target{Path: path}))
+	a.helper("execve "+path, "execve", a.other(path))
+	a.helper("execveat "+path, "execveat", a.AgainAt(fsExecveat, Target{Path: path}))
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if !a.Try("open "+path, err) {
 		return
 	}
 	m, err := unix.Mmap(fd, 0, unix.Getpagesize(), unix.PROT_READ|unix.PROT_EXEC, unix.MAP_PRIVATE)
 	if a.Try("mmap executable", err) {
-		a.Hold("mapped")
+		a.Hold("mmap")
 		_ = unix.Munmap(m)
 	}
 }}

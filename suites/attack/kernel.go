@@ -17,7 +17,7 @@ var kernelAttacks = []Attack{
 	WatchAll,
 	ReadLog,
 	LoadModule,
-	SetLoginUID,
+	Audit,
 }
 
 // openForWrite opens a file for writing that is there, and never writes to it, makes it or cuts
@@ -178,23 +178,4 @@ var LoadModule = Attack{Name: "kernel.modules", Run: func(a *Attempt) {
 	for _, c := range ModuleCalls() {
 		a.call(c)
 	}
-}}
-
-// writeTo writes to a file that is there.
-func writeTo(path, value string) (err error) {
-	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, unix.Close(fd)) }()
-	_, err = unix.Write(fd, []byte(value))
-	return err
-}
-
-// SetLoginUID sets its own login uid to each of Target.Paths, which are numbers.
-var SetLoginUID = Attack{Name: "kernel.audit", Run: func(a *Attempt) {
-	for _, uid := range a.Target.Paths {
-		a.Try("set loginuid "+uid, writeTo("/proc/self/loginuid", uid))
-	}
-	a.Hold("set")
 }}

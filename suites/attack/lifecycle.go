@@ -1,12 +1,12 @@
 package attack
 
 import (
-	"encoding/binary"
+	"encoding/json"
+	"fmt"
 	"os"
-	"sync/atomic"
+	"strings"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,6 +15,7 @@ var lifecycleAttacks = []Attack{
 	Live,
 	LeaveProcesses, strayChild, strayParent,
 	RunFrozen, counterChild,
+	KillCreated,
 }
 
 // Live does nothing but be there: what is tried is the runtime. It holds at the point
@@ -24,6 +25,27 @@ var Live = Attack{Name: "lifecycle.live", Run: func(a *Attempt) {
 		a.Hold(a.Target.Name)
 	}
 	a.Try("live", nil)
+}}
+
+// KillCreated is a hook on the host, of the OCI runtime-spec: it kills the init of the container whose
+// state it is told, if that is in a cgroup with Target.Name in its name.
+var KillCreated = Attack{Name: "lifecycle.failed-create-clean/hook", Run: func(a *Attempt) {
+	var state struct {
+		PID int `json:"pid"`
+	}
+	if json.NewDecoder(a.in).Decode(&state) != nil || state.PID <= 1 || a.Target.Name == "" {
+		os.Exit(1)
+	}
+	fd, err := unix.PidfdOpen(state.PID, 0)
+	if err != nil {
+		os.Exit(1)
+	}
+	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", state.PID))
+	if err != nil || !strings.Contains(string(groups), "/"+a.Target.Name+"-") || unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) != nil {
+		os.Exit(1)
+	}
+	// The runtime is to find it dead.
+	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 1000)
 }}
 
 // LeaveProcesses starts children that are hard to find again, holds, and ends without them.
@@ -63,82 +85,3 @@ var strayParent = Attack{Name: "lifecycle.no-process-left/parent", Run: func(a *
 		os.Exit(1)
 	}
 }}
-
-// CounterSlot is the distance of the counters of RunFrozen, in bytes: a cache line each.
-const CounterSlot = 64
-
-// RunFrozen starts Target.Count children of which each counts up in its slot of the file /counters
-// of the root directory, and holds. Target.For bounds how long they run.
-var RunFrozen = Attack{Name: "lifecycle.freeze-stops-all", Run: func(a *Attempt) {
-	f, err := newFamily()
-	if !a.Try("make pipes", err) {
-		return
-	}
-	defer func() {
-		for _, child := range f.started {
-			_ = child.Process.Kill()
-		}
-		_ = f.end()
-	}()
-	counters, err := a.mapCounters()
-	if !a.Try("map the counters", err) {
-		return
-	}
-	for i := range a.Target.Count {
-		t := a.Target
-		t.Key = i
-		if !a.Try("start a counter", f.start(a.AgainAt(counterChild, t))) {
-			return
-		}
-	}
-	running := func() bool {
-		for i := range a.Target.Count {
-			if atomic.LoadUint64(slot(counters, i)) == 0 {
-				return false
-			}
-		}
-		return true
-	}
-	end := time.Now().Add(a.Target.For)
-	for !running() && time.Now().Before(end) {
-		time.Sleep(time.Millisecond) //nolint:forbidigo // nothing tells of a change of memory
-	}
-	a.Hold("counting")
-}}
-
-// counterChild counts up in slot Target.Key. Every second one sleeps between, as a timer must
-// not wake what is frozen either.
-var counterChild = Attack{Name: "lifecycle.freeze-stops-all/counter", Run: func(a *Attempt) {
-	counters, err := a.mapCounters()
-	if err != nil {
-		os.Exit(1)
-	}
-	for end := time.Now().Add(a.Target.For); time.Now().Before(end); {
-		atomic.AddUint64(slot(counters, a.Target.Key), 1)
-		if a.Target.Key%2 == 1 {
-			time.Sleep(100 * time.Microsecond) //nolint:forbidigo // the timer is the attack
-		}
-	}
-}}
-
-func slot(counters []byte, i int) *uint64 {
-	return (*uint64)(unsafe.Pointer(&counters[i*CounterSlot]))
-}
-
-func (a *Attempt) mapCounters() ([]byte, error) {
-	fd, err := unix.Open(a.Inside("/counters"), unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd) //nolint:errcheck // the mapping stays
-	return unix.Mmap(fd, 0, a.Target.Count*CounterSlot, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-}
-
-// Counters reads the slots of a file of counters.
-func Counters(file []byte, count int) []uint64 {
-	all := make([]uint64, 0, count)
-	for i := range min(count, len(file)/CounterSlot) {
-		all = append(all, binary.NativeEndian.Uint64(file[i*CounterSlot:]))
-	}
-	return all
-}

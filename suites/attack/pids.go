@@ -2,8 +2,8 @@ package attack
 
 import (
 	"fmt"
-	"io"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -82,20 +82,26 @@ var CountThreads = Attack{Name: "pids.threads-count", Run: func(a *Attempt) {
 	a.Hold("threads")
 }}
 
-// Comets starts a child and holds at "nest", so that the harness can put the child into a cgroup
-// of its own; the child then makes Target.Count comets, which fork themselves and exit until
-// Target.For is over. The attacker holds at "flight" while they fly.
+// Comets starts a child that does nothing and holds at "idle". Another child then makes Target.Count
+// comets, which fork themselves and exit until Target.For is over. The attacker holds at "flight"
+// while they fly.
 var Comets = Attack{Name: "pids.kill-fork-bomb", Run: func(a *Attempt) {
 	if !a.Try("settle", settle()) {
 		return
 	}
-	nest, err := a.part(cometNest, a.Target)
+	f, err := newFamily()
+	if err == nil { // one that outlives the attacker
+		err = f.start(a.AgainAt(strayChild, Target{For: 10 * time.Second}))
+	}
 	if !a.Try("start a child", err) {
 		return
 	}
+	a.Hold("idle")
+	nest, err := a.part(cometNest, a.Target)
+	if !a.Try("start a child that makes comets", err) {
+		return
+	}
 	ignoreChildren() // orphaned comets are the attacker's
-	a.Hold("nest")
-	_, _ = io.WriteString(nest.in, "\n")
 	if said := nest.hears(); said != "ok" {
 		a.Try("fork comets: "+said, unix.EIO)
 		return
@@ -107,9 +113,6 @@ var Comets = Attack{Name: "pids.kill-fork-bomb", Run: func(a *Attempt) {
 
 var cometNest = Attack{Name: "pids.kill-fork-bomb/nest", Run: func(a *Attempt) {
 	var b [1]byte
-	if n, _ := a.in.Read(b[:]); n != 1 {
-		return
-	}
 	var pipe [2]int
 	if unix.Pipe2(pipe[:], unix.O_CLOEXEC) != nil {
 		return

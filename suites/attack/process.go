@@ -22,7 +22,7 @@ var SignalHost = Attack{Name: "process.signal-host", Run: func(a *Attempt) {
 	a.Try(fmt.Sprintf("fcntl F_SETOWN %d", pid), ownSignal(pid))
 	fd, err := unix.PidfdOpen(pid, 0)
 	if a.Try(fmt.Sprintf("pidfd_open %d", pid), err) {
-		a.Try("pidfd_send_signal SIGUSR1", unix.PidfdSendSignal(fd, unix.SIGUSR1, nil, 0))
+		a.Try("pidfd_send_signal SIGALRM", unix.PidfdSendSignal(fd, unix.SIGALRM, nil, 0))
 	}
 }}
 

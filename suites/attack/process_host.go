@@ -55,7 +55,7 @@ var TraceHost = Attack{Name: "process.trace-host", Run: func(a *Attempt) {
 			a.Saw(string(secret))
 		}
 	}
-	_, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(pid), uintptr(os.Getpid()), kcmpVM, 0, 0, 0)
+	_, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(pid), uintptr(os.Getpid()), KcmpVM, 0, 0, 0)
 	a.Try(fmt.Sprintf("kcmp %d", pid), number(errno))
 	seized := a.Try(fmt.Sprintf("ptrace PTRACE_SEIZE %d", pid), unix.PtraceSeize(pid))
 	a.Hold("traced")
@@ -65,8 +65,8 @@ var TraceHost = Attack{Name: "process.trace-host", Run: func(a *Attempt) {
 	}
 }}
 
-// kcmpVM is KCMP_VM of linux/kcmp.h: do both have the same memory?
-const kcmpVM = 1
+// KcmpVM is KCMP_VM of linux/kcmp.h: do both have the same memory?
+const KcmpVM = 1
 
 // ProcView looks through every process that /proc shows for one that has Target.Name in its
 // arguments or environment, and returns that text alone.

@@ -15,6 +15,7 @@ var processLifeAttacks = []Attack{
 	initDeathLeaf,
 	initDeathKill,
 	JoinNamespaces,
+	NamespaceOwner,
 	ChoosePID,
 	OOMScore,
 	waiting,
@@ -79,34 +80,6 @@ var initDeathKill = Attack{Name: "process.init-death/kill", Run: func(a *Attempt
 			os.Exit(1)
 		}
 	}
-}}
-
-// JoinNamespaces enters, in a child with one thread, the namespaces behind the descriptors that it
-// was passed; Target.Paths names them in order, and a "pidfd" means all of a process. It holds
-// while the child is there.
-var JoinNamespaces = Attack{Name: "process.join-namespaces", Run: func(a *Attempt) {
-	fds := a.Inherited()
-	if len(fds) != len(a.Target.Paths) {
-		return
-	}
-	const all = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWCGROUP
-	var calls []rawCall
-	for i, name := range a.Target.Paths {
-		flags := uintptr(0)
-		if name == "pidfd" {
-			flags = all
-		}
-		calls = append(calls, rawCall{number: unix.SYS_SETNS, first: uintptr(fds[i]), second: flags})
-	}
-	f, err := fork(0, calls...)
-	if !a.Try("fork", err) {
-		return
-	}
-	for i, name := range a.Target.Paths {
-		a.Try("setns "+name, number(f.errnos[i]))
-	}
-	a.Hold("joined")
-	_ = f.end()
 }}
 
 // ChoosePID makes a child whose pid is to be Target.Count, and one whose pid is to be

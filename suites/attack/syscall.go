@@ -31,8 +31,8 @@ func (a *Attempt) call(c Call) bool {
 	return a.Try(c.Name, err)
 }
 
-// addrNoRandomize is ADDR_NO_RANDOMIZE of personality(2).
-const addrNoRandomize = 0x0040000
+// AddrNoRandomize is ADDR_NO_RANDOMIZE of personality(2).
+const AddrNoRandomize = 0x0040000
 
 // Risky are the calls of RiskyCalls: they reach what no namespace covers. All are harmless as
 // they are made here: on the caller itself, or with arguments that are no good.
@@ -44,7 +44,7 @@ func Risky() []Call {
 		{Name: "add_key", Number: unix.SYS_ADD_KEY, Args: [6]uintptr{literal("user\x00"), literal("cellwall\x00"), literal("x\x00"), 1, process}},
 		{Name: "userfaultfd", Number: unix.SYS_USERFAULTFD, Args: [6]uintptr{unix.O_CLOEXEC}},
 		{Name: "userfaultfd user-mode", Number: unix.SYS_USERFAULTFD, Args: [6]uintptr{unix.O_CLOEXEC | 1}},
-		{Name: "personality", Number: unix.SYS_PERSONALITY, Args: [6]uintptr{addrNoRandomize}},
+		{Name: "personality", Number: unix.SYS_PERSONALITY, Args: [6]uintptr{AddrNoRandomize}},
 		{Name: "kcmp", Number: unix.SYS_KCMP, Args: [6]uintptr{self, self, 1}}, // KCMP_VM
 		{Name: "move_pages", Number: unix.SYS_MOVE_PAGES, Args: [6]uintptr{0, 0}},
 		{Name: "open_by_handle_at", Number: unix.SYS_OPEN_BY_HANDLE_AT, Args: [6]uintptr{^uintptr(0), literal("\x00\x00\x00\x00\x00\x00\x00\x00"), 0}},
@@ -82,7 +82,7 @@ func Hidden() []Call {
 		{Name: "ioctl TIOCSTI", Number: unix.SYS_IOCTL, Args: [6]uintptr{0, HighBits | unix.TIOCSTI}},
 		{Name: "ioctl TIOCLINUX", Number: unix.SYS_IOCTL, Args: [6]uintptr{0, HighBits | tiocLinux}},
 		{Name: "socket AF_VSOCK", Number: unix.SYS_SOCKET, Args: [6]uintptr{HighBits | unix.AF_VSOCK, unix.SOCK_STREAM}},
-		{Name: "personality ADDR_NO_RANDOMIZE", Number: unix.SYS_PERSONALITY, Args: [6]uintptr{HighBits | addrNoRandomize}},
+		{Name: "personality ADDR_NO_RANDOMIZE", Number: unix.SYS_PERSONALITY, Args: [6]uintptr{HighBits | AddrNoRandomize}},
 	}
 }
 

@@ -130,7 +130,7 @@ var LoosenFilter = Attack{Name: "syscall.filter-irrevocable", Run: func(a *Attem
 }}
 
 // noRandomize is a call that the profile denies and that shows in /proc/PID/personality.
-var noRandomize = Call{Name: "personality ADDR_NO_RANDOMIZE", Number: unix.SYS_PERSONALITY, Args: [6]uintptr{addrNoRandomize}}
+var noRandomize = Call{Name: "personality ADDR_NO_RANDOMIZE", Number: unix.SYS_PERSONALITY, Args: [6]uintptr{AddrNoRandomize}}
 
 var loosenChild = Attack{Name: "syscall.filter-irrevocable/child", Run: func(a *Attempt) {
 	a.call(noRandomize)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,17 +23,23 @@ var RootUnprivileged = Attack{Name: "user.root-unprivileged", Run: func(a *Attem
 	a.Try("create "+a.Target.Path, os.WriteFile(a.Inside(a.Target.Path), nil, 0o644))
 }}
 
-// UnmappedIDs gives a file of its own at Target.Path, and one of its threads, the id Target.Count,
-// and tries to map ids once more. It holds while it has them.
+// UnmappedIDs gives a file of its own at Target.Path, and one of its threads, the id Target.Count, as
+// a user, as a group and as a supplementary group, and tries to map ids once more. It holds while it
+// has them.
 var UnmappedIDs = Attack{Name: "user.unmapped-ids", Run: func(a *Attempt) {
 	runtime.LockOSThread() // and never unlock: the thread may have other ids than the rest
 	path, id := a.Inside(a.Target.Path), a.Target.Count
 	if a.Try("create "+a.Target.Path, os.WriteFile(path, nil, 0o644)) {
-		a.Try("chown to an unmapped id", unix.Chown(path, id, id))
+		a.Try("chown to an unmapped uid", unix.Chown(path, id, -1))
+		a.Try("chown to an unmapped gid", unix.Chown(path, -1, id))
 	}
-	a.Try("write uid_map", os.WriteFile("/proc/self/uid_map", []byte("0 0 1"), 0))
-	who := uintptr(id)
-	_, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, who, who, who)
+	for _, file := range []string{"uid_map", "gid_map"} {
+		a.Try("write "+file, os.WriteFile("/proc/self/"+file, []byte("0 0 1"), 0))
+	}
+	who, group := uintptr(id), uint32(id)
+	_, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 1, uintptr(unsafe.Pointer(&group)), 0)
+	a.Try("setgroups to an unmapped gid", number(errno))
+	_, _, errno = unix.RawSyscall(unix.SYS_SETRESGID, who, who, who)
 	a.Try("setresgid to an unmapped id", number(errno))
 	_, _, errno = unix.RawSyscall(unix.SYS_SETRESUID, who, who, who)
 	a.Try("setresuid to an unmapped id", number(errno))
@@ -40,7 +47,7 @@ var UnmappedIDs = Attack{Name: "user.unmapped-ids", Run: func(a *Attempt) {
 }}
 
 // HostRootFiles changes the file at Target.Path in the root directory in every way that its
-// owner can.
+// owner can, and removes another of the same owner: Target.Name.
 var HostRootFiles = Attack{Name: "user.host-root-files", Run: func(a *Attempt) {
 	path := a.Inside(a.Target.Path)
 	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_APPEND|unix.O_CLOEXEC, 0)
@@ -50,7 +57,7 @@ var HostRootFiles = Attack{Name: "user.host-root-files", Run: func(a *Attempt) {
 	}
 	a.Try("chmod", unix.Chmod(path, 0o666))
 	a.Try("chown", unix.Chown(path, 1, 1))
-	a.Try("unlink", unix.Unlink(path))
+	a.Try("unlink", unix.Unlink(a.Inside(a.Target.Name)))
 }}
 
 // SetuidPlant makes the helper at Target.Path in the root directory, set-user-ID root.

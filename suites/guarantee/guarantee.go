@@ -65,7 +65,7 @@ type Guarantee struct {
 	Claim string // completes "A container ...": "cannot signal a process outside its PID namespace"
 	// Source is where the behaviour is specified or the flaw described.
 	Source  string
-	Barrier string    // the one mechanism that carries it
+	Barrier string    // the one mechanism that carries it, or one for each control
 	Rung    spec.Rung // the lowest rung that must hold it
 	// Gates are what kernel and host must offer for the row to mean anything.
 	Gates []*kernel.Feature
@@ -81,7 +81,8 @@ type Guarantee struct {
 	// Both changes the spec of the control and of its counterpart with the barrier, so that
 	// exactly one barrier differs between them.
 	Both spec.Edits
-	// Controls each take the barrier away: with any of them the witness must see the breach.
+	// Controls each take the barrier away, or one of several: with every one of them the witness must
+	// see a breach, and one of all that the claim names (sentinel.Finding.Intact).
 	Controls spec.Edits
 	Where    Where
 	// Alone rows measure time or a resource of the whole host and run beside nothing else.

@@ -1,6 +1,8 @@
 package guarantee
 
 import (
+	"slices"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -96,16 +98,16 @@ var kernelRows = []Guarantee{{
 	Both:     bareCapability,
 	Controls: spec.Edits{spec.WithCapability("CAP_SYS_MODULE")},
 }, {
-	// The login uid is the half of it that shows from outside; the rules are asked for by nobody.
-	ID:       "kernel.audit",
-	Claim:    "cannot change audit rules or its login uid",
-	Source:   "proc_pid_loginuid(5), capabilities(7): CAP_AUDIT_CONTROL",
-	Barrier:  "capability CAP_AUDIT_CONTROL",
-	Rung:     spec.Hardened,
-	Attack:   attack.SetLoginUID,
-	Witness:  sentinel.LoginUIDKept,
-	Refusal:  Refusals{unix.EPERM: Capability},
-	Both:     bareCapability,
+	ID:      "kernel.audit",
+	Claim:   "cannot change audit rules or its login uid",
+	Source:  "proc_pid_loginuid(5), capabilities(7): CAP_AUDIT_CONTROL; audit_netlink_ok in kernel/audit.c",
+	Barrier: "capability CAP_AUDIT_CONTROL",
+	Rung:    spec.Hardened,
+	Attack:  attack.Audit,
+	Witness: sentinel.AuditKept,
+	Refusal: Refusals{unix.EPERM: Capability},
+	// The kernel hears of rules from the first pid namespace alone.
+	Both:     append(slices.Clone(bareCapability), spec.WithoutNamespace(specs.PIDNamespace)),
 	Controls: spec.Edits{spec.WithCapability("CAP_AUDIT_CONTROL")},
 }}
 

@@ -16,7 +16,7 @@ var lifecycleRows = []Guarantee{{
 	Rung:     spec.Runtime,
 	Attack:   attack.Live,
 	Witness:  sentinel.StateGone,
-	Controls: spec.Edits{{Name: sentinel.LeavesCgroup}},
+	Controls: spec.Edits{{Name: sentinel.LeavesCgroup}, {Name: sentinel.LeavesState}},
 }, {
 	ID:      "lifecycle.no-process-left",
 	Claim:   "leaves no process or zombie after deletion",
@@ -45,7 +45,7 @@ var lifecycleRows = []Guarantee{{
 	Rung:     spec.Runtime,
 	Attack:   attack.Live,
 	Witness:  sentinel.NoGrowth,
-	Controls: spec.Edits{{Name: sentinel.LeavesDescriptor}, {Name: sentinel.LeavesThread}},
+	Controls: spec.Edits{{Name: sentinel.LeavesDescriptor}, {Name: sentinel.LeavesThread}, {Name: sentinel.LeavesMemory}},
 	Alone:    true,
 }, {
 	ID:       "lifecycle.failed-create-clean",
@@ -55,17 +55,17 @@ var lifecycleRows = []Guarantee{{
 	Rung:     spec.Runtime,
 	Attack:   attack.Live,
 	Witness:  sentinel.FailureClean,
-	Controls: spec.Edits{{Name: sentinel.LeavesCgroup}},
+	Controls: spec.Edits{{Name: sentinel.LeavesCgroup}, {Name: sentinel.LeavesState}},
 	Alone:    true,
 }, {
 	ID:       "lifecycle.freeze-stops-all",
 	Claim:    "cannot run or thaw itself while frozen",
 	Source:   "cgroups(7), cgroup.freeze; freezer-subsystem.rst",
-	Barrier:  "cgroup.freeze",
+	Barrier:  "cgroup.freeze of a group that holds the whole container",
 	Rung:     spec.Limits,
 	Attack:   attack.RunFrozen,
 	Witness:  sentinel.StandsStill,
-	Controls: spec.Edits{{Name: sentinel.NeverFreezes}},
+	Controls: spec.Edits{{Name: sentinel.ChildrenElsewhere}},
 	Alone:    true,
 }, {
 	ID:       "lifecycle.id-traversal",

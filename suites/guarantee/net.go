@@ -75,8 +75,8 @@ var netRows = []Guarantee{{
 	Controls: spec.Edits{spec.WithCapability("CAP_NET_RAW")},
 }, {
 	ID:       "net.vsock",
-	Claim:    "cannot open un-namespaced socket families",
-	Source:   "vsock(7), socket(2)",
+	Claim:    "cannot open VSOCK or ALG sockets, which no namespace covers",
+	Source:   "vsock(7), socket(2); Documentation/crypto/userspace-if.rst",
 	Barrier:  "seccomp argument filter",
 	Rung:     spec.Hardened,
 	Gates:    []*kernel.Feature{kernel.Vsock},

@@ -38,13 +38,14 @@ var pidsRows = []Guarantee{{
 	ID:      "pids.kill-fork-bomb",
 	Claim:   "can be killed completely while it forks",
 	Source:  "Documentation/admin-guide/cgroup-v2.rst, cgroup.kill (5.14)",
-	Barrier: "cgroup.kill",
+	Barrier: "cgroup.kill of a group that holds the whole container",
 	Rung:    spec.Limits,
 	Attack:  attack.Comets,
 	Witness: sentinel.BombKilled,
 	// The end of a pid namespace kills all that are in it, whatever the list says.
-	Both:     spec.Edits{spec.WithoutNamespace(specs.PIDNamespace)},
-	Controls: spec.Edits{spec.Change(sentinel.KillByList, nil)},
+	Both: spec.Edits{spec.WithoutNamespace(specs.PIDNamespace)},
+	// A kill that somebody escapes, and a cgroup that does not hold all.
+	Controls: spec.Edits{{Name: sentinel.KillByList}, {Name: sentinel.ChildrenElsewhere}},
 	Alone:    true, // what its containers take is the fence's too
 }, {
 	ID:      "pids.nproc-per-userns",

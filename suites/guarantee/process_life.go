@@ -24,7 +24,7 @@ var processLifeRows = []Guarantee{{
 	ID:      "process.join-namespaces",
 	Claim:   "cannot join a host namespace",
 	Source:  "setns(2): EPERM",
-	Barrier: "capability CAP_SYS_ADMIN in the target user namespace",
+	Barrier: "capability CAP_SYS_ADMIN in the user namespace that the other one belongs to",
 	Rung:    spec.Hardened,
 	Attack:  attack.JoinNamespaces,
 	Witness: sentinel.NamespacesUnjoined,

@@ -52,6 +52,7 @@ var syscallRows = []Guarantee{{
 	Controls: spec.Edits{allowUnless("arguments that a value in the high bits hides",
 		specs.LinuxSyscall{Names: []string{"ioctl"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 1, Value: unix.TIOCSTI, Op: specs.OpNotEqual}}},
 		specs.LinuxSyscall{Names: []string{"socket"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 0, Value: unix.AF_VSOCK, Op: specs.OpNotEqual}}},
+		specs.LinuxSyscall{Names: []string{"personality"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 0, Value: attack.AddrNoRandomize, Op: specs.OpNotEqual}}},
 	)},
 }, {
 	ID:       "syscall.risky-calls",

@@ -24,9 +24,9 @@ var userRows = slices.Concat([]Guarantee{{
 	Controls: spec.Edits{spec.WithoutNamespace(specs.UserNamespace)},
 }, {
 	ID:      "user.unmapped-ids",
-	Claim:   "cannot use ids outside its mapping or change the mapping",
+	Claim:   "cannot use ids outside its mapping",
 	Source:  "user_namespaces(7), setresuid(2): EINVAL, chown(2): EINVAL",
-	Barrier: "uid_map",
+	Barrier: "uid_map and gid_map",
 	Rung:    spec.Hardened,
 	Gates:   []*kernel.Feature{kernel.UserNamespace},
 	Attack:  attack.UnmappedIDs,
@@ -37,15 +37,7 @@ var userRows = slices.Concat([]Guarantee{{
 		spec.WithCapability("CAP_SETGID"),
 		spec.WithCapability("CAP_SETUID"),
 	},
-	Controls: spec.Edits{
-		spec.Change("the id mapped", func(s *specs.Spec) {
-			for _, m := range []*[]specs.LinuxIDMapping{&s.Linux.UIDMappings, &s.Linux.GIDMappings} {
-				if len(*m) > 0 {
-					*m = append(*m, specs.LinuxIDMapping{ContainerID: sentinel.Unmapped, HostID: (*m)[0].HostID + sentinel.Unmapped, Size: 1})
-				}
-			}
-		}),
-	},
+	Controls: spec.Edits{sentinel.MappedUID, sentinel.MappedGID},
 }, {
 	ID:      "user.setgroups-deny",
 	Claim:   "cannot drop groups that deny it access",
@@ -72,6 +64,7 @@ var userRows = slices.Concat([]Guarantee{{
 	Attack:   attack.HostRootFiles,
 	Witness:  sentinel.RootFileKept,
 	Refusal:  Refusals{unix.EACCES: UserNamespace, unix.EPERM: UserNamespace},
+	Both:     spec.Edits{spec.WithCapability("CAP_CHOWN")}, // to give the file away
 	Controls: spec.Edits{spec.WithoutNamespace(specs.UserNamespace)},
 }, {
 	ID:       "user.setuid-plant",

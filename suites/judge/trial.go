@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -88,8 +89,20 @@ func (j *Judge) trial(outer context.Context, rt driver.Runtime, t trial) record.
 		return j.trial(outer, j.Core, t)
 	}
 	j.note(&r, t.guarantee, said)
+	t.conclude(&r, finding, err)
+	return r
+}
+
+// conclude gives a trial its outcome by what the witness found and what went wrong.
+func (t *trial) conclude(r *record.Trial, finding sentinel.Finding, err error) {
 	var left *cleanup.Left
 	switch {
+	case finding.Breached && t.edit != nil && len(finding.Intact) > 0:
+		r.Outcome, r.Evidence = record.Inconclusive, finding.Evidence
+		r.Reason = "it broke only a part of what the row claims, and left: " + strings.Join(finding.Intact, ", ")
+		if err != nil {
+			r.Reason += "; " + err.Error()
+		}
 	case finding.Breached: // before everything that went wrong as well
 		r.Outcome, r.Evidence = record.Breached, finding.Evidence
 		r.DeniedBy, r.Errno = "", ""
@@ -105,7 +118,6 @@ func (j *Judge) trial(outer context.Context, rt driver.Runtime, t trial) record.
 	default:
 		r.Outcome, r.Evidence = record.Held, finding.Evidence
 	}
-	return r
 }
 
 // note keeps what the attacker said. It decides nothing.

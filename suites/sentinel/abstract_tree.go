@@ -98,7 +98,8 @@ func NamespacesBounded(*Stage) (*Watch, error) {
 		Edits:  spec.Edits{NamespaceLimits(namespaceLimit)},
 		Target: attack.Target{Count: namespaceBound},
 	}
-	var over, seen, tries []string
+	var seen, tries []string
+	var parts []part
 	for _, kind := range attack.NamespaceKinds {
 		tries = append(tries, "unshare "+kind.Name)
 	}
@@ -118,16 +119,13 @@ func NamespacesBounded(*Stage) (*Watch, error) {
 				others[link] = true
 			}
 		}
-		text := fmt.Sprintf("%s %d", kind, len(others))
-		seen = append(seen, text)
-		if len(others) > namespaceLimit {
-			over = append(over, text)
-		}
+		seen = append(seen, fmt.Sprintf("%s %d", kind, len(others)))
+		parts = append(parts, part{kind, len(others) > namespaceLimit})
 		return nil
 	}
 	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-		f := Finding{Breached: len(over) > 0, Evidence: fmt.Sprintf("with a limit of %d it made %s", namespaceLimit, strings.Join(seen, ", "))}
-		return f, MustTry(r, tries...)
+		f := Finding{Evidence: fmt.Sprintf("with a limit of %d it made %s", namespaceLimit, strings.Join(seen, ", "))}
+		return f.of(parts...), MustTry(r, tries...)
 	}
 	return w, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -185,6 +186,7 @@ func parseLastCPU(stat string) (int, error) {
 func PriorityKept(*Stage) (*Watch, error) {
 	w := &Watch{}
 	var raised []string
+	niced, disk, real := false, false, false
 	w.Hold = func(_ context.Context, _ string, a *Subject) error {
 		attr, err := unix.SchedGetAttr(a.PID, 0)
 		if err != nil {
@@ -197,6 +199,7 @@ func PriorityKept(*Stage) (*Watch, error) {
 		}
 		switch attr.Policy {
 		case unix.SCHED_FIFO, unix.SCHED_RR, unix.SCHED_DEADLINE:
+			real = true
 			raised = append(raised, fmt.Sprintf("policy %d", attr.Policy))
 		default:
 			// getpriority(2), as the system call gives it: 20 minus nice.
@@ -205,19 +208,23 @@ func PriorityKept(*Stage) (*Watch, error) {
 				return fmt.Errorf("read the attacker's nice value: %w", err)
 			}
 			if n > 20 {
+				niced = true
 				raised = append(raised, fmt.Sprintf("nice %d", 20-n))
 			}
 		}
 		if ioprio>>ioprioShift == ioprioRealtime {
+			disk = true
 			raised = append(raised, "real-time I/O")
 		}
 		return nil
 	}
 	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+		f := Finding{Breached: real, Evidence: "policy, nice value and I/O priority are as they were"}
 		if len(raised) > 0 {
-			return Finding{Breached: true, Evidence: "the attacker has " + strings.Join(raised, ", ")}, nil
+			f.Evidence = "the attacker has " + strings.Join(slices.Compact(raised), ", ")
 		}
-		return Finding{Evidence: "policy, nice value and I/O priority are as they were"},
+		// A cgroup of v1 may have no time for real-time policies, whatever the capability.
+		return f.of(part{"nice value", niced}, part{"I/O priority", disk}),
 			MustTry(r, "setpriority", "ioprio_set", "sched_setscheduler", "sched_setattr")
 	}
 	return w, nil

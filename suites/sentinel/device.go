@@ -107,6 +107,7 @@ func NodesAbsent(s *Stage) (*Watch, error) {
 		}
 	}
 	var found []string
+	most := map[string]int{} // nodes, by the name of the directory
 	held := false
 	return &Watch{
 		Edits: spec.Edits{
@@ -126,6 +127,7 @@ func NodesAbsent(s *Stage) (*Watch, error) {
 					return err
 				}
 				if n > 0 {
+					most[filepath.Base(d)] = max(most[filepath.Base(d)], n)
 					found = append(found, fmt.Sprintf("%d below %s", n, filepath.Base(d)))
 				}
 			}
@@ -135,11 +137,18 @@ func NodesAbsent(s *Stage) (*Watch, error) {
 			if !held {
 				return Finding{}, errors.New("the attacker did not hold")
 			}
+			f := Finding{Evidence: fmt.Sprintf("no device node in %d directories", len(places))}
+			var parts []part
+			for _, p := range places {
+				n := most[filepath.Base(p)]
+				parts = append(parts, part{"a node below " + p, n > 0}, part{"a second node below " + p, n > 1})
+			}
 			if len(found) > 0 {
 				slices.Sort(found)
-				return Finding{Breached: true, Evidence: "device nodes: " + strings.Join(slices.Compact(found), ", ")}, nil
+				f.Evidence = "device nodes: " + strings.Join(slices.Compact(found), ", ")
+				return f.of(parts...), nil
 			}
-			return Finding{Evidence: fmt.Sprintf("no device node in %d directories", len(places))}, MustTry(r, "mknod ", "mknodat ")
+			return f, MustTry(r, "mknod ", "mknodat ")
 		},
 	}, nil
 }

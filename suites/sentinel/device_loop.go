@@ -58,12 +58,17 @@ func UnlistedUnread(s *Stage) (*Watch, error) {
 			if err != nil {
 				return Finding{}, fmt.Errorf("read the image: %w", err)
 			}
-			if !bytes.Equal(now, content) {
-				return Finding{Breached: true, Evidence: "the content of the loop device has changed; " + s.Returned(r).Evidence}, nil
-			}
 			f := s.Returned(r)
-			f.Evidence = "the content of the loop device is unchanged; " + f.Evidence
-			return f, nil
+			changed := !bytes.Equal(now, content)
+			f.Evidence = fmt.Sprintf("the content of the loop device has changed: %v; %s", changed, f.Evidence)
+			// A mount that gets so far as to read the device finds no file system on it.
+			mounted, _ := answer(r, "mount")
+			f.Evidence += "; mount answered " + errnoText(mounted)
+			parts := []part{{"reading", f.Breached}, {"writing", changed}}
+			if mounted != unix.ENODEV { // a kernel without ext4
+				parts = append(parts, part{"mounting", mounted == 0 || mounted == unix.EINVAL})
+			}
+			return f.of(parts...), nil
 		},
 	}
 	if s.Has(LoopDeviceRule) {

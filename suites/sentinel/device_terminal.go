@@ -100,10 +100,8 @@ func TerminalUnwritten(s *Stage) (*Watch, error) {
 				return Finding{}, errors.New("the attacker did not hold")
 			}
 			n, err := waiting(t.master)
-			return Finding{
-				Breached: n > 0 || shared > 0,
-				Evidence: fmt.Sprintf("the reader of the host's terminal got %d bytes; of the terminals that the attacker allocated %d are the host's and %d its own", n, shared, own),
-			}, errors.Join(err, MustTry(r, "open /dev/pts/", "open /dev/ptmx"))
+			f := Finding{Evidence: fmt.Sprintf("the reader of the host's terminal got %d bytes; of the terminals that the attacker allocated %d are the host's and %d its own", n, shared, own)}
+			return f.of(part{"writing", n > 0}, part{"allocating", shared > 0}), errors.Join(err, MustTry(r, "open /dev/pts/", "open /dev/ptmx"))
 		},
 	}, nil
 }
@@ -153,7 +151,8 @@ func TerminalUntyped(s *Stage) (*Watch, error) {
 			if !held {
 				return Finding{}, errors.New("the attacker did not get to a terminal")
 			}
-			return Finding{Breached: typed > 0, Evidence: fmt.Sprintf("%d bytes were typed into the host's terminal", typed)},
+			f := Finding{Evidence: fmt.Sprintf("%d bytes were typed into the host's terminal", typed)}
+			return f.of(part{"typing", typed > 0}, part{"typing by high bits too", typed > 1}),
 				MustTry(r, "ioctl TIOCSTI", "ioctl TIOCSTI with high bits")
 		},
 	}, nil

@@ -32,5 +32,5 @@ func CanaryFile(s *Stage) (*Watch, error) {
 	if err := os.WriteFile(canary, []byte(s.Nonce), 0o644); err != nil { //nolint:gosec // every uid may read it: modes are not the barrier
 		return nil, fmt.Errorf("make canary: %w", err)
 	}
-	return &Watch{Target: attack.Target{Path: canary}, Look: s.LookForNonce}, nil
+	return &Watch{Target: attack.Target{Path: canary}, Look: after(s.LookForNonce, "open ")}, nil
 }

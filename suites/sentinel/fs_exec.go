@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -147,7 +149,7 @@ func ProgramNotRun(s *Stage) (*Watch, error) {
 	if err := h.do(func() error { return unix.Stat(v.program(), &st) }); err != nil {
 		return nil, fmt.Errorf("look at bait: %w", err)
 	}
-	var seen []string
+	seen := map[string]string{} // a process, by the way in which the file came to run
 	return &Watch{
 		From:      h.path(),
 		Edits:     spec.Edits{v.bind("noexec")},
@@ -164,16 +166,17 @@ func ProgramNotRun(s *Stage) (*Watch, error) {
 					return fmt.Errorf("look at the attacker's memory: %w", err)
 				}
 				if mappedExecutable(string(maps), &st) {
-					seen = append(seen, fmt.Sprintf("process %d (%s)", pid, point))
+					seen[point] = fmt.Sprintf("process %d (%s)", pid, point)
 				}
 			}
 			return nil
 		},
 		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
+			f := Finding{Evidence: "no process was seen with the file mapped executable"}
 			if len(seen) > 0 {
-				return Finding{Breached: true, Evidence: "the file is mapped executable by " + strings.Join(seen, ", ")}, nil
+				f.Evidence = "the file is mapped executable by " + strings.Join(slices.Sorted(maps.Values(seen)), ", ")
 			}
-			return Finding{Evidence: "no process was seen with the file mapped executable"}, nil
+			return f.of(part{"execve", seen["execve"] != ""}, part{"execveat", seen["execveat"] != ""}, part{"mmap", seen["mmap"] != ""}), nil
 		}, "execve ", "execveat ", "mmap "),
 	}, nil
 }

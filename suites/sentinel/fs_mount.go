@@ -22,10 +22,8 @@ func mountsUnchanged(whose string, before, now []string) (Finding, error) {
 	}
 	gone := slices.DeleteFunc(slices.Clone(before), func(m string) bool { return slices.Contains(now, m) })
 	made := slices.DeleteFunc(slices.Clone(now), func(m string) bool { return slices.Contains(before, m) })
-	if len(gone)+len(made) > 0 {
-		return Finding{Breached: true, Evidence: fmt.Sprintf("of %s %d were there before and not after, %d after and not before", whose, len(gone), len(made))}, nil
-	}
-	return Finding{Evidence: fmt.Sprintf("%s are the same %d before and after", whose, len(before))}, nil
+	f := Finding{Evidence: fmt.Sprintf("of %s, which were %d, %d are gone, and %d are new", whose, len(before), len(gone), len(made))}
+	return f.of(part{"unmounting", len(gone) > 0}, part{"mounting", len(made) > 0}), nil
 }
 
 // HostMountsUnchanged is a volume on a shared mount of a stand-in for the host's mounts, with a
@@ -139,13 +137,13 @@ func CoverKept(s *Stage) (*Watch, error) {
 		Edits:  edits,
 		Target: attack.Target{Path: v.path},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-			if f := s.Returned(r); f.Breached {
-				return f, nil
-			}
-			if err := errors.Join(MustTry(r, "umount "), nestedTried(r, "umount ")); err != nil {
+			read := s.Returned(r)
+			if err := errors.Join(MustTry(r, "umount "), nestedTried(r, "umount ")); err != nil && !read.Breached {
 				return Finding{}, err
 			}
-			return before.unchanged(v.host)
+			f, err := before.unchanged(v.host)
+			f.Evidence += "; " + read.Evidence
+			return f.of(part{"the mask", read.Breached}, part{"the read-only volume", f.Breached}), err
 		},
 	}), nil
 }

@@ -158,7 +158,7 @@ func StartsInside(s *Stage) (*Watch, error) {
 			if out {
 				return Finding{Breached: true, Evidence: "its working directory is the host's directory"}, nil
 			}
-			return s.Returned(r), nil
+			return s.Returned(r), MustTry(r, "open canary")
 		},
 		Refused: func(_ context.Context, err error) (Finding, error) {
 			if !strings.Contains(err.Error(), "working directory") && !strings.Contains(err.Error(), cwd) {

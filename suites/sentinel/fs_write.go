@@ -110,7 +110,7 @@ func MappedFileUnchanged(s *Stage) (*Watch, error) {
 		Target: attack.Target{Path: v.path + "/file"},
 		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
 			return before.unchanged(v.host)
-		}, "open /proc/self/mem"),
+		}, "open /proc/self/mem", "pwrite /proc/self/mem over a shared", "pwrite /proc/self/mem over a private"),
 	}, nil
 }
 
@@ -136,7 +136,8 @@ func LinksUnchanged(s *Stage) (*Watch, error) {
 		return nil, err
 	}
 	w.Look = after(func(context.Context, *Subject, attack.Record) (Finding, error) {
-		return before.unchanged(v.host)
+		f, err := before.unchanged(v.host)
+		return f.of(part{"a link", exists(v.host + "/b/file")}, part{"a rename", exists(v.host + "/b/moved")}), err
 	}, "link ", "renameat2 ")
 	return w, nil
 }

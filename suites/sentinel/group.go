@@ -122,13 +122,6 @@ func (a *Subject) children() ([]int, error) {
 	return all, nil
 }
 
-func moveTo(dir string, pid int) error {
-	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
-		return fmt.Errorf("move process %d: %w", pid, err)
-	}
-	return nil
-}
-
 // group makes a group of the trial's own below the fence, or below another group.
 func (s *Stage) group(parent *cgroup.Group, name string, l cgroup.Limits) (*cgroup.Group, error) {
 	g, err := parent.Create(s.Name+"-"+name, l)

@@ -48,17 +48,17 @@ func FileBounded(s *Stage) (*Watch, error) {
 			return Finding{}, fmt.Errorf("measure files: %w", err)
 		}
 		var largest int64
+		over := map[string]bool{}
 		for _, e := range entries {
 			info, err := e.Info()
 			if err != nil {
 				return Finding{}, fmt.Errorf("measure files: %w", err)
 			}
 			largest = max(largest, info.Size())
+			over[e.Name()] = info.Size() > fileLimit
 		}
-		return Finding{
-			Breached: largest > fileLimit,
-			Evidence: fmt.Sprintf("with a limit of %d bytes the largest of %d files has %d", fileLimit, len(entries), largest),
-		}, MustTry(r, "write", "ftruncate")
+		f := Finding{Evidence: fmt.Sprintf("with a limit of %d bytes the largest of %d files has %d", fileLimit, len(entries), largest)}
+		return f.of(part{"writing", over["written"]}, part{"ftruncate", over["extended"]}), MustTry(r, "write", "ftruncate")
 	}
 	return w, nil
 }

@@ -32,10 +32,9 @@ func SysVUntouched(s *Stage) (*Watch, error) {
 			if err := host.inside(func() error { f, err = v.look(); return err }); err != nil {
 				return f, err
 			}
-			if returned := s.Returned(r); !f.Breached {
-				f.Breached = returned.Breached
-				f.Evidence += "; " + returned.Evidence
-			}
+			returned := s.Returned(r)
+			f.Breached = f.Breached || returned.Breached
+			f.Evidence += "; " + returned.Evidence
 			return f, nil
 		},
 	}), nil
@@ -95,7 +94,6 @@ func (v *sysV) look() (f Finding, err error) {
 		return f, fmt.Errorf("look at the message queue: %w", errno)
 	}
 	others := int(segment.Lpid) != os.Getpid()
-	f.Breached = others || value != 0 || errno != 0
 	f.Evidence = fmt.Sprintf("host segment attached by others: %v, semaphore is %d of 0, queue lost its message: %v", others, value, errno != 0)
-	return f, nil
+	return f.of(part{"the segment", others}, part{"the semaphore", value != 0}, part{"the queue", errno != 0}), nil
 }

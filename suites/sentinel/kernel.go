@@ -58,6 +58,9 @@ func writable(pid int) ([]string, error) {
 	return all, nil
 }
 
+// openForWrite begins the text of a try of attack.OpenForWrite; the path follows.
+const openForWrite = "open for write "
+
 // nothingWritable watches an attack that opens kernel files and holds with them.
 func nothingWritable(target attack.Target, tries ...string) *Watch {
 	var finding Finding
@@ -68,6 +71,10 @@ func nothingWritable(target attack.Target, tries ...string) *Watch {
 			finding = Finding{Breached: len(open) > 0, Evidence: "it has no kernel file open for writing"}
 			if len(open) > 0 {
 				finding.Evidence = fmt.Sprintf("it has %d kernel files open for writing: %.200s", len(open), strings.Join(open, ", "))
+			}
+			for _, t := range tries {
+				path := strings.TrimPrefix(t, openForWrite)
+				finding = finding.of(part{path, slices.ContainsFunc(open, func(name string) bool { return strings.HasSuffix(name, path) })})
 			}
 			return err
 		},
@@ -86,7 +93,7 @@ func SysrqClosed(*Stage) (*Watch, error) {
 	if _, err := os.Lstat(trigger); errors.Is(err, fs.ErrNotExist) {
 		return nil, kernel.Unsupported("%s: this kernel has none (CONFIG_MAGIC_SYSRQ)", trigger)
 	}
-	return nothingWritable(attack.Target{Paths: []string{trigger}}, "open for write "+trigger), nil
+	return nothingWritable(attack.Target{Paths: []string{trigger}}, openForWrite+trigger), nil
 }
 
 // SysctlsClosed has the attacker open sysctls that no namespace covers.
@@ -95,9 +102,11 @@ func SysctlsClosed(*Stage) (*Watch, error) {
 		"/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe",
 		"/proc/sys/vm/drop_caches", "/proc/sys/fs/file-max", "/proc/sys/fs/suid_dumpable",
 	}
+	// A kernel without modules or core dumps lacks some.
+	paths = slices.DeleteFunc(paths, func(p string) bool { return !exists(p) })
 	var tries []string
 	for _, p := range paths {
-		tries = append(tries, "open for write "+p)
+		tries = append(tries, openForWrite+p)
 	}
 	return nothingWritable(attack.Target{Paths: paths}, tries...), nil
 }
@@ -112,7 +121,7 @@ func SysfsClosed(s *Stage) (*Watch, error) {
 	w.Look = func(ctx context.Context, a *Subject, r attack.Record) (Finding, error) {
 		// Where there is no sysfs there is nothing to open, which the first look at it says.
 		there := slices.ContainsFunc(r.Tries, func(t attack.Try) bool { return t.Call == "look at /sys/kernel" && t.Errno == 0 })
-		if there && !Tried(r, "open for write ") {
+		if there && !Tried(r, openForWrite) {
 			return Finding{}, errors.New("the attacker found no file of sysfs to open")
 		}
 		if !there && !Tried(r, "look at /sys/kernel") {
@@ -121,38 +130,4 @@ func SysfsClosed(s *Stage) (*Watch, error) {
 		return look(ctx, a, r)
 	}
 	return w, nil
-}
-
-// LoginUIDKept reads the attacker's login uid from outside after it has set it twice: whoever
-// has none may set it once.
-func LoginUIDKept(s *Stage) (*Watch, error) {
-	if _, err := os.Lstat("/proc/self/loginuid"); errors.Is(err, fs.ErrNotExist) {
-		return nil, kernel.Unsupported("/proc/self/loginuid: this kernel has no audit of system calls (CONFIG_AUDITSYSCALL)")
-	}
-	const first, second = "11", "12" // as the attacker's user namespace names them
-	read := func(pid int) (string, error) {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/loginuid", pid))
-		if err != nil {
-			return "", fmt.Errorf("read login uid of the attacker: %w", err)
-		}
-		return strings.TrimSpace(string(b)), nil
-	}
-	var finding Finding
-	return &Watch{
-		Target: attack.Target{Paths: []string{first, second}},
-		Hold: func(_ context.Context, _ string, a *Subject) error {
-			uid, err := read(a.PID)
-			// With a mapping the host's name of it is another, which ends in the same way: mappings
-			// of a run begin at a multiple of 1<<16.
-			n, _ := strconv.ParseUint(uid, 10, 32)
-			finding = Finding{Breached: strconv.FormatUint(n&0xffff, 10) == second, Evidence: fmt.Sprintf("its login uid is %s", uid)}
-			return err
-		},
-		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-			if err := MustTry(r, "set loginuid "+first, "set loginuid "+second); err != nil {
-				return Finding{}, err
-			}
-			return seen(finding)
-		},
-	}, nil
 }

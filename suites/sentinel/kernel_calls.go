@@ -55,7 +55,8 @@ func NoBPFObject(s *Stage) (*Watch, error) {
 				return err
 			}
 			programs, err := bpfNamed(unix.BPF_PROG_GET_NEXT_ID, unix.BPF_PROG_GET_FD_BY_ID, name)
-			finding = Finding{Breached: maps+programs > 0, Evidence: fmt.Sprintf("the kernel has %d maps and %d programs of the attacker's", maps, programs)}
+			f := Finding{Evidence: fmt.Sprintf("the kernel has %d maps and %d programs of the attacker's", maps, programs)}
+			finding = f.of(part{"a map", maps > 0}, part{"a program", programs > 0})
 			return err
 		},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
@@ -140,7 +141,8 @@ func NoPerfEvent(*Stage) (*Watch, error) {
 					events++
 				}
 			}
-			finding = Finding{Breached: events > 0, Evidence: fmt.Sprintf("it has %d perf events", events)}
+			f := Finding{Evidence: fmt.Sprintf("it has %d perf events", events)}
+			finding = f.of(part{"one event of two", events > 0}, part{"the other event", events > 1})
 			return nil
 		},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {

@@ -72,9 +72,8 @@ func ScopeKept(s *Stage) (*Watch, error) {
 			return Finding{}, err
 		}
 		f, err := listener(ctx, a, r)
-		f.Breached = f.Breached || signals > 0
 		f.Evidence = fmt.Sprintf("the sentinel process counted %d signals; %s", signals, f.Evidence)
-		return f, err
+		return f.of(part{"a signal", signals > 0}, part{"a connection", f.Breached}), err
 	}
 	return w, nil
 }
@@ -111,10 +110,8 @@ func TCPKept(s *Stage) (*Watch, error) {
 				return Finding{}, bound
 			}
 			accepted, _, err := acceptAll(listener)
-			return Finding{
-				Breached: accepted > 0 || bound != nil,
-				Evidence: fmt.Sprintf("the host's listener accepted %d connections; the port is still free: %v", accepted, bound == nil),
-			}, err
+			f := Finding{Evidence: fmt.Sprintf("the host's listener accepted %d connections; the port is still free: %v", accepted, bound == nil)}
+			return f.of(part{"connect", accepted > 0}, part{"bind", bound != nil}), err
 		},
 	}, nil
 }

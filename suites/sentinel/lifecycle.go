@@ -16,12 +16,13 @@ import (
 // runtime that leaves something on purpose, in the trial's directory or the fence only.
 const (
 	LeavesCgroup     = "a runtime that leaves its cgroup"
+	LeavesState      = "a runtime that leaves a file of its state"
 	LeavesDescriptor = "a runtime that leaves a descriptor open"
 	LeavesThread     = "a runtime that leaves a thread"
+	LeavesMemory     = "a runtime that leaves memory"
 	JoinsAnyID       = "a runtime that makes a path of any id"
-	NeverFreezes     = "a runtime that does not freeze"
-	// ChildrenElsewhere moves a child out of the container's cgroups: no kill of a cgroup finds
-	// it any more.
+	// ChildrenElsewhere moves a child out of the container's cgroups: no kill or freeze of a cgroup
+	// finds it any more.
 	ChildrenElsewhere = "a child in another cgroup"
 )
 
@@ -70,6 +71,9 @@ func StateGone(s *Stage) (*Watch, error) {
 			}
 			s.Undo.Push("remove the cgroup left on purpose", func() error { return os.Remove(made[0]) })
 		}
+		if err := s.leaveState(ids[0]); err != nil {
+			return Finding{}, err
+		}
 		left, err := stateOf(ids)
 		// The trial's own directory, which the harness removes, may lie there too.
 		left = slices.DeleteFunc(left, func(path string) bool {
@@ -87,6 +91,16 @@ func StateGone(s *Stage) (*Watch, error) {
 		return Finding{Evidence: fmt.Sprintf("%d cgroups of %d containers are gone, and nothing bears their names", len(made), len(ids))}, err
 	}
 	return w, nil
+}
+
+// leaveState leaves a file of a container's name, where the edit says so.
+func (s *Stage) leaveState(id string) error {
+	if !s.Has(LeavesState) {
+		return nil
+	}
+	path := filepath.Join(s.Lease, id+".state")
+	s.Undo.Push("remove the state left on purpose", func() error { return os.Remove(path) })
+	return os.WriteFile(path, nil, 0o600)
 }
 
 // stateOf finds what bears one of the names where runtimes keep state: sockets and directories

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"cellwall/runtime/cgroup"
 	"cellwall/suites/attack"
 )
 
@@ -19,9 +20,16 @@ const (
 	freezeSlack = freezeWindow / 25
 )
 
-// StandsStill freezes the fence, and with it the container, while its processes count, and looks
-// at their counters and their CPU time over a window.
+// StandsStill freezes a group of the trial's own, below which the runtime makes the container, while its
+// processes count and thaw what they may, and looks at their counters over a window.
+//
+// The manager freezes, and the kernel stops whom it finds there: that all of the container's
+// processes are there is what is tried. In the control one of them is elsewhere.
 func StandsStill(s *Stage) (*Watch, error) {
+	parent, err := s.parent("frozen", cgroup.Limits{})
+	if err != nil {
+		return nil, err
+	}
 	file := filepath.Join(s.Rootfs, "counters")
 	if err := os.WriteFile(file, make([]byte, counters*attack.CounterSlot), 0o600); err != nil {
 		return nil, fmt.Errorf("make counters: %w", err)
@@ -38,7 +46,10 @@ func StandsStill(s *Stage) (*Watch, error) {
 	}
 	var finding Finding
 	return &Watch{
-		Target: attack.Target{Count: counters, For: 5 * time.Second},
+		Parent: parent,
+		Edits:  s.cgroupMount(),
+		Target: attack.Target{Count: counters, Name: s.Name, For: 5 * time.Second},
+		Ready:  func(_ context.Context, a *Subject) error { return s.delegate(a) },
 		Hold: func(ctx context.Context, _ string, a *Subject) (err error) {
 			counted, err := read()
 			if err != nil {
@@ -47,12 +58,15 @@ func StandsStill(s *Stage) (*Watch, error) {
 			if len(counted) != counters || slices.Contains(counted, 0) {
 				return fmt.Errorf("not all of the attacker's processes count: %v", counted)
 			}
-			if !s.Has(NeverFreezes) {
-				if err := s.Fence.Freeze(ctx); err != nil {
+			if s.Has(ChildrenElsewhere) {
+				if err := s.oneElsewhere(a); err != nil {
 					return err
 				}
-				defer func() { err = errors.Join(err, s.Fence.Thaw(context.WithoutCancel(ctx))) }()
 			}
+			if err := parent.Freeze(ctx); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, parent.Thaw(context.WithoutCancel(ctx))) }()
 			before, err := read()
 			if err != nil {
 				return err
@@ -81,7 +95,10 @@ func StandsStill(s *Stage) (*Watch, error) {
 			}
 			return nil
 		},
-		Look: func(context.Context, *Subject, attack.Record) (Finding, error) {
+		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
+			if err := MustTry(r, "thaw"); err != nil {
+				return Finding{}, err
+			}
 			if finding.Evidence == "" {
 				return Finding{}, errors.New("the attacker did not get to count")
 			}

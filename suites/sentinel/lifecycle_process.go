@@ -55,8 +55,7 @@ func ProcessesGone(s *Stage) (*Watch, error) {
 			if !s.Has(ChildrenElsewhere) {
 				return nil
 			}
-			child := slices.IndexFunc(procs, func(pid int) bool { return pid != a.PID })
-			return s.moveElsewhere(procs[child])
+			return s.oneElsewhere(a)
 		},
 		Gone: func(context.Context) (Finding, error) {
 			var left []string
@@ -95,6 +94,19 @@ func (s *Stage) own(a *Subject) ([]int, error) {
 	return a.withoutStarters(slices.Compact(all))
 }
 
+// oneElsewhere moves one child of the attacker elsewhere.
+func (s *Stage) oneElsewhere(a *Subject) error {
+	procs, err := s.own(a)
+	if err != nil {
+		return err
+	}
+	child := slices.IndexFunc(procs, func(pid int) bool { return pid != a.PID })
+	if child < 0 {
+		return errors.New("the attacker has no child to move")
+	}
+	return s.moveElsewhere(procs[child])
+}
+
 // moveElsewhere puts a process of the container into a group of the trial's own in the fence.
 func (s *Stage) moveElsewhere(pid int) error {
 	// Asked again: nothing but what lies in the fence may ever be moved.
@@ -102,7 +114,10 @@ func (s *Stage) moveElsewhere(pid int) error {
 	if err != nil {
 		return fmt.Errorf("move process %d: %w", pid, err)
 	}
-	if pid <= 1 || !strings.Contains(string(where), "/"+s.Fence.Name()+"/"+s.Name+"\n") {
+	ours := func(line string) bool {
+		return strings.Contains(line, "/"+s.Fence.Name()+"/") && strings.HasSuffix(line, "/"+s.Name)
+	}
+	if pid <= 1 || !slices.ContainsFunc(strings.Split(string(where), "\n"), ours) {
 		return fmt.Errorf("move process %d: it is not the container's", pid)
 	}
 	g, err := s.Fence.Create(s.Name+"-elsewhere", cgroup.Limits{})

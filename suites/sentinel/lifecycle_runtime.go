@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -15,6 +14,7 @@ import (
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
 )
 
 // failure is one way in which a container cannot come to be.
@@ -28,6 +28,12 @@ func (s *Stage) failures() []failure {
 		{"a missing program", func(sp *specs.Spec) { sp.Process.Args[0] = "/cellwall-none" }},
 		{"a failing hook", func(sp *specs.Spec) {
 			sp.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: filepath.Join(s.Dir, "no-hook")}}}
+		}},
+		// Its init is killed when it has been made and its program has not started.
+		{"a hook that kills it", func(sp *specs.Spec) {
+			sp.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{
+				Path: s.Binary, Args: []string{attack.Program, attack.KillCreated.Name, fmt.Sprintf(`{"name":%q}`, s.Name)},
+			}}}
 		}},
 		// One that is not there some runtimes make.
 		{"a file as its working directory", func(sp *specs.Spec) { sp.Process.Cwd = sp.Process.Args[0] }},
@@ -55,6 +61,8 @@ func FailureClean(s *Stage) (*Watch, error) {
 			w := &Watch{
 				Edits:   spec.Edits{spec.Change(f.name, f.edit)},
 				Refused: func(context.Context, error) (Finding, error) { refused = true; return Finding{}, nil },
+				// Whoever starts a container without asking whether its init is still there.
+				Silent: func() (Finding, error) { refused = true; return Finding{}, nil },
 			}
 			_, err := s.Launch(ctx, id, w)
 			if errors.Is(err, kernel.ErrNotSupported) {
@@ -77,6 +85,9 @@ func FailureClean(s *Stage) (*Watch, error) {
 				return Finding{}, err
 			}
 			s.Undo.Push("remove the cgroup left on purpose", g.Close)
+		}
+		if err := s.leaveState(ids[0]); err != nil {
+			return Finding{}, err
 		}
 		for _, id := range ids {
 			for _, h := range s.Fence.Hierarchies() {
@@ -106,74 +117,4 @@ func FailureClean(s *Stage) (*Watch, error) {
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// Cycles of NoGrowth: the first are not counted, as what is kept for the next container is
-// made in them.
-const (
-	warmUp = 2
-	cycles = 6
-)
-
-// NoGrowth counts the descriptors and threads of the core's manager, which is this process,
-// over containers that come and go. The threads of a Go program are its runtime's affair, so
-// only a growth with the containers counts.
-func NoGrowth(s *Stage) (*Watch, error) {
-	manager := func() (descriptors, threads int, err error) {
-		fds, err := os.ReadDir("/proc/self/fd")
-		if err != nil {
-			return 0, 0, fmt.Errorf("count descriptors: %w", err)
-		}
-		tasks, err := os.ReadDir("/proc/self/task")
-		if err != nil {
-			return 0, 0, fmt.Errorf("count threads: %w", err)
-		}
-		return len(fds), len(tasks), nil
-	}
-	stop := make(chan struct{})
-	s.Undo.Push("end the threads left on purpose", func() error { close(stop); return nil })
-	leak := func() error {
-		if s.Has(LeavesThread) {
-			started := make(chan struct{})
-			go func() {
-				runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
-				close(started)
-				<-stop
-			}()
-			<-started
-		}
-		if !s.Has(LeavesDescriptor) {
-			return nil
-		}
-		f, err := os.Open(s.Dir)
-		if err == nil {
-			s.Undo.Push("close a descriptor left on purpose", f.Close)
-		}
-		return err
-	}
-	return &Watch{Gone: func(ctx context.Context) (Finding, error) {
-		var fds, threads int
-		for i := range warmUp + cycles {
-			if i == warmUp {
-				var err error
-				if fds, threads, err = manager(); err != nil {
-					return Finding{}, err
-				}
-			}
-			if _, err := s.Launch(ctx, fmt.Sprintf("%s-again-%d", s.Name, i), &Watch{}); err != nil {
-				return Finding{}, fmt.Errorf("run another container: %w", err)
-			}
-			if err := leak(); err != nil {
-				return Finding{}, err
-			}
-		}
-		fdsAfter, threadsAfter, err := manager()
-		if err != nil {
-			return Finding{}, err
-		}
-		return Finding{
-			Breached: fdsAfter > fds || threadsAfter-threads > cycles/2, // Go may take one of those it has
-			Evidence: fmt.Sprintf("over %d containers descriptors went from %d to %d, threads from %d to %d", cycles, fds, fdsAfter, threads, threadsAfter),
-		}, nil
-	}}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"cellwall/runtime/cgroup"
@@ -78,10 +79,14 @@ func Charged(s *Stage) (*Watch, error) {
 				return f, fmt.Errorf("the attacker did not get to fill %s", kind)
 			}
 		}
-		if len(missing) > 0 {
-			f.Breached, f.Evidence = true, "not charged: "+strings.Join(missing, ", ")
+		var parts []part
+		for _, kind := range attack.Kinds {
+			parts = append(parts, part{kind, slices.ContainsFunc(missing, func(m string) bool { return strings.HasPrefix(m, kind+" ") })})
 		}
-		return f, nil
+		if len(missing) > 0 {
+			f.Evidence = "not charged: " + strings.Join(missing, ", ")
+		}
+		return f.of(parts...), nil
 	}
 	return w, nil
 }

@@ -42,7 +42,8 @@ func TmpfsFull(s *Stage) (*Watch, error) {
 	if s.Rung.Covers(spec.Namespaces) {
 		w.Edits = spec.Edits{TmpfsOf(tmpfsBytes, tmpfsInodes)}
 	}
-	var over, seen []string
+	var seen []string
+	var parts []part
 	w.Hold = func(_ context.Context, _ string, a *Subject) error {
 		for _, path := range paths {
 			dir := filepath.Join(fmt.Sprintf("/proc/%d/root", a.PID), path, s.Name)
@@ -53,19 +54,17 @@ func TmpfsFull(s *Stage) (*Watch, error) {
 			if err != nil {
 				return err
 			}
-			text := fmt.Sprintf("%s has %d files and %d bytes", path, files, bytes)
-			seen = append(seen, text)
-			if bytes > tmpfsBytes || files > tmpfsInodes {
-				over = append(over, text)
-			}
+			seen = append(seen, fmt.Sprintf("%s has %d files and %d bytes", path, files, bytes))
+			parts = append(parts, part{"the size of " + path, bytes > tmpfsBytes}, part{"the inodes of " + path, files > tmpfsInodes})
 		}
 		return nil
 	}
 	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-		if len(over) > 0 {
-			return Finding{Breached: true, Evidence: strings.Join(over, "; ")}, nil
+		f := Finding{Evidence: strings.Join(seen, "; ")}.of(parts...)
+		if f.Breached {
+			return f, nil
 		}
-		return Finding{Evidence: strings.Join(seen, "; ")}, MustTry(r, "write to /dev/shm", "write to /tmp", "create files in /dev/shm", "create files in /tmp")
+		return f, MustTry(r, "write to /dev/shm", "write to /tmp", "create files in /dev/shm", "create files in /tmp")
 	}
 	return w, nil
 }
@@ -180,28 +179,25 @@ const (
 // LockedBounded reads how much memory the attacker has locked.
 func LockedBounded(s *Stage) (*Watch, error) {
 	w := &Watch{Target: attack.Target{Bytes: lockBound}}
-	var most int
-	w.Hold = func(_ context.Context, _ string, a *Subject) error {
+	most := map[string]int{} // bytes, by the call
+	w.Hold = func(_ context.Context, call string, a *Subject) error {
 		v, err := a.status("VmLck:")
 		if err != nil {
 			return err
 		}
 		kib, err := strconv.Atoi(strings.TrimSuffix(v, " kB"))
-		most = max(most, kib<<10)
+		most[call] = kib << 10
 		return err
 	}
 	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-		f := Finding{
-			Breached: most > lockLimit,
-			Evidence: fmt.Sprintf("with a limit of %d bytes it locked %d", lockLimit, most),
+		f := Finding{Evidence: fmt.Sprintf("with a limit of %d bytes it locked %d by mlock, %d by mlock2, %d by mmap", lockLimit, most["mlock"], most["mlock2"], most["mmap"])}
+		// A segment's pages belong to nobody's VmLck; the size that was asked for is beyond the limit.
+		segment := succeeded(r, "shmctl SHM_LOCK")
+		if segment {
+			f.Evidence += fmt.Sprintf("; a segment of %d bytes is locked", lockBound)
 		}
-		for _, t := range r.Tries {
-			// A segment's pages belong to nobody's VmLck; the size that was asked for is beyond the limit.
-			if t.Call == "shmctl SHM_LOCK" && t.Errno == 0 {
-				f.Breached = true
-				f.Evidence += fmt.Sprintf("; a segment of %d bytes is locked", lockBound)
-			}
-		}
+		f = f.of(part{"mlock", most["mlock"] > lockLimit}, part{"mlock2", most["mlock2"] > lockLimit}, part{"mmap", most["mmap"] > lockLimit},
+			part{"a segment", segment}, part{"mlockall", succeeded(r, "mlockall MCL_FUTURE") && succeeded(r, "mmap after mlockall")})
 		if t, ok := answer(r, "mmap"); !ok || t != 0 {
 			return f, fmt.Errorf("the attacker did not get its memory: %w", t)
 		}

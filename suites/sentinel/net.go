@@ -28,14 +28,17 @@ func LoopbackListener(s *Stage) (*Watch, error) {
 				return Finding{}, err
 			}
 			total := 0
-			for _, l := range listeners {
+			var parts []part
+			for i, l := range listeners {
 				n, _, err := acceptAll(l)
 				if err != nil {
 					return Finding{}, err
 				}
 				total += n
+				parts = append(parts, part{[]string{"127.0.0.1", "::1"}[i], n > 0})
 			}
-			return Finding{Breached: total > 0, Evidence: fmt.Sprintf("%d listeners of the host accepted %d connections", len(listeners), total)}, nil
+			f := Finding{Evidence: fmt.Sprintf("%d listeners of the host accepted %d connections", len(listeners), total)}
+			return f.of(parts...), nil
 		},
 	}, nil
 }

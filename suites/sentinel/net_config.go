@@ -72,10 +72,12 @@ func HostConfigKept(s *Stage) (*Watch, error) {
 			if err := host.inside(func() (err error) { after, err = readHostConfig(s.Name); return err }); err != nil {
 				return Finding{}, err
 			}
-			return Finding{
-				Breached: before != after,
-				Evidence: fmt.Sprintf("on the host somaxconn is %d of %d, the route is there: %v, the firewall table: %v", after.somaxconn, before.somaxconn, after.route, after.table),
-			}, nil
+			f := Finding{Evidence: fmt.Sprintf("on the host somaxconn is %d of %d, the route is there: %v, the firewall table: %v", after.somaxconn, before.somaxconn, after.route, after.table)}
+			parts := []part{{"a route", before.route != after.route}, {"a sysctl", before.somaxconn != after.somaxconn}}
+			if !before.withoutTables {
+				parts = append(parts, part{"a firewall table", before.table != after.table})
+			}
+			return f.of(parts...), nil
 		},
 	}), nil
 }

@@ -64,10 +64,15 @@ func InterfacesUnseen(s *Stage) (*Watch, error) {
 					seen = append(seen, "address set on the link")
 				}
 			}
-			if len(seen) > 0 {
-				return Finding{Breached: true, Evidence: "of the host: " + strings.Join(seen, ", ")}, nil
+			f = Finding{Breached: len(seen) > 0, Evidence: fmt.Sprintf("no link, route or socket of the host among %d texts", len(r.Saw))}
+			if f.Breached {
+				f.Evidence = "of the host: " + strings.Join(seen, ", ")
 			}
-			return Finding{Evidence: fmt.Sprintf("no link, route or socket of the host among %d texts", len(r.Saw))}, nil
+			saw := func(prefix string) bool {
+				return slices.ContainsFunc(seen, func(what string) bool { return strings.HasPrefix(what, prefix) })
+			}
+			// Not every kernel has sock_diag(7).
+			return f.of(part{"links", saw("link ")}, part{"routes", saw("route ")}, part{"sockets", saw("port ")}, part{"addresses", saw("address ")}), nil
 		},
 	}), nil
 }
@@ -76,6 +81,8 @@ func InterfacesUnseen(s *Stage) (*Watch, error) {
 const (
 	sniffFrames = 64
 	sniffWait   = 30 * time.Millisecond
+	// What is sent behind the nonce.
+	overLoopback, overWire = " over lo", " over a wire"
 )
 
 // TrafficUnheard sends the nonce over lo and over a pair of links while the attacker listens.
@@ -92,10 +99,15 @@ func TrafficUnheard(s *Stage) (*Watch, error) {
 		Target:    attack.Target{Extra: inode, Count: sniffFrames, For: sniffWait},
 		Refusable: true,
 		Hold: func(context.Context, string, *Subject) error {
-			return host.inside(func() error { return errors.Join(sendLoopback(s.Nonce), sendFrame(link, s.Nonce)) })
+			return host.inside(func() error {
+				return errors.Join(sendLoopback(s.Nonce+overLoopback), sendFrame(link, s.Nonce+overWire))
+			})
 		},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-			return s.Returned(r), MustTry(r, "socket AF_PACKET")
+			heard := func(text string) bool {
+				return slices.ContainsFunc(r.Saw, func(saw string) bool { return strings.Contains(saw, s.Nonce+text) })
+			}
+			return s.Returned(r).of(part{"lo", heard(overLoopback)}, part{"a link", heard(overWire)}), MustTry(r, "socket AF_PACKET")
 		},
 	}), nil
 }

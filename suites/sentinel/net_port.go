@@ -56,10 +56,8 @@ func PortsKept(s *Stage) (*Watch, error) {
 			if bound != nil && !errors.Is(bound, unix.EADDRINUSE) {
 				return Finding{}, bound
 			}
-			return Finding{
-				Breached: got != testConnections || bound != nil,
-				Evidence: fmt.Sprintf("the host's listener got %d of %d connections; the host can bind port 80: %v", got, testConnections, bound == nil),
-			}, nil
+			f := Finding{Evidence: fmt.Sprintf("the host's listener got %d of %d connections; the host can bind port 80: %v", got, testConnections, bound == nil)}
+			return f.of(part{"sharing a port", got != testConnections}, part{"port 80", bound != nil}), nil
 		},
 	}), nil
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -53,10 +52,9 @@ func ForgeriesUnseen(s *Stage) (*Watch, error) {
 			if !held {
 				return Finding{}, errors.New("the attacker did not come to its end")
 			}
-			return Finding{
-				Breached: frames > 0 || moved,
-				Evidence: fmt.Sprintf("%d forged frames came over the host's link; its neighbour table was changed: %v", frames, moved),
-			}, MustTry(r, "socket AF_PACKET", "socket SOCK_RAW")
+			f := Finding{Evidence: fmt.Sprintf("%d forged frames came over the host's link; its neighbour table was changed: %v", frames, moved)}
+			return f.of(part{"one forgery of two", frames > 0}, part{"the other", frames > 1}, part{"the neighbour table", moved}),
+				MustTry(r, "socket AF_PACKET", "socket SOCK_RAW")
 		},
 	}), nil
 }
@@ -126,62 +124,4 @@ func countFrames(fd int, mark string, wait time.Duration) (n int, err error) {
 			n++
 		}
 	}
-}
-
-// FamiliesClosed takes the sockets that the attacker has open and asks the kernel of which family
-// they are.
-func FamiliesClosed(*Stage) (*Watch, error) {
-	var open []string
-	sockets := -1
-	return &Watch{
-		Hold: func(_ context.Context, _ string, a *Subject) (err error) {
-			sockets, open, err = openFamilies(a.PID)
-			return err
-		},
-		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-			if sockets < 0 {
-				return Finding{}, errors.New("the attacker did not hold")
-			}
-			if len(open) > 0 {
-				return Finding{Breached: true, Evidence: "the attacker has open: " + strings.Join(open, ", ")}, nil
-			}
-			return Finding{Evidence: fmt.Sprintf("none of its %d sockets is of AF_VSOCK or AF_ALG", sockets)}, MustTry(r, "socket AF_VSOCK", "socket AF_ALG")
-		},
-	}, nil
-}
-
-func openFamilies(pid int) (sockets int, open []string, err error) {
-	process, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return 0, nil, fmt.Errorf("open the attacker: %w", err)
-	}
-	defer func() { err = errors.Join(err, unix.Close(process)) }()
-	dir := fmt.Sprintf("/proc/%d/fd/", pid)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return 0, nil, fmt.Errorf("list the attacker's descriptors: %w", err)
-	}
-	for _, e := range entries {
-		number, err := strconv.Atoi(e.Name())
-		target, linkErr := os.Readlink(dir + e.Name())
-		if err != nil || linkErr != nil || !strings.HasPrefix(target, "socket:") {
-			continue
-		}
-		sockets++
-		fd, err := unix.PidfdGetfd(process, number, 0)
-		if err != nil {
-			return sockets, open, fmt.Errorf("take the attacker's socket: %w", err)
-		}
-		family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
-		if err := errors.Join(err, unix.Close(fd)); err != nil {
-			return sockets, open, fmt.Errorf("ask for the socket's family: %w", err)
-		}
-		switch family {
-		case unix.AF_VSOCK:
-			open = append(open, "AF_VSOCK")
-		case unix.AF_ALG:
-			open = append(open, "AF_ALG")
-		}
-	}
-	return sockets, open, nil
 }

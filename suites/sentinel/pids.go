@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"cellwall/runtime/kernel"
 	"cellwall/suites/attack"
 )
 
@@ -80,7 +77,8 @@ func PidsBounded(s *Stage) (*Watch, error) {
 // TasksCounted compares the tasks that it counts itself, zombies among them, with the cgroup's
 // pids.current.
 func TasksCounted(s *Stage) (*Watch, error) {
-	var most, uncounted uint64
+	var uncounted uint64
+	most := map[string]uint64{} // tasks, by the hold
 	var seen []string
 	probe := s.second("pids")
 	w := &Watch{Edits: s.limited(pidsLimit), Target: attack.Target{Count: pidsBound}}
@@ -102,7 +100,7 @@ func TasksCounted(s *Stage) (*Watch, error) {
 			return err
 		}
 		n, counted := uint64(len(children)+len(threads)), max(before.Pids.Current, after.Pids.Current)
-		most = max(most, n)
+		most[name] = n
 		if n > counted {
 			uncounted = max(uncounted, n-counted)
 		}
@@ -111,9 +109,9 @@ func TasksCounted(s *Stage) (*Watch, error) {
 	}
 	w.Look = func(_ context.Context, a *Subject, r attack.Record) (Finding, error) {
 		f := Finding{
-			Breached: most > pidsBait || uncounted > 0,
+			Breached: uncounted > 0,
 			Evidence: fmt.Sprintf("with a limit of %d there were %s", pidsBait, strings.Join(seen, ", ")),
-		}
+		}.of(part{"zombies", most["zombies"] > pidsBait}, part{"threads", most["threads"] > pidsBait})
 		if f.Breached {
 			return f, nil
 		}
@@ -132,79 +130,4 @@ func TasksCounted(s *Stage) (*Watch, error) {
 		return f, err
 	}
 	return w, nil
-}
-
-// KillByList is the edit of BombKilled's control: instead of cgroup.kill, a signal to each
-// process that the cgroup lists.
-const KillByList = "a kill by the list of pids"
-
-const (
-	comets     = 16
-	flightTime = 1500 * time.Millisecond // how long they would go on
-	killWait   = time.Second             // how long a kill of them may take
-)
-
-// BombKilled puts the bomb into a cgroup of its own below the container's, kills all of it at
-// once, and looks whether anything lives on.
-func BombKilled(s *Stage) (*Watch, error) {
-	var bomb string
-	var killed, left int
-	w := &Watch{Target: attack.Target{Count: comets, For: flightTime}}
-	w.Hold = func(ctx context.Context, name string, a *Subject) error {
-		var err error
-		switch name {
-		case "nest":
-			if bomb, err = s.nest(a); err != nil {
-				return err
-			}
-			children, err := a.children()
-			if err != nil {
-				return err
-			}
-			for _, pid := range children {
-				if err := moveTo(bomb, pid); err != nil {
-					return err
-				}
-			}
-		case "flight":
-			if s.Has(KillByList) {
-				killed, left, err = killByList(ctx, bomb)
-				return err
-			}
-			if err := os.WriteFile(filepath.Join(bomb, "cgroup.kill"), []byte("1"), 0); err != nil {
-				return fmt.Errorf("kill the bomb: %w", err)
-			}
-			left, err = leftAfter(ctx, bomb)
-		}
-		return err
-	}
-	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-		f := Finding{Breached: left > 0, Evidence: fmt.Sprintf("%d processes of the bomb lived on", left)}
-		if s.Has(KillByList) {
-			f.Evidence += fmt.Sprintf(", %d listed ones were killed", killed)
-		}
-		return f, MustTry(r, "come back")
-	}
-	return w, nil
-}
-
-// nest makes the bomb's cgroup. It has no controllers, so it may lie below one with processes.
-func (s *Stage) nest(a *Subject) (string, error) {
-	for _, h := range a.Group.Hierarchies() {
-		if !h.V2 {
-			continue
-		}
-		if filepath.Base(h.Path) != s.Name {
-			return "", kernel.Unsupported("cgroup.kill: the runtime has made no group in the v2 hierarchy: the container is in %s", h.Path)
-		}
-		dir := filepath.Join(h.Path, "bomb")
-		if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // a cgroup
-			return "", fmt.Errorf("make a cgroup for the bomb: %w", err)
-		}
-		if _, err := os.Stat(filepath.Join(dir, "cgroup.kill")); err != nil {
-			return "", kernel.Unsupported("cgroup.kill: %v", err)
-		}
-		return dir, nil
-	}
-	return "", kernel.Unsupported("cgroup.kill: there is no v2 hierarchy")
 }

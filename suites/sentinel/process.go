@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
 )
@@ -22,7 +24,12 @@ func ProcessUnsignalled(s *Stage) (*Watch, error) {
 	return &Watch{
 		Target: attack.Target{PID: p.PID()},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-			f, err := p.unsignalled()
+			whole, single, err := p.pending()
+			f := p.signalled(whole, single).of(
+				part{"kill", has(whole, unix.SIGUSR1)}, part{"tgkill", has(single, unix.SIGUSR1)},
+				part{"rt_sigqueueinfo", has(whole, unix.SIGUSR2)}, part{"fcntl F_SETOWN", has(whole, unix.SIGIO)},
+				part{"pidfd_send_signal", has(whole, unix.SIGALRM)},
+			)
 			if err != nil || f.Breached {
 				return f, err // a breach that was seen stands, whatever the attacker says
 			}

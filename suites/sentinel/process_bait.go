@@ -23,6 +23,8 @@ type Process struct {
 	cmd     *exec.Cmd
 	address uint64
 	gone    chan struct{} // closed at its end
+	// What was pending when it stopped: the Go runtime signals its own threads, SIGURG, at any time.
+	wholeThen, singleThen uint64
 }
 
 // ProcessOptions change a bait process. The zero value is one of the harness's own user.
@@ -86,7 +88,10 @@ func (p *Process) stop() error {
 	if !status.Stopped() {
 		return errors.New("sentinel process ended instead of stopping")
 	}
-	return nil
+	// All of its threads have stopped by now: whatever comes from here on is somebody else's.
+	var err error
+	p.wholeThen, p.singleThen, err = p.pending()
+	return err
 }
 
 func (p *Process) end() error {
@@ -113,36 +118,45 @@ func (p *Process) NamespacePath(name string) string {
 	return fmt.Sprintf("/proc/%d/ns/%s", p.PID(), name)
 }
 
-// Signals counts the signals that are pending for the process and its threads. A process that
-// is gone was killed: that counts as one.
-func (p *Process) Signals() (int, error) {
+// pending are the signals that have come for the process as a whole and for single threads of it
+// since it stopped, as sets: bit n-1 is signal n. A process that is gone was killed: then all have.
+func (p *Process) pending() (whole, single uint64, err error) {
 	dir := fmt.Sprintf("/proc/%d", p.PID())
 	files := []string{dir + "/status"}
 	tasks, err := filepath.Glob(dir + "/task/*/status")
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	n := 0
+	const killed = ^uint64(0)
 	for i, f := range append(files, tasks...) {
 		status, err := os.ReadFile(f) //nolint:gosec // procfs
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-			return 1, nil
+			return killed, killed, nil
 		}
 		if err != nil {
-			return 0, fmt.Errorf("read signals of the sentinel: %w", err)
+			return 0, 0, fmt.Errorf("read signals of the sentinel: %w", err)
 		}
-		field := "SigPnd:"
+		field, into := "SigPnd:", &single
 		if i == 0 {
-			field = "ShdPnd:"
+			field, into = "ShdPnd:", &whole
 			if state := StatusField(string(status), "State:"); strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X") {
-				return 1, nil
+				return killed, killed, nil
 			}
 		}
 		mask, err := strconv.ParseUint(StatusField(string(status), field), 16, 64)
 		if err != nil {
-			return 0, fmt.Errorf("read signals of the sentinel: %w", err)
+			return 0, 0, fmt.Errorf("read signals of the sentinel: %w", err)
 		}
-		n += bits.OnesCount64(mask)
+		*into |= mask
 	}
-	return n, nil
+	return whole &^ p.wholeThen, single &^ p.singleThen, nil
+}
+
+// has reports whether a signal is in a set of them.
+func has(set uint64, signal unix.Signal) bool { return set&(1<<(signal-1)) != 0 }
+
+// Signals counts the signals that are pending for the process and its threads.
+func (p *Process) Signals() (int, error) {
+	whole, single, err := p.pending()
+	return bits.OnesCount64(whole) + bits.OnesCount64(single), err
 }

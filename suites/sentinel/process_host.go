@@ -3,6 +3,7 @@ package sentinel
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -30,18 +31,19 @@ func PidfdUnsignalled(s *Stage) (*Watch, error) {
 			if err := MustTry(r, "pidfd_open", "pidfd_send_signal SIGUSR2 by an inherited pidfd"); err != nil {
 				return Finding{}, err
 			}
-			return p.unsignalled()
+			whole, single, err := p.pending()
+			return p.signalled(whole, single).of(
+				part{"a pidfd of its own", has(whole, unix.SIGUSR1)},
+				part{"a pidfd that it was given", has(whole, unix.SIGUSR2)},
+			), err
 		},
 	}, nil
 }
 
-// unsignalled finds a breach where the process got a signal.
-func (p *Process) unsignalled() (Finding, error) {
-	n, err := p.Signals()
-	if err != nil {
-		return Finding{}, err
-	}
-	return Finding{Breached: n > 0, Evidence: fmt.Sprintf("the sentinel process %d counted %d signals", p.PID(), n)}, nil
+// signalled finds a breach where the process got any signal.
+func (p *Process) signalled(whole, single uint64) Finding {
+	n := bits.OnesCount64(whole) + bits.OnesCount64(single)
+	return Finding{Breached: n > 0, Evidence: fmt.Sprintf("the sentinel process %d counted %d signals", p.PID(), n)}
 }
 
 // ProcessUntraced is a host process with the nonce in its memory, which nobody may trace.
@@ -51,6 +53,9 @@ func ProcessUntraced(s *Stage) (*Watch, error) {
 		return nil, err
 	}
 	tracer := ""
+	self := uintptr(os.Getpid())
+	_, _, errno := unix.Syscall6(unix.SYS_KCMP, self, self, attack.KcmpVM, 0, 0, 0)
+	kcmp := errno == 0 // CONFIG_KCMP
 	return &Watch{
 		Target: attack.Target{PID: p.PID(), Extra: fmt.Sprint(p.Address()), Bytes: int64(len(s.Nonce))},
 		Hold: func(context.Context, string, *Subject) error {
@@ -65,12 +70,15 @@ func ProcessUntraced(s *Stage) (*Watch, error) {
 			if err := MustTry(r, "process_vm_readv", "kcmp", "ptrace PTRACE_SEIZE"); err != nil {
 				return Finding{}, err
 			}
-			if tracer != "0" {
-				return Finding{Breached: true, Evidence: fmt.Sprintf("the sentinel process %d is traced by %s", p.PID(), tracer)}, nil
-			}
 			f := s.Returned(r)
-			f.Evidence = "nobody traces the sentinel process; " + f.Evidence
-			return f, nil
+			f.Evidence = fmt.Sprintf("the sentinel process %d is traced by %s; %s", p.PID(), tracer, f.Evidence)
+			compared, _ := answer(r, fmt.Sprintf("kcmp %d", p.PID())) // nothing but the answer shows it
+			f.Evidence += fmt.Sprintf("; kcmp answered %s", errnoText(compared))
+			parts := []part{{"tracing", tracer != "0"}, {"reading", f.Breached}}
+			if kcmp {
+				parts = append(parts, part{"comparing", compared == 0})
+			}
+			return f.of(parts...), nil
 		},
 	}, nil
 }

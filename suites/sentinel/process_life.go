@@ -100,10 +100,8 @@ func (d *death) look(context.Context, *Subject) (Finding, error) {
 	if !d.immune {
 		how = "killed from inside"
 	}
-	return Finding{
-		Breached: left > 0 || !d.immune,
-		Evidence: fmt.Sprintf("init was %s; %d of %d descendants outlived it", how, left, descendants),
-	}, nil
+	f := Finding{Evidence: fmt.Sprintf("init was %s; %d of %d descendants outlived it", how, left, descendants)}
+	return f.of(part{"the kill from inside", !d.immune}, part{"outliving init", left > 0}), nil
 }
 
 // chosenPID is far above what a container's processes count up to, and below the smallest pid_max
@@ -113,8 +111,14 @@ const chosenPID = 20011
 // PIDUnchosen looks for children of the attacker that have one of the pids that it asked for.
 func PIDUnchosen(*Stage) (*Watch, error) {
 	var chosen []string
+	own := false // the attacker is the init of a pid namespace: only then it tries the sysctl
 	return &Watch{
 		Target: attack.Target{Count: chosenPID},
+		Ready: func(_ context.Context, a *Subject) error {
+			pids, err := a.status("NSpid:")
+			own = strings.HasSuffix(pids, "\t1")
+			return err
+		},
 		Hold: func(_ context.Context, _ string, a *Subject) error {
 			pids, err := a.others()
 			if err != nil {
@@ -140,10 +144,18 @@ func PIDUnchosen(*Stage) (*Watch, error) {
 			if err := MustTry(r, "clone3 set_tid"); err != nil {
 				return Finding{}, err
 			}
-			if len(chosen) > 0 {
-				return Finding{Breached: true, Evidence: "a child of the attacker has the pid it chose: " + strings.Join(chosen, ", ")}, nil
+			parts := []part{{"clone3", slices.Contains(chosen, strconv.Itoa(chosenPID))}}
+			if own {
+				if err := MustTry(r, "write ns_last_pid"); err != nil {
+					return Finding{}, err
+				}
+				parts = append(parts, part{"ns_last_pid", slices.Contains(chosen, strconv.Itoa(chosenPID+attack.LastPIDStep))})
 			}
-			return Finding{Evidence: "no child of the attacker has a pid that it chose"}, nil
+			f := Finding{Evidence: "no child of the attacker has a pid that it chose"}
+			if len(chosen) > 0 {
+				f.Evidence = "a child of the attacker has the pid it chose: " + strings.Join(chosen, ", ")
+			}
+			return f.of(parts...), nil
 		},
 	}, nil
 }

@@ -116,6 +116,27 @@ func (s *Stage) Has(edit string) bool { return slices.Contains(s.Edits, edit) }
 type Finding struct {
 	Breached bool
 	Evidence string // one sentence with the numbers it rests on
+	// Intact names what a breach has left whole of all that the claim names. A control that leaves
+	// anything has not shown that every part of the attack can succeed.
+	Intact []string
+}
+
+// part is one of the things that a claim names, or one of the ways to it.
+type part struct {
+	name   string
+	broken bool
+}
+
+// of completes a finding by its parts: any that is broken is a breach.
+func (f Finding) of(parts ...part) Finding {
+	for _, p := range parts {
+		if p.broken {
+			f.Breached = true
+		} else {
+			f.Intact = append(f.Intact, p.name)
+		}
+	}
+	return f
 }
 
 // Tried reports whether the attacker came to a call whose text begins so: a wall that was not

@@ -12,28 +12,32 @@ import (
 	"cellwall/suites/attack"
 )
 
-// refusedBy says that every one of the listed calls was made and got an errno of the filter.
-func refusedBy(list []attack.Call, calls []systemCall, filter unix.Errno) (Finding, error) {
+// refusedBy says that every one of the listed calls was made and got an errno of the wall.
+func refusedBy(list []attack.Call, calls []systemCall, wall unix.Errno) (Finding, error) {
 	var passed []string
+	var parts []part
 	for _, want := range list {
-		made := false
+		made, through := false, false
 		for _, c := range calls {
 			if c.number != uint64(want.Number) || !sameArguments(want.Number, c.args, want.Args) {
 				continue
 			}
 			made = true
-			if errno := c.errno(); errno != filter {
+			if errno := c.errno(); errno != wall {
+				through = true
 				passed = append(passed, fmt.Sprintf("%s: %s", want.Name, errnoText(errno)))
 			}
 		}
 		if !made {
 			return Finding{}, fmt.Errorf("the attacker did not get to %s", want.Name)
 		}
+		parts = append(parts, part{want.Name, through})
 	}
+	f := Finding{Evidence: fmt.Sprintf("a tracer on the host saw %s for each of %d calls", errnoText(wall), len(list))}
 	if len(passed) > 0 {
-		return Finding{Breached: true, Evidence: "a tracer on the host saw calls pass the filter: " + strings.Join(passed, ", ")}, nil
+		f.Evidence = "a tracer on the host saw calls pass the wall: " + strings.Join(passed, ", ")
 	}
-	return Finding{Evidence: fmt.Sprintf("a tracer on the host saw %s for each of %d calls", errnoText(filter), len(list))}, nil
+	return f.of(parts...), nil
 }
 
 // sameArguments compares the arguments that are no addresses: those of the attacker's memory and

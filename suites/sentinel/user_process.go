@@ -36,10 +36,8 @@ func UserNamespaceKept(*Stage) (*Watch, error) {
 			return nil
 		},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-			return Finding{
-				Breached: nested > 0,
-				Evidence: fmt.Sprintf("%d children of the attacker are in a user namespace of their own", nested),
-			}, MustTry(r, "clone CLONE_NEWUSER", "unshare CLONE_NEWUSER")
+			f := Finding{Evidence: fmt.Sprintf("%d children of the attacker are in a user namespace of their own", nested)}
+			return f.of(part{"one of the two ways", nested > 0}, part{"the other way", nested > 1}), MustTry(r, "clone CLONE_NEWUSER", "unshare CLONE_NEWUSER")
 		},
 	}, nil
 }

@@ -69,10 +69,11 @@ func HostNameKept(s *Stage) (*Watch, error) {
 			if err := host.inside(func() (err error) { theirsNow, err = readNames(); return err }); err != nil {
 				return f, err
 			}
-			return Finding{
-				Breached: ownNow != own || theirsNow != theirs,
+			f = Finding{
+				Breached: ownNow != own,
 				Evidence: fmt.Sprintf("the host's names are %q and %q, they were %q and %q", theirsNow.host, theirsNow.domain, theirs.host, theirs.domain),
-			}, nil
+			}
+			return f.of(part{"the host name", theirsNow.host != theirs.host}, part{"the domain name", theirsNow.domain != theirs.domain}), nil
 		},
 	}), nil
 }
@@ -96,10 +97,9 @@ func OwnNameKept(s *Stage) (*Watch, error) {
 			if after.host == "" {
 				return Finding{}, errors.New("the attacker did not come to its end")
 			}
-			return Finding{
-				Breached: after != before,
-				Evidence: fmt.Sprintf("its names are %q and %q, they were %q and %q", after.host, after.domain, before.host, before.domain),
-			}, MustTry(r, "sethostname", "setdomainname")
+			f := Finding{Evidence: fmt.Sprintf("its names are %q and %q, they were %q and %q", after.host, after.domain, before.host, before.domain)}
+			return f.of(part{"the host name", after.host != before.host}, part{"the domain name", after.domain != before.domain}),
+				MustTry(r, "sethostname", "setdomainname")
 		},
 	}), nil
 }
