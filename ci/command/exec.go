@@ -39,6 +39,9 @@ func newExec() *cobra.Command {
 			if err != nil {
 				return done(err)
 			}
+			if err := core.Seal(); err != nil {
+				return done(err)
+			}
 			launcher, err := core.NewLauncher(core.LauncherOptions{OneShot: true})
 			if err != nil {
 				return done(err)

@@ -24,8 +24,11 @@ import (
 
 // TestMain is also the program of the containers: the test binary runs itself inside them.
 func TestMain(m *testing.M) {
-	if os.Args[0] == program {
+	switch os.Args[0] {
+	case program:
 		os.Exit(inside(os.Args[1:]))
+	case sealed:
+		os.Exit(beSealed())
 	}
 	os.Exit(m.Run())
 }
