@@ -28,7 +28,7 @@ func unlimited(source string) Exception {
 			"memory.limit-kills-inside", "memory.swap-limit", "memory.high-throttles", "memory.protected", "memory.oom-group",
 			"memory.peak-recorded", "memory.hugetlb", "memory.cpuset-mems",
 			"pids.fork-bomb", "pids.threads-count", "pids.kill-fork-bomb", "io.bandwidth", "io.weight", "abstract.cgroup-tree",
-			"kernel.cgroup-raise", "device.unlisted",
+			"kernel.cgroup-raise", "device.unlisted", "lifecycle.freeze-stops-all",
 		},
 		Reason: "it makes no cgroup: limits, a device filter and a kill of all are its launcher's",
 		Source: source,

@@ -72,7 +72,7 @@ var abstractRlimitRows = []Guarantee{{
 	ID:      "abstract.cgroup-tree",
 	Claim:   "cannot create more or deeper cgroups than its limit",
 	Source:  "Documentation/admin-guide/cgroup-v2.rst, Core Interface Files",
-	Barrier: "cgroup.max.descendants and cgroup.max.depth",
+	Barrier: "cgroup.max.descendants, cgroup.max.depth",
 	Rung:    spec.Limits,
 	Gates:   []*kernel.Feature{kernel.Cgroup2},
 	Attack:  attack.CgroupTree,
@@ -86,14 +86,14 @@ var abstractRlimitRows = []Guarantee{{
 
 var abstractUserRows = []Guarantee{{
 	ID:       "abstract.inotify",
-	Claim:    "cannot use up the host's inotify instances and watches",
+	Claim:    "cannot use up the host's inotify instances",
 	Source:   "inotify(7), user_namespaces(7)",
 	Barrier:  "user namespace (per-user ucount)",
 	Rung:     spec.Hardened,
 	Gates:    []*kernel.Feature{kernel.UserNamespace},
 	Attack:   attack.Inotify,
 	Witness:  sentinel.InotifyNotUsedUp,
-	Refusal:  Refusals{unix.EMFILE: UserNamespace, unix.ENOSPC: UserNamespace},
+	Refusal:  Refusals{unix.EMFILE: UserNamespace},
 	Controls: spec.Edits{spec.WithoutNamespace(specs.UserNamespace)},
 }, {
 	ID:       "abstract.namespaces",

@@ -14,7 +14,7 @@ var cpuRows = []Guarantee{{
 	ID:          "cpu.quota",
 	Claim:       "cannot use more CPU than its own or an ancestor's quota",
 	Source:      "Documentation/scheduler/sched-bwc.rst",
-	Barrier:     "cpu.max",
+	Barrier:     "cpu.max, its own and its parent's",
 	Rung:        spec.Limits,
 	Controllers: []string{"cpu"},
 	Probes:      []string{"throttle"},

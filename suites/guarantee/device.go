@@ -47,7 +47,7 @@ var deviceRows = []Guarantee{{
 	ID:      "device.default-set",
 	Claim:   "sees only the default devices in /dev",
 	Source:  "OCI runtime-spec, config-linux.md, Default Devices",
-	Barrier: "tmpfs /dev",
+	Barrier: "a /dev of its own with no other nodes",
 	Rung:    spec.Namespaces,
 	Attack:  attack.DefaultDevices,
 	Witness: sentinel.DevicesDefault,

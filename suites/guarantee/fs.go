@@ -50,7 +50,7 @@ var fsRows = slices.Concat([]Guarantee{{
 	Barrier:  "close-on-exec of launcher descriptors",
 	Rung:     spec.Runtime,
 	Attack:   attack.InheritedDirfd,
-	Witness:  sentinel.NoDirectoryInherited,
+	Witness:  sentinel.NothingInherited,
 	Refusal:  Refusals{unix.EBADF: RuntimeItself},
 	Controls: spec.Edits{spec.Omitting("the launcher's descriptors", "close-descriptors")},
 }, {
@@ -107,13 +107,13 @@ var fsRows = slices.Concat([]Guarantee{{
 	Controls: spec.Edits{spec.Change("the host's socket directory mounted", mountSockets)},
 }, {
 	ID:       "fs.bundle-private",
-	Claim:    "exposes its root filesystem to no unprivileged host user",
+	Claim:    "exposes its root filesystem and state to no unprivileged host user",
 	Source:   "CVE-2021-41103",
-	Barrier:  "mode of bundle and state directories",
+	Barrier:  "mode of the bundle, which the runtime leaves as it is, and of its state",
 	Rung:     spec.Runtime,
 	Attack:   attack.BundlePrivate,
 	Witness:  sentinel.PlantedUnreached,
-	Controls: spec.Edits{{Name: sentinel.OpenBundle}},
+	Controls: spec.Edits{{Name: sentinel.OpenBundle}, {Name: sentinel.ShowsRoot}, {Name: sentinel.OpenState}},
 }}, fsVolumeRows, fsHardenedRows)
 
 // mountSockets shows the container the directory in which the host has its control socket.

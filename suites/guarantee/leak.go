@@ -26,7 +26,7 @@ var leakRows = []Guarantee{{
 	ID:      "leak.launcher-environment",
 	Claim:   "inherits no environment, argument or umask of its launcher",
 	Source:  "OCI runtime-spec config.md: process.env, process.user.umask; execve(2)",
-	Barrier: "clean environment",
+	Barrier: "clean environment, umask by the runtime",
 	Rung:    spec.Runtime,
 	Attack:  attack.LauncherEnvironment,
 	Witness: sentinel.EnvironmentClean,

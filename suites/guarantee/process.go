@@ -25,7 +25,7 @@ var processRows = slices.Concat([]Guarantee{{
 	ID:      "process.own-namespaces",
 	Claim:   "shares no namespace with the host",
 	Source:  "namespaces(7)",
-	Barrier: "namespaces",
+	Barrier: "a namespace of each type", // one control for each
 	Rung:    spec.Namespaces,
 	Attack:  attack.OwnNamespaces,
 	Witness: sentinel.NamespacesDiffer,

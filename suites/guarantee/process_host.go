@@ -36,7 +36,7 @@ var processHostRows = []Guarantee{{
 	ID:      "process.proc-view",
 	Claim:   "sees only its own processes in /proc",
 	Source:  "pid_namespaces(7), /proc and PID namespaces",
-	Barrier: "procfs of its own pid namespace",
+	Barrier: "procfs of its own, of a pid namespace of its own",
 	Rung:    spec.Namespaces,
 	Attack:  attack.ProcView,
 	Witness: sentinel.ProcessUnseen,

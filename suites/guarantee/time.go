@@ -12,9 +12,9 @@ import (
 
 var timeRows = []Guarantee{{
 	ID:      "time.offset",
-	Claim:   "cannot read the host's uptime or change its own clock offset",
+	Claim:   "cannot read the host's uptime or monotonic clock",
 	Source:  "time_namespaces(7)",
-	Barrier: "time namespace",
+	Barrier: "time namespace, with offsets",
 	Rung:    spec.Namespaces,
 	Gates:   []*kernel.Feature{kernel.TimeNamespace},
 	Attack:  attack.ClockOffset,

@@ -18,11 +18,16 @@ import (
 	"cellwall/suites/attack"
 )
 
-// OpenBundle names the edit of a bundle through which every user of the host can pass.
-const OpenBundle = "a bundle with mode 0755"
+// Edits in which the witness stands in for a careless runtime, in the trial's directory.
+const (
+	OpenBundle = "a bundle with mode 0755"
+	ShowsRoot  = "a runtime that mounts the root directory where all may go"
+	OpenState  = "a runtime whose state all may read"
+)
 
-// PlantedUnreached keeps the root directory in a bundle of mode 0700, and a user of the host tries
-// to run what the attacker has planted in it: the target's Path.
+// PlantedUnreached keeps the root directory in a bundle of mode 0700, which is the runtime's to leave as
+// it is, and a user of the host tries to run what the attacker has planted in it, the target's Path:
+// there, and wherever else on the host the runtime shows it. He reads what he can of its state, too.
 func PlantedUnreached(s *Stage) (*Watch, error) {
 	h, err := s.hostMounts()
 	if err != nil {
@@ -65,6 +70,33 @@ func PlantedUnreached(s *Stage) (*Watch, error) {
 	}
 	planted := filepath.Join(root, v.path, attack.Program)
 	var finding *Finding
+	plantedHere := func(ctx context.Context) error {
+		info, err := os.Stat(planted)
+		if err != nil || info.Mode()&os.ModeSetuid == 0 {
+			return errors.Join(errors.New("the attacker planted no set-user-ID program"), err)
+		}
+		if s.Has(ShowsRoot) {
+			if err := s.showRoot(root); err != nil {
+				return err
+			}
+		}
+		paths, err := h.pathsTo(planted, info)
+		for _, path := range paths {
+			if finding, err = s.walkIn(ctx, path); err != nil || finding.Breached {
+				return err
+			}
+		}
+		if err != nil {
+			return err
+		}
+		open, looked, err := s.readableState()
+		finding.Evidence += fmt.Sprintf("; of %d files of state he can read %d", looked, len(open))
+		if len(open) > 0 {
+			finding.Breached = true
+			finding.Evidence += ": " + strings.Join(open[:1], "")
+		}
+		return err
+	}
 	return &Watch{
 		From: h.path(),
 		Edits: spec.Edits{spec.Change("a root directory in a bundle", func(sp *specs.Spec) {
@@ -76,14 +108,7 @@ func PlantedUnreached(s *Stage) (*Watch, error) {
 		})},
 		Target: attack.Target{Path: v.path + "/" + attack.Program},
 		Hold: func(ctx context.Context, _ string, _ *Subject) error {
-			return h.do(func() error {
-				info, err := os.Stat(planted)
-				if err != nil || info.Mode()&os.ModeSetuid == 0 {
-					return errors.Join(errors.New("the attacker planted no set-user-ID program"), err)
-				}
-				finding, err = s.walkIn(ctx, strings.TrimPrefix(planted, s.Dir))
-				return err
-			})
+			return h.do(func() error { return plantedHere(ctx) })
 		},
 		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
 			if finding == nil {
@@ -95,8 +120,8 @@ func PlantedUnreached(s *Stage) (*Watch, error) {
 }
 
 // walkIn runs a program as an unprivileged user of the host, who begins his walk in the stage's
-// directory: what lies above is not the bundle's. It is called on a thread in the stand-in for
-// the host's mounts.
+// directory, if the program is below that: what lies above is not the bundle's. It is called on a
+// thread in the stand-in for the host's mounts.
 func (s *Stage) walkIn(ctx context.Context, path string) (_ *Finding, err error) {
 	dir, err := os.Open(s.Dir)
 	if err != nil {
@@ -104,7 +129,10 @@ func (s *Stage) walkIn(ctx context.Context, path string) (_ *Finding, err error)
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	const inherited = "/proc/self/fd/3"
-	cmd := exec.CommandContext(ctx, inherited+path, "fs/helper", "{}") //nolint:gosec // the planted copy of our own program
+	if below, ok := strings.CutPrefix(path, s.Dir+"/"); ok {
+		path = inherited + "/" + below
+	}
+	cmd := exec.CommandContext(ctx, path, "fs/helper", "{}") //nolint:gosec // the planted copy of our own program
 	cmd.ExtraFiles = []*os.File{dir}
 	cmd.Args[0], cmd.Env, cmd.Dir = attack.Program, []string{}, "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: s.UID, Gid: s.UID}}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -82,10 +83,20 @@ func (s *Stage) leak(dir string) (int, error) {
 	return fd, nil
 }
 
-// NoDirectoryInherited leaves a directory of the host open in the launcher, and lists the
-// descriptors with which the attacker starts. The target's FD is the descriptor and Name the
-// canary in the directory.
-func NoDirectoryInherited(s *Stage) (*Watch, error) {
+// leakSocket opens a socket as leak does a directory.
+func (s *Stage) leakSocket() error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return fmt.Errorf("open bait: %w", err)
+	}
+	s.Undo.Push("close bait", func() error { return unix.Close(fd) })
+	return nil
+}
+
+// NothingInherited leaves a directory of the host and a socket open in the launcher, and lists the
+// descriptors with which the attacker starts. The target's FD is the directory's and Name the canary
+// in it.
+func NothingInherited(s *Stage) (*Watch, error) {
 	dir, err := s.outsideDir()
 	if err != nil {
 		return nil, err
@@ -94,11 +105,11 @@ func NoDirectoryInherited(s *Stage) (*Watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	bait, err := os.Stat(dir)
-	if err != nil {
-		return nil, fmt.Errorf("look at bait: %w", err)
+	if err := s.leakSocket(); err != nil {
+		return nil, err
 	}
 	var held []string
+	directory, socket := false, false
 	return &Watch{
 		Target: attack.Target{FD: fd, Name: "canary"},
 		Ready: func(_ context.Context, a *Subject) error {
@@ -108,19 +119,35 @@ func NoDirectoryInherited(s *Stage) (*Watch, error) {
 				return fmt.Errorf("list the attacker's descriptors: %w", err)
 			}
 			for _, e := range entries {
-				if info, err := os.Stat(filepath.Join(files, e.Name())); err == nil && (info.IsDir() || os.SameFile(info, bait)) {
-					held = append(held, e.Name())
+				to, err := os.Readlink(filepath.Join(files, e.Name()))
+				if err != nil {
+					return fmt.Errorf("look at the attacker's descriptors: %w", err)
+				}
+				if inherited(e.Name(), to) {
+					held = append(held, e.Name()+" "+to)
+					directory = directory || strings.HasSuffix(to, dir) // by its path in the attacker's mounts
+					socket = socket || strings.HasPrefix(to, "socket:")
 				}
 			}
 			return nil
 		},
 		Look: after(func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-			if len(held) > 0 {
-				return Finding{Breached: true, Evidence: "it started with directories open: descriptors " + strings.Join(held, ", ")}, nil
+			f := s.Returned(r)
+			parts := []part{{"the directory", directory || f.Breached}, {"the socket", socket}}
+			if f.Breached = len(held) > 0; f.Breached {
+				f.Evidence = fmt.Sprintf("it started with descriptors of its launcher: %.300s", strings.Join(held, ", "))
 			}
-			return s.Returned(r), nil
+			return f.of(parts...), nil
 		}, fmt.Sprintf("openat %d", fd)),
 	}, nil
+}
+
+// inherited reports whether a descriptor that a program starts with is neither one of its standard
+// streams nor one that the Go runtime has opened for itself by then.
+func inherited(number, to string) bool {
+	const stderr = 2
+	n, err := strconv.Atoi(number)
+	return err == nil && n > stderr && to != "anon_inode:[eventpoll]" && to != "anon_inode:[eventfd]"
 }
 
 // StartsInside asks for a working directory behind a descriptor of the launcher, which is a

@@ -135,3 +135,22 @@ func TestMountsUnchanged(t *testing.T) {
 		})
 	}
 }
+
+func TestInherited(t *testing.T) {
+	for _, c := range []struct {
+		number, to string
+		want       bool
+	}{
+		{"0", "pipe:[7]", false},
+		{"2", "/dev/null", false},
+		{"3", "anon_inode:[eventpoll]", false},
+		{"4", "anon_inode:[eventfd]", false},
+		{"3", "/", true},
+		{"5", "socket:[7]", true},
+		{"17", "anon_inode:[pidfd]", true},
+	} {
+		if got := inherited(c.number, c.to); got != c.want {
+			t.Errorf("%s %s: %v", c.number, c.to, got)
+		}
+	}
+}

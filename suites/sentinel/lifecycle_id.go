@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,11 +65,14 @@ func IDsStay(s *Stage) (*Watch, error) {
 
 // outside lists what hostile ids have made where nothing of theirs may be.
 func (s *Stage) outside(name, around string) ([]string, error) {
-	places := []string{"/", "/run", "/sys/fs", s.Dir, filepath.Dir(s.Dir)}
+	places := []string{"/", "/run", "/run/cellwall", "/sys/fs", "/tmp", s.Lease, filepath.Dir(s.Dir)}
 	for _, h := range s.Fence.Hierarchies() {
 		places = append(places, filepath.Dir(h.Path), filepath.Dir(filepath.Dir(h.Path)))
 	}
-	var all []string
+	all, err := s.strayInStage(name, around)
+	if err != nil {
+		return nil, err
+	}
 	for _, dir := range places {
 		found, err := filepath.Glob(filepath.Join(dir, name+"*"))
 		if err != nil {
@@ -86,6 +90,28 @@ func (s *Stage) outside(name, around string) ([]string, error) {
 				all = append(all, filepath.Join(dir, e.Name()))
 			}
 		}
+	}
+	return all, nil
+}
+
+// strayInStage looks through all of the stage but the stand-in's own place. Below a directory of the name
+// "state", which drivers give a runtime for its own, a container may have its name.
+func (s *Stage) strayInStage(name, around string) (all []string, err error) {
+	err = filepath.WalkDir(s.Dir, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // gone meanwhile
+		case err != nil:
+			return err
+		case path == around || e.IsDir() && (path == s.Rootfs || e.Name() == "state"):
+			return fs.SkipDir
+		case strings.HasPrefix(e.Name(), name):
+			all = append(all, path)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for state: %w", err)
 	}
 	return all, nil
 }

@@ -46,3 +46,20 @@ func TestJoinUncheckedStays(t *testing.T) {
 		t.Error("the stand-in left its state directory for no id")
 	}
 }
+
+// TestStrayInStage: what has the name anywhere in the stage is found, but for a runtime's own place.
+func TestStrayInStage(t *testing.T) {
+	s := &Stage{Dir: t.TempDir()}
+	s.Rootfs = filepath.Join(s.Dir, "rootfs")
+	around := filepath.Join(s.Dir, "around")
+	want := []string{filepath.Join(s.Dir, "oci-1", "x-out"), filepath.Join(s.Dir, "x-out2")}
+	for _, dir := range append(want, filepath.Join(s.Dir, "oci-1", "state", "x-out"), filepath.Join(around, "x-out"), filepath.Join(s.Rootfs, "x-out"), filepath.Join(s.Dir, "y-x-out")) {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.strayInStage("x-out", around)
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("found %q, %v", got, err)
+	}
+}
