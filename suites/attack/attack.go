@@ -22,6 +22,9 @@ import (
 // Program is the base name under which the binary is the attacker and nothing else.
 const Program = "cellwall-attacker"
 
+// Arguments is how many an attacker has: the program, the attack, its target and the token.
+const Arguments = 4
+
 // Attack is one attempt to break a guarantee.
 type Attack struct {
 	// Name is unique; by convention the guarantee's id.
@@ -99,6 +102,14 @@ func (a *Attempt) Try(call string, err error) bool {
 	}
 	a.record.Tries = append(a.record.Tries, t)
 	return err == nil
+}
+
+// asError is an errno as an error: 0 is none.
+func asError(errno unix.Errno) error {
+	if errno == 0 {
+		return nil
+	}
+	return errno
 }
 
 // maxSaw bounds what one Saw keeps, in bytes.

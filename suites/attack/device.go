@@ -94,19 +94,18 @@ var TerminalInjection = Attack{Name: "device.terminal-injection", Run: func(a *A
 	// capability: ioctl_tty(2).
 	fd := fds[0]
 	a.Try("ioctl TIOCSCTTY", unix.IoctlSetInt(fd, unix.TIOCSCTTY, 0))
-	const tiocLinux = 0x541c // TIOCLINUX of asm-generic/ioctls.h
 	for _, request := range []struct {
 		name   string
 		number uintptr
 	}{
 		{"TIOCSTI", unix.TIOCSTI},
-		{"TIOCSTI with high bits", unix.TIOCSTI | 1<<32},
+		{"TIOCSTI with high bits", unix.TIOCSTI | HighBits},
 		{"TIOCLINUX", tiocLinux},
-		{"TIOCLINUX with high bits", tiocLinux | 1<<32},
+		{"TIOCLINUX with high bits", tiocLinux | HighBits},
 	} {
 		b := byte('x')
 		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request.number, uintptr(unsafe.Pointer(&b)))
-		a.Try("ioctl "+request.name, number(errno))
+		a.Try("ioctl "+request.name, asError(errno))
 	}
 	a.Hold("typed")
 }}

@@ -90,16 +90,16 @@ var ReadBeside = Attack{Name: "io.read/neighbour", Run: func(a *Attempt) {
 	}
 }}
 
-// fsXattr is struct fsxattr of linux/fs.h.
-type fsXattr struct {
-	flags, extentSize, extents, project, cowExtentSize uint32
+// FSXattr is struct fsxattr of linux/fs.h.
+type FSXattr struct {
+	Flags, ExtentSize, Extents, Project, CowExtentSize uint32
 	_                                                  [8]byte
 }
 
 // Requests of linux/fs.h: _IOR('X', 31, struct fsxattr) and _IOW('X', 32, struct fsxattr).
 const (
-	fsGetXattr = 0x801c581f
-	fsSetXattr = 0x401c5820
+	FSGetXattr = 0x801c581f
+	FSSetXattr = 0x401c5820
 )
 
 // FillDisk writes up to Target.Bytes to a file in Target.Path, and makes up to Target.Count empty
@@ -130,13 +130,13 @@ var FillDisk = Attack{Name: "io.disk-quota", Run: func(a *Attempt) {
 	if !a.Try("open the directory", err) {
 		return
 	}
-	var x fsXattr
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), fsGetXattr, uintptr(unsafe.Pointer(&x)))
+	var x FSXattr
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), FSGetXattr, uintptr(unsafe.Pointer(&x)))
 	if !a.Try("FS_IOC_FSGETXATTR", asError(errno)) {
 		return
 	}
-	x.project = 0
-	_, _, errno = unix.Syscall(unix.SYS_IOCTL, uintptr(fd), fsSetXattr, uintptr(unsafe.Pointer(&x)))
+	x.Project = 0
+	_, _, errno = unix.Syscall(unix.SYS_IOCTL, uintptr(fd), FSSetXattr, uintptr(unsafe.Pointer(&x)))
 	a.Try("FS_IOC_FSSETXATTR", asError(errno))
 	fill("second")
 }}

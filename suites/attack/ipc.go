@@ -27,16 +27,16 @@ var SysV = Attack{Name: "ipc.sysv", Run: func(a *Attempt) {
 		}
 	}
 	sem, _, errno := unix.Syscall(unix.SYS_SEMGET, uintptr(key), 0, 0)
-	if a.Try("semget", number(errno)) {
+	if a.Try("semget", asError(errno)) {
 		const setval = 16 // SETVAL of linux/sem.h
 		_, _, errno := unix.Syscall6(unix.SYS_SEMCTL, sem, 0, setval, 1, 0, 0)
-		a.Try("semctl SETVAL", number(errno))
+		a.Try("semctl SETVAL", asError(errno))
 	}
 	queue, _, errno := unix.Syscall(unix.SYS_MSGGET, uintptr(key), 0, 0)
-	if a.Try("msgget", number(errno)) {
+	if a.Try("msgget", asError(errno)) {
 		message := make([]byte, 8+128) // struct msgbuf of msgop(2): the type, then the text
 		_, _, errno := unix.Syscall6(unix.SYS_MSGRCV, queue, uintptr(unsafe.Pointer(&message[0])), 128, 0, unix.IPC_NOWAIT, 0)
-		if a.Try("msgrcv", number(errno)) {
+		if a.Try("msgrcv", asError(errno)) {
 			a.Saw(text(message[8:]))
 		}
 	}
@@ -50,7 +50,7 @@ var PosixQueue = Attack{Name: "ipc.posix-queue", Run: func(a *Attempt) {
 		return
 	}
 	fd, _, errno := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(name)), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0, 0, 0, 0)
-	if a.Try("mq_open", number(errno)) {
+	if a.Try("mq_open", asError(errno)) {
 		a.receive(int(fd))
 	}
 	file, err := unix.Open("/dev/mqueue/"+a.Target.Name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -62,7 +62,7 @@ var PosixQueue = Attack{Name: "ipc.posix-queue", Run: func(a *Attempt) {
 func (a *Attempt) receive(queue int) {
 	message := make([]byte, 128)
 	_, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(queue), uintptr(unsafe.Pointer(&message[0])), uintptr(len(message)), 0, 0, 0)
-	if a.Try("mq_timedreceive", number(errno)) {
+	if a.Try("mq_timedreceive", asError(errno)) {
 		a.Saw(text(message))
 	}
 }
@@ -87,12 +87,4 @@ var DevShm = Attack{Name: "ipc.dev-shm", Run: func(a *Attempt) {
 func text(b []byte) string {
 	b, _, _ = bytes.Cut(b, []byte{0})
 	return string(b)
-}
-
-// number is an errno as an error: 0 is none.
-func number(errno unix.Errno) error {
-	if errno == 0 {
-		return nil
-	}
-	return errno
 }

@@ -35,12 +35,12 @@ func (a *Attempt) domain(network, scoped uint64) bool {
 		attr = binary.NativeEndian.AppendUint64(attr, scoped)
 	}
 	ruleset, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr[0])), uintptr(len(attr)), 0)
-	if !a.Try("landlock_create_ruleset", number(errno)) {
+	if !a.Try("landlock_create_ruleset", asError(errno)) {
 		return false
 	}
 	a.Try("prctl PR_SET_NO_NEW_PRIVS", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 	_, _, errno = unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0, 0)
-	return a.Try("landlock_restrict_self", number(errno))
+	return a.Try("landlock_restrict_self", asError(errno))
 }
 
 // LandlockScope signals Target.PID and connects to the abstract socket Target.Name, from a domain

@@ -67,13 +67,6 @@ var OtherNodes = Attack{Name: "memory.cpuset-mems", Run: func(a *Attempt) {
 	a.Hold("placed")
 }}
 
-func asError(errno unix.Errno) error {
-	if errno != 0 {
-		return errno
-	}
-	return nil
-}
-
 const (
 	mlockOnFault = 1  // MLOCK_ONFAULT of asm-generic/mman-common.h
 	shmLock      = 11 // SHM_LOCK of linux/shm.h

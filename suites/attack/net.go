@@ -65,13 +65,17 @@ func (a *Attempt) onHost() bool {
 
 func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
 
+// NetworkOrder is a number as packet(7) wants its protocols.
+func NetworkOrder(v uint16) uint16 {
+	return binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, v))
+}
+
 // PacketSniff listens on every link while the host sends, and returns what it has heard.
 var PacketSniff = Attack{Name: "net.packet-sniff", Run: func(a *Attempt) {
 	if a.onHost() {
 		return
 	}
-	all := int(binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, unix.ETH_P_ALL))) // htons
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, all)
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(NetworkOrder(unix.ETH_P_ALL)))
 	if !a.Try("socket AF_PACKET", err) {
 		return
 	}

@@ -41,7 +41,7 @@ var EgressPolicy = Attack{Name: "net.egress-policy", Run: func(a *Attempt) {
 			code = int(unix.ETIMEDOUT)
 		}
 		if err == nil {
-			err = number(unix.Errno(code))
+			err = asError(unix.Errno(code))
 		}
 		a.Try("connect to "+a.Target.Paths[i], err)
 	}

@@ -34,7 +34,7 @@ func queueSignal(pid int, sig unix.Signal) error {
 	*(*int32)(unsafe.Pointer(&info[0])) = int32(sig)
 	*(*int32)(unsafe.Pointer(&info[8])) = queued
 	_, _, errno := unix.Syscall(unix.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(sig), uintptr(unsafe.Pointer(&info[0])))
-	return number(errno)
+	return asError(errno)
 }
 
 // ownSignal makes a process the owner of a socket, so that the kernel itself sends it SIGIO for

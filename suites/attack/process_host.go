@@ -56,7 +56,7 @@ var TraceHost = Attack{Name: "process.trace-host", Run: func(a *Attempt) {
 		}
 	}
 	_, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(pid), uintptr(os.Getpid()), KcmpVM, 0, 0, 0)
-	a.Try(fmt.Sprintf("kcmp %d", pid), number(errno))
+	a.Try(fmt.Sprintf("kcmp %d", pid), asError(errno))
 	seized := a.Try(fmt.Sprintf("ptrace PTRACE_SEIZE %d", pid), unix.PtraceSeize(pid))
 	a.Hold("traced")
 	if seized {
@@ -114,7 +114,7 @@ var SenderHidden = Attack{Name: "process.sender-hidden", Run: func(a *Attempt) {
 	limit := unix.Timespec{Sec: 5}
 	_, _, errno := unix.Syscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)),
 		uintptr(unsafe.Pointer(&info[0])), uintptr(unsafe.Pointer(&limit)), unsafe.Sizeof(set.Val[0]), 0, 0)
-	if a.Try("wait for SIGUSR1", number(errno)) {
+	if a.Try("wait for SIGUSR1", asError(errno)) {
 		a.Fact("si_pid", *(*int32)(unsafe.Pointer(&info[16])))
 	}
 }}
@@ -131,9 +131,9 @@ var RetuneHost = Attack{Name: "process.retune-host", Run: func(a *Attempt) {
 		runtime.LockOSThread() // and never unlock: the thread ends with the uid it has taken
 		who := uintptr(uid)
 		_, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, who, who, who)
-		a.Try("setresgid of the sentinel", number(errno))
+		a.Try("setresgid of the sentinel", asError(errno))
 		_, _, errno = unix.RawSyscall(unix.SYS_SETRESUID, who, who, who)
-		if a.Try("setresuid of the sentinel", number(errno)) {
+		if a.Try("setresuid of the sentinel", asError(errno)) {
 			a.retune(a.Target.PID, uid, 7)
 		}
 	}()
@@ -156,13 +156,13 @@ func (a *Attempt) retune(pid, uid, nice int) {
 	const batch = 3 // SCHED_BATCH
 	var priority int32
 	_, _, errno := unix.Syscall(unix.SYS_SCHED_SETSCHEDULER, uintptr(pid), batch, uintptr(unsafe.Pointer(&priority)))
-	a.Try(fmt.Sprintf("sched_setscheduler %d", pid), number(errno))
+	a.Try(fmt.Sprintf("sched_setscheduler %d", pid), asError(errno))
 	a.Try(fmt.Sprintf("setpriority PRIO_PROCESS %d", pid), unix.Setpriority(unix.PRIO_PROCESS, pid, nice))
 	_, _, errno = unix.Syscall(unix.SYS_IOPRIO_SET, ioprioProcess, uintptr(pid), uintptr(ioprioBestEffort|nice))
-	a.Try(fmt.Sprintf("ioprio_set IOPRIO_WHO_PROCESS %d", pid), number(errno))
+	a.Try(fmt.Sprintf("ioprio_set IOPRIO_WHO_PROCESS %d", pid), asError(errno))
 	a.Try(fmt.Sprintf("setpriority PRIO_USER %d", uid), unix.Setpriority(unix.PRIO_USER, uid, nice+1))
 	_, _, errno = unix.Syscall(unix.SYS_IOPRIO_SET, ioprioUser, uintptr(uid), uintptr(ioprioBestEffort|nice))
-	a.Try(fmt.Sprintf("ioprio_set IOPRIO_WHO_USER %d", uid), number(errno))
+	a.Try(fmt.Sprintf("ioprio_set IOPRIO_WHO_USER %d", uid), asError(errno))
 }
 
 // StealFD takes descriptor Target.FD out of the process behind the pidfd that it was passed, and

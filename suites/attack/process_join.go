@@ -35,7 +35,7 @@ var JoinNamespaces = Attack{Name: "process.join-namespaces", Run: func(a *Attemp
 		}
 		defer f.end() //nolint:errcheck // it is our child
 		for n, name := range names[i] {
-			a.Try("setns "+name, number(f.errnos[n]))
+			a.Try("setns "+name, asError(f.errnos[n]))
 		}
 	}
 	a.Hold("joined")
@@ -52,7 +52,7 @@ var NamespaceOwner = Attack{Name: "process.join-namespaces/owner", Run: func(a *
 	for _, call := range []uintptr{unix.SYS_SETRESGID, unix.SYS_SETRESUID} {
 		if err == nil {
 			_, _, errno := unix.RawSyscall(call, who, who, who)
-			err = number(errno)
+			err = asError(errno)
 		}
 	}
 	if err != nil {

@@ -24,11 +24,7 @@ type Call struct {
 
 func (a *Attempt) call(c Call) bool {
 	_, _, errno := unix.RawSyscall6(c.Number, c.Args[0], c.Args[1], c.Args[2], c.Args[3], c.Args[4], c.Args[5])
-	var err error
-	if errno != 0 {
-		err = errno
-	}
-	return a.Try(c.Name, err)
+	return a.Try(c.Name, asError(errno))
 }
 
 // AddrNoRandomize is ADDR_NO_RANDOMIZE of personality(2).

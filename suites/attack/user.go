@@ -38,11 +38,11 @@ var UnmappedIDs = Attack{Name: "user.unmapped-ids", Run: func(a *Attempt) {
 	}
 	who, group := uintptr(id), uint32(id)
 	_, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 1, uintptr(unsafe.Pointer(&group)), 0)
-	a.Try("setgroups to an unmapped gid", number(errno))
+	a.Try("setgroups to an unmapped gid", asError(errno))
 	_, _, errno = unix.RawSyscall(unix.SYS_SETRESGID, who, who, who)
-	a.Try("setresgid to an unmapped id", number(errno))
+	a.Try("setresgid to an unmapped id", asError(errno))
 	_, _, errno = unix.RawSyscall(unix.SYS_SETRESUID, who, who, who)
-	a.Try("setresuid to an unmapped id", number(errno))
+	a.Try("setresuid to an unmapped id", asError(errno))
 	a.Hold("ids")
 }}
 

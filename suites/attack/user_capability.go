@@ -56,7 +56,7 @@ var InheritableEmpty = Attack{Name: "user.inheritable-empty", Run: func(a *Attem
 	const nobody = 1000
 	a.Try("prctl PR_SET_KEEPCAPS", unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0))
 	_, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody)
-	a.Try("setresuid 1000", number(errno))
+	a.Try("setresuid 1000", asError(errno))
 	// An ambient capability must be inheritable already, prctl(2).
 	a.Try("prctl PR_CAP_AMBIENT_RAISE", unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(a.Target.Count), 0, 0))
 	a.withFamily(func(f *family) {
@@ -114,5 +114,5 @@ var RlimitRaise = Attack{Name: "user.rlimit-raise", Run: func(a *Attempt) {
 // setrlimit is the call itself: the library's keeps limits on descriptors to itself.
 func setrlimit(resource int, limit *unix.Rlimit) error {
 	_, _, errno := unix.Syscall(unix.SYS_SETRLIMIT, uintptr(resource), uintptr(unsafe.Pointer(limit)), 0)
-	return number(errno)
+	return asError(errno)
 }

@@ -65,7 +65,7 @@ var abstractRlimitRows = []Guarantee{{
 	Attack:  attack.InFlight,
 	Witness: sentinel.ParkedBounded,
 	Refusal: Refusals{unix.ETOOMANYREFS: Rlimit},
-	Both:    spec.Edits{spec.WithoutNamespace(specs.UserNamespace)},
+	Both:    hostRoot,
 	// CAP_SYS_RESOURCE does the same, but not every launcher has it to give.
 	Controls: spec.Edits{spec.WithCapability("CAP_SYS_ADMIN")},
 }, {

@@ -76,6 +76,6 @@ var cpuRows = []Guarantee{{
 	Attack:   attack.RaisePriority,
 	Witness:  sentinel.PriorityKept,
 	Refusal:  Refusals{unix.EPERM: Capability, unix.EACCES: Capability},
-	Both:     spec.Edits{spec.WithoutNamespace(specs.UserNamespace)},
+	Both:     hostRoot,
 	Controls: spec.Edits{spec.WithCapability("CAP_SYS_NICE")},
 }}

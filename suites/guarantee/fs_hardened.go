@@ -10,10 +10,6 @@ import (
 	"cellwall/suites/sentinel"
 )
 
-// capabilityAlone leaves a capability as the only wall: a user namespace would make it worthless,
-// and the filter would come before it.
-var capabilityAlone = spec.Edits{spec.WithoutNamespace(specs.UserNamespace), spec.Unconfined()}
-
 // fsHardenedRows are about what capabilities and user namespaces keep from a container.
 var fsHardenedRows = []Guarantee{{
 	ID:      "fs.locked-mounts",

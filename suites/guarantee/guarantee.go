@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/kernel"
@@ -88,6 +89,15 @@ type Guarantee struct {
 	// Alone rows measure time or a resource of the whole host and run beside nothing else.
 	Alone bool
 }
+
+// What rows have in common as their Both.
+var (
+	// hostRoot makes root the host's: a user namespace would be a second wall.
+	hostRoot = spec.Edits{spec.WithoutNamespace(specs.UserNamespace)}
+	// capabilityAlone leaves a capability as the only wall: a user namespace would make it worthless,
+	// and the filter would come before it.
+	capabilityAlone = spec.Edits{spec.WithoutNamespace(specs.UserNamespace), spec.Unconfined()}
+)
 
 // Group is the part of the id before the dot.
 func (g *Guarantee) Group() string {

@@ -52,7 +52,7 @@ var ipcRows = []Guarantee{{
 	Attack:   attack.LandlockScope,
 	Witness:  sentinel.ScopeKept,
 	Refusal:  Refusals{unix.EPERM: Landlock},
-	Both:     spec.Edits{spec.WithoutNamespace(specs.UserNamespace)},
+	Both:     hostRoot,
 	Controls: spec.Edits{{Name: sentinel.NoScope}},
 }, {
 	ID:       "ipc.dev-shm",

@@ -11,12 +11,6 @@ import (
 	"cellwall/suites/sentinel"
 )
 
-// hostRoot is for rows whose barrier is a mount flag: the root that files of the kernel belong to.
-var hostRoot = spec.Edits{spec.WithoutNamespace(specs.UserNamespace)}
-
-// bareCapability is for rows whose barrier is a capability: nothing but it stands in the way.
-var bareCapability = spec.Edits{spec.WithoutNamespace(specs.UserNamespace), spec.Unconfined()}
-
 var kernelRows = []Guarantee{{
 	ID:       "kernel.sysrq",
 	Claim:    "cannot trigger sysrq",
@@ -61,7 +55,7 @@ var kernelRows = []Guarantee{{
 	Attack:   attack.MakeBPF,
 	Witness:  sentinel.NoBPFObject,
 	Refusal:  Refusals{unix.EPERM: Capability},
-	Both:     bareCapability,
+	Both:     capabilityAlone,
 	Controls: spec.Edits{spec.WithCapability("CAP_BPF")},
 }, {
 	ID:       "kernel.perf",
@@ -72,7 +66,7 @@ var kernelRows = []Guarantee{{
 	Attack:   attack.WatchAll,
 	Witness:  sentinel.NoPerfEvent,
 	Refusal:  Refusals{unix.EACCES: Capability, unix.EPERM: Capability},
-	Both:     bareCapability,
+	Both:     capabilityAlone,
 	Controls: spec.Edits{spec.WithCapability("CAP_PERFMON")},
 }, {
 	ID:       "kernel.log",
@@ -83,7 +77,7 @@ var kernelRows = []Guarantee{{
 	Attack:   attack.ReadLog,
 	Witness:  sentinel.LogUnread,
 	Refusal:  Refusals{unix.EPERM: Capability},
-	Both:     bareCapability,
+	Both:     capabilityAlone,
 	Controls: spec.Edits{spec.WithCapability("CAP_SYSLOG")},
 }, {
 	ID:       "kernel.modules",
@@ -95,7 +89,7 @@ var kernelRows = []Guarantee{{
 	Witness:  sentinel.ModulesKept,
 	Alone:    true, // a tracer waits on its own
 	Refusal:  Refusals{unix.EPERM: Capability},
-	Both:     bareCapability,
+	Both:     capabilityAlone,
 	Controls: spec.Edits{spec.WithCapability("CAP_SYS_MODULE")},
 }, {
 	ID:      "kernel.audit",
@@ -107,7 +101,7 @@ var kernelRows = []Guarantee{{
 	Witness: sentinel.AuditKept,
 	Refusal: Refusals{unix.EPERM: Capability},
 	// The kernel hears of rules from the first pid namespace alone.
-	Both:     append(slices.Clone(bareCapability), spec.WithoutNamespace(specs.PIDNamespace)),
+	Both:     append(slices.Clone(capabilityAlone), spec.WithoutNamespace(specs.PIDNamespace)),
 	Controls: spec.Edits{spec.WithCapability("CAP_AUDIT_CONTROL")},
 }}
 

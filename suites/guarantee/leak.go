@@ -43,6 +43,6 @@ var leakRows = []Guarantee{{
 	Attack:   attack.KernelAddresses,
 	Witness:  sentinel.AddressesHidden,
 	Refusal:  Refusals{unix.EACCES: Capability, unix.EPERM: Capability, unix.ENOENT: RootDirectory},
-	Both:     spec.Edits{spec.WithoutNamespace(specs.UserNamespace)},
+	Both:     hostRoot,
 	Controls: spec.Edits{spec.WithCapability("CAP_SYSLOG")},
 }}

@@ -71,7 +71,7 @@ var netRows = []Guarantee{{
 	Witness: sentinel.ForgeriesUnseen,
 	Refusal: Refusals{unix.EPERM: Capability},
 	// The filter refuses AF_PACKET without the capability as well.
-	Both:     spec.Edits{spec.WithoutNamespace(specs.UserNamespace), spec.Unconfined()},
+	Both:     capabilityAlone,
 	Controls: spec.Edits{spec.WithCapability("CAP_NET_RAW")},
 }, {
 	ID:       "net.vsock",

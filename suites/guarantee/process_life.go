@@ -61,6 +61,6 @@ var processLifeRows = []Guarantee{{
 	Attack:   attack.OOMScore,
 	Witness:  sentinel.OOMScoreKept,
 	Refusal:  Refusals{unix.EACCES: Capability},
-	Both:     spec.Edits{spec.WithoutNamespace(specs.UserNamespace)},
+	Both:     hostRoot,
 	Controls: spec.Edits{spec.WithCapability("CAP_SYS_RESOURCE")},
 }}

@@ -73,6 +73,6 @@ var userCapabilityRows = []Guarantee{{
 	Attack:   attack.RlimitRaise,
 	Witness:  sentinel.RlimitsKept,
 	Refusal:  Refusals{unix.EPERM: Capability},
-	Both:     spec.Edits{spec.WithoutNamespace(specs.UserNamespace)},
+	Both:     hostRoot,
 	Controls: spec.Edits{spec.WithCapability("CAP_SYS_RESOURCE")},
 }}

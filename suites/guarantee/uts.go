@@ -28,6 +28,6 @@ var utsRows = []Guarantee{{
 	Witness: sentinel.OwnNameKept,
 	Refusal: Refusals{unix.EPERM: Capability},
 	// The filter would refuse the calls as well.
-	Both:     spec.Edits{spec.WithoutNamespace(specs.UserNamespace), spec.Unconfined()},
+	Both:     capabilityAlone,
 	Controls: spec.Edits{spec.WithCapability("CAP_SYS_ADMIN")},
 }}

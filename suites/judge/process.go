@@ -16,12 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/cleanup"
+	"cellwall/suites/attack"
 )
 
 const killSignal = unix.SIGKILL
-
-// attackerArgs are the program, the attack, its target and the token.
-const attackerArgs = 4
 
 // findProcess returns the host's pid of the process whose arguments are the attacker's, with the
 // token last, whatever the runtime says. The runtime's own idea of it is only a hint, but one that
@@ -39,7 +37,7 @@ func findProcess(token string, hint int) (int, error) {
 		if err != nil {
 			continue
 		}
-		if args := argumentsOf(pid); len(args) == attackerArgs && args[attackerArgs-1] == token {
+		if args := argumentsOf(pid); len(args) == attack.Arguments && args[attack.Arguments-1] == token {
 			return pid, nil
 		}
 	}

@@ -42,14 +42,11 @@ func HostMountsUnchanged(s *Stage) (*Watch, error) {
 		if err := tmpfs(v.host); err != nil {
 			return err
 		}
-		if err := errors.Join(publicDir(v.host+"/a"), publicDir(v.host+"/b"), tmpfs(v.host+"/b")); err != nil {
-			return err
-		}
-		if err := unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_REC, ""); err != nil {
-			return fmt.Errorf("share the stand-in's mounts: %w", err)
-		}
-		return nil
+		return errors.Join(publicDir(v.host+"/a"), publicDir(v.host+"/b"), tmpfs(v.host+"/b"))
 	})
+	if err == nil {
+		err = h.share()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,17 @@ func (s *Stage) hostMounts() (*hostMounts, error) {
 	})
 }
 
+// share makes the mounts shared, as systemd leaves the host's. They are no peers of the host's own:
+// nothing that happens there reaches the host.
+func (h *hostMounts) share() error {
+	return h.do(func() error {
+		if err := unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("share the stand-in's mounts: %w", err)
+		}
+		return nil
+	})
+}
+
 // do calls f inside.
 func (h *hostMounts) do(f func() error) error {
 	done := make(chan error, 1)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -142,12 +143,16 @@ func NothingInherited(s *Stage) (*Watch, error) {
 	}, nil
 }
 
+// goRuntimes are the files that the Go runtime opens for itself in every program: to wait, and to follow
+// the CPU limit of its cgroup (since Go 1.25, where it sees one).
+var goRuntimes = []string{"anon_inode:[eventpoll]", "anon_inode:[eventfd]", "cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us"}
+
 // inherited reports whether a descriptor that a program starts with is neither one of its standard
-// streams nor one that the Go runtime has opened for itself by then.
+// streams nor one that the Go runtime has opened by then.
 func inherited(number, to string) bool {
 	const stderr = 2
 	n, err := strconv.Atoi(number)
-	return err == nil && n > stderr && to != "anon_inode:[eventpoll]" && to != "anon_inode:[eventfd]"
+	return err == nil && n > stderr && !slices.Contains(goRuntimes, filepath.Base(to))
 }
 
 // StartsInside asks for a working directory behind a descriptor of the launcher, which is a

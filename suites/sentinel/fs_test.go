@@ -145,6 +145,8 @@ func TestInherited(t *testing.T) {
 		{"2", "/dev/null", false},
 		{"3", "anon_inode:[eventpoll]", false},
 		{"4", "anon_inode:[eventfd]", false},
+		{"3", "/sys/fs/cgroup/cpu/x/cpu.cfs_quota_us", false},
+		{"7", "/sys/fs/cgroup", true}, // CVE-2024-21626
 		{"3", "/", true},
 		{"5", "socket:[7]", true},
 		{"17", "anon_inode:[pidfd]", true},

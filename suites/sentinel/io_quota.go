@@ -27,9 +27,7 @@ const (
 const (
 	setQuota       = 0x800008<<8 | 2 // QCMD(Q_SETQUOTA, PRJQUOTA)
 	quotaValid     = 1 | 4           // QIF_BLIMITS | QIF_ILIMITS
-	fsGetXattr     = 0x801c581f
-	fsSetXattr     = 0x401c5820
-	projectInherit = 0x200 // FS_XFLAG_PROJINHERIT
+	projectInherit = 0x200           // FS_XFLAG_PROJINHERIT
 )
 
 // dqblk is struct if_dqblk of linux/quota.h; blocks are KiB.
@@ -37,11 +35,6 @@ type dqblk struct {
 	blockHard, blockSoft, space, inodeHard, inodeSoft, inodes, blockTime, inodeTime uint64
 	valid                                                                           uint32
 	_                                                                               uint32
-}
-
-type fsXattr struct {
-	flags, extentSize, extents, project, cowExtentSize uint32
-	_                                                  [8]byte
 }
 
 // QuotaBounded gives a directory a project of the trial's own with a quota, and measures what the
@@ -80,12 +73,12 @@ func (s *Stage) project(dir string, limits dqblk) error {
 		return fmt.Errorf("set a project: %w", err)
 	}
 	s.Undo.Push("close the volume", f.Close)
-	var x fsXattr
-	if err := xattr(f, fsGetXattr, &x); err != nil {
+	var x attack.FSXattr
+	if err := xattr(f, attack.FSGetXattr, &x); err != nil {
 		return noQuota(err)
 	}
-	x.project, x.flags = s.UID, x.flags|projectInherit
-	if err := xattr(f, fsSetXattr, &x); err != nil {
+	x.Project, x.Flags = s.UID, x.Flags|projectInherit
+	if err := xattr(f, attack.FSSetXattr, &x); err != nil {
 		return noQuota(err)
 	}
 	set := func(d dqblk) error {
@@ -102,7 +95,7 @@ func (s *Stage) project(dir string, limits dqblk) error {
 	return nil
 }
 
-func xattr(f *os.File, request uintptr, x *fsXattr) error {
+func xattr(f *os.File, request uintptr, x *attack.FSXattr) error {
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), request, uintptr(unsafe.Pointer(x))); errno != 0 {
 		return errno
 	}

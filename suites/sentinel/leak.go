@@ -51,9 +51,6 @@ func foreign(block string, want []string) []string {
 	return names
 }
 
-// attackerArgs are the program, the attack, its target and the token.
-const attackerArgs = 4
-
 // EnvironmentClean compares the environment and the umask of init with those of the spec.
 func EnvironmentClean(s *Stage) (*Watch, error) {
 	want := spec.New(s.Rung, spec.Options{Rootfs: s.Rootfs, Args: []string{"/"}}).Process.Env
@@ -86,8 +83,8 @@ func EnvironmentClean(s *Stage) (*Watch, error) {
 			if err != nil {
 				return fmt.Errorf("read arguments of init: %w", err)
 			}
-			if n := strings.Count(string(args), "\x00"); n != attackerArgs {
-				more = append(more, fmt.Sprintf("%d arguments instead of %d", n, attackerArgs))
+			if n := strings.Count(string(args), "\x00"); n != attack.Arguments {
+				more = append(more, fmt.Sprintf("%d arguments instead of %d", n, attack.Arguments))
 			}
 			text, err := statusOf(a.PID)
 			if err != nil {

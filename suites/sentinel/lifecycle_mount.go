@@ -7,58 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/spec"
 )
-
-// mountStandIn is a mount namespace with a copy of the host's mounts, which takes the host's
-// place. It is gone with its descriptor.
-type mountStandIn struct{ file *os.File }
-
-// mountStandIn makes it with shared mounts, as systemd leaves the host's. They are no peers of
-// the host's own: nothing that happens there reaches the host.
-func (s *Stage) mountStandIn() (*mountStandIn, error) {
-	m := &mountStandIn{}
-	err := onThread(func() error {
-		if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
-			return fmt.Errorf("unshare mount namespace: %w", err)
-		}
-		for _, propagation := range []uintptr{unix.MS_PRIVATE, unix.MS_SHARED} { // in this order
-			if err := unix.Mount("", "/", "", propagation|unix.MS_REC, ""); err != nil {
-				return fmt.Errorf("set propagation of the stand-in: %w", err)
-			}
-		}
-		var err error
-		m.file, err = os.Open("/proc/thread-self/ns/mnt")
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("make a stand-in for the host's mounts: %w", err)
-	}
-	s.Undo.Push("close the mount namespace", m.file.Close)
-	return m, nil
-}
-
-// path is what Watch.From wants.
-func (m *mountStandIn) path() string { return fmt.Sprintf("/proc/self/fd/%d", m.file.Fd()) }
-
-// mounts lists what is mounted in it.
-func (m *mountStandIn) mounts() (list []string, err error) {
-	err = onThread(func() error {
-		err := errors.Join(unix.Unshare(unix.CLONE_FS), unix.Setns(int(m.file.Fd()), unix.CLONE_NEWNS))
-		if err != nil {
-			return fmt.Errorf("enter the stand-in for the host's mounts: %w", err)
-		}
-		text, err := os.ReadFile("/proc/thread-self/mountinfo")
-		list = slices.Collect(strings.Lines(string(text)))
-		return err
-	})
-	return list, err
-}
 
 // directoryOnFile is a mount that every runtime can be asked for and none can make: of a directory on
 // a file of the root directory.
@@ -67,11 +20,14 @@ func directoryOnFile(dir string) spec.Edit { return spec.WithMount(spec.Bind(dir
 // NoMountLeft compares the mounts of a stand-in for the host before and after containers with
 // volumes and masks, and one whose creation fails at a mount.
 func NoMountLeft(s *Stage) (*Watch, error) {
-	host, err := s.mountStandIn()
+	host, err := s.hostMounts()
 	if err != nil {
 		return nil, err
 	}
-	before, err := host.mounts()
+	if err := host.share(); err != nil {
+		return nil, err
+	}
+	before, err := host.list()
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +45,7 @@ func NoMountLeft(s *Stage) (*Watch, error) {
 		edits = nil // they have no mounts of their own
 	}
 	look := func(lives int) (Finding, error) {
-		after, err := host.mounts()
+		after, err := host.list()
 		if err != nil {
 			return Finding{}, err
 		}

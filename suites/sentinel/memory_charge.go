@@ -91,16 +91,6 @@ func Charged(s *Stage) (*Watch, error) {
 	return w, nil
 }
 
-// succeeded reports whether a call of that text was tried and answered without an error.
-func succeeded(r attack.Record, call string) bool {
-	for _, t := range r.Tries {
-		if t.Call == call && t.Errno == 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // volume makes a directory of the trial's own that any user may write to, and shows it to the
 // container at a path, or lies there where the container has no mounts of its own.
 func (s *Stage) volume(path string) (spec.Edits, error) {

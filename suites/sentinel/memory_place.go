@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
@@ -204,14 +203,4 @@ func LockedBounded(s *Stage) (*Watch, error) {
 		return f, MustTry(r, "mlock", "mlockall", "shmctl")
 	}
 	return w, nil
-}
-
-// answer is what a call of that text was answered with.
-func answer(r attack.Record, call string) (unix.Errno, bool) {
-	for _, t := range r.Tries {
-		if t.Call == call {
-			return unix.Errno(t.Errno), true
-		}
-	}
-	return 0, false
 }

@@ -1,7 +1,6 @@
 package sentinel
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -134,11 +133,6 @@ func sockPort(at unix.Sockaddr) int {
 		return at.Port
 	}
 	return 0
-}
-
-// htons is a number in network order, as packet(7) wants its protocols.
-func htons(v uint16) int {
-	return int(binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, v)))
 }
 
 // sendFrame sends an Ethernet frame with a text over a link of the calling thread's namespace.

@@ -99,7 +99,7 @@ func (s *Stage) capture(link string) (int, error) {
 		return -1, fmt.Errorf("capture on %s: %w", link, err)
 	}
 	s.Undo.Push("end the capture", func() error { return unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: index, Protocol: uint16(htons(unix.ETH_P_ALL))}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: index, Protocol: attack.NetworkOrder(unix.ETH_P_ALL)}); err != nil {
 		return -1, fmt.Errorf("capture on %s: %w", link, err)
 	}
 	return fd, nil

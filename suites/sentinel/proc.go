@@ -76,12 +76,6 @@ func families() (map[int][]int, error) {
 	return children, nil
 }
 
-// childrenOf lists the children of a process, zombies too.
-func childrenOf(pid int) ([]int, error) {
-	children, err := families()
-	return children[pid], err
-}
-
 // startedBy returns the pids of the processes that a process has started, and they.
 func startedBy(pid int) ([]int, error) {
 	children, err := families()

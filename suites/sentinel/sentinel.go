@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"cellwall/probes"
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/cleanup"
@@ -153,6 +155,22 @@ func MustTry(r attack.Record, prefixes ...string) error {
 		}
 	}
 	return nil
+}
+
+// answer is what a call of that text was answered with, and whether it was made.
+func answer(r attack.Record, call string) (unix.Errno, bool) {
+	for _, t := range r.Tries {
+		if t.Call == call {
+			return unix.Errno(t.Errno), true
+		}
+	}
+	return 0, false
+}
+
+// succeeded reports whether a call of that text was answered without an error.
+func succeeded(r attack.Record, call string) bool {
+	errno, made := answer(r, call)
+	return made && errno == 0
 }
 
 // Seen is an error that ends a trial early, without the attacker's go, since what was seen

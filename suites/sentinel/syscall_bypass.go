@@ -50,7 +50,7 @@ func NamespacesKept(*Stage) (*Watch, error) {
 	return &Watch{
 		Hold: func(ctx context.Context, name string, a *Subject) error {
 			if name == "refused" {
-				children, err := childrenOf(a.PID)
+				children, err := a.children()
 				if err == nil && len(children) > 0 {
 					err = fmt.Errorf("the attacker has %d children although its call was refused", len(children))
 				}

@@ -21,7 +21,7 @@ import (
 // onlyChild is the one child of the attacker. One that has not spoken is waited for until it has
 // ended: its parent leaves it a zombie.
 func onlyChild(ctx context.Context, a *Subject, spoke bool) (pid int, err error) {
-	children, err := childrenOf(a.PID)
+	children, err := a.children()
 	if err != nil {
 		return 0, err
 	}
