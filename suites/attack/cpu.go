@@ -12,17 +12,15 @@ import (
 
 var cpuAttacks = []Attack{
 	Spin,
+	SpinOn,
 	SpinBeside,
 	OtherCPUs,
 	RaisePriority,
 }
 
 // Spin holds at "begin", idles for Target.Bytes nanoseconds, has Target.Count children use all the
-// CPU that they get for Target.For, on the CPU Target.Extra if it names one, and holds at "spun".
+// CPU that they get for Target.For, and holds at "spun".
 var Spin = Attack{Name: "cpu.spin", Run: func(a *Attempt) {
-	if cpu, err := strconv.Atoi(a.Target.Extra); err == nil && !a.Try("sched_setaffinity", pin(cpu)) {
-		return
-	}
 	a.Hold("begin")
 	if a.Target.Bytes > 0 {
 		idle := unix.NsecToTimespec(a.Target.Bytes)
@@ -37,6 +35,29 @@ var Spin = Attack{Name: "cpu.spin", Run: func(a *Attempt) {
 	reap()
 	a.Try("spin", nil)
 	a.Hold("spun")
+}}
+
+// SpinOn has Target.Count children use all the CPU that they get, on the CPU Target.Extra if it names
+// one, and holds at "spinning" while they do, Target.For at most.
+var SpinOn = Attack{Name: "cpu.spin-on", Run: func(a *Attempt) {
+	if cpu, err := strconv.Atoi(a.Target.Extra); err == nil && !a.Try("sched_setaffinity", pin(cpu)) {
+		return
+	}
+	until := monotonic() + int64(a.Target.For)
+	var children []int
+	for range a.Target.Count {
+		pid, err := startTask(spin, until, -1)
+		if !a.Try("fork a spinner", err) {
+			return
+		}
+		children = append(children, pid)
+	}
+	a.Hold("spinning")
+	for _, pid := range children {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+	reap()
+	a.Try("spin", nil)
 }}
 
 // SpinBeside is a neighbour that spins on the CPU Target.Extra for Target.For, from the word go.

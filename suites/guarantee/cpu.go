@@ -18,7 +18,7 @@ var cpuRows = []Guarantee{{
 	Rung:        spec.Limits,
 	Controllers: []string{"cpu"},
 	Probes:      []string{"throttle"},
-	Attack:      attack.Spin,
+	Attack:      attack.SpinOn,
 	Witness:     sentinel.QuotaKept,
 	Controls: spec.Edits{
 		spec.Change("no CPU quota", func(s *specs.Spec) {
@@ -47,7 +47,7 @@ var cpuRows = []Guarantee{{
 	Barrier:     "cpu.weight",
 	Rung:        spec.Limits,
 	Controllers: []string{"cpu"},
-	Attack:      attack.Spin,
+	Attack:      attack.SpinOn,
 	Witness:     sentinel.ShareKept,
 	Controls:    spec.Edits{sentinel.WithWeight(sentinel.WeightNeighbour)},
 	Alone:       true,

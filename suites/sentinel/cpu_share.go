@@ -24,9 +24,10 @@ import (
 const (
 	weightBait      = 25
 	weightNeighbour = 100
-	weightWindow    = 150 * time.Millisecond
 	weightMost      = 0.22 // halfway
-	weightMinimum   = 20 * time.Millisecond
+	// weightMinimum is what the three have to get together: one tick, of 10 ms at the most, must not
+	// decide.
+	weightMinimum = 120 * time.Millisecond
 )
 
 // WithWeight sets cpu.weight, and cpu.shares by the kernel's own scale where it is v1's.
@@ -49,7 +50,8 @@ func ShareKept(s *Stage) (*Watch, error) {
 		return nil, err
 	}
 	cpu := strconv.Itoa(cpus[0])
-	w := &Watch{Target: attack.Target{Count: 1, For: weightWindow, Extra: cpu}, Edits: s.limited(func(*specs.Spec) {})}
+	longest := cpuPatience + time.Second // so that all three want the CPU at any time
+	w := &Watch{Target: attack.Target{Count: 1, For: longest, Extra: cpu}, Edits: s.limited(func(*specs.Spec) {})}
 	if w.Edits != nil {
 		w.Edits = append(w.Edits, WithWeight(weightBait))
 	}
@@ -60,34 +62,40 @@ func ShareKept(s *Stage) (*Watch, error) {
 		if err != nil {
 			return nil, err
 		}
-		// Longer than the attacker, so that its share is theirs at no time.
-		n, err := s.neighbour(attack.SpinBeside, attack.Target{Extra: cpu, For: weightWindow + time.Second}, g)
+		n, err := s.neighbour(attack.SpinBeside, attack.Target{Extra: cpu, For: longest}, g)
 		if err != nil {
 			return nil, err
 		}
 		neighbours, used = append(neighbours, n), append(used, &spent{group: g})
 	}
-	w.Hold = func(_ context.Context, name string, a *Subject) error {
+	var total time.Duration
+	w.Hold = func(ctx context.Context, _ string, a *Subject) error {
 		used[0].group = a.Group
-		if name == "begin" {
-			for _, n := range neighbours {
-				if err := n.begin(); err != nil {
-					return err
-				}
-				if said, err := n.hears(); err != nil || said != "ok" {
-					return errors.Join(err, fmt.Errorf("a neighbour does not spin: %s", said))
-				}
+		for _, n := range neighbours {
+			if err := n.begin(); err != nil {
+				return err
+			}
+			if said, err := n.hears(); err != nil || said != "ok" {
+				return errors.Join(err, fmt.Errorf("a neighbour does not spin: %s", said))
 			}
 		}
 		for _, u := range used {
-			if err := u.hold(nil, name, a); err != nil { //nolint:staticcheck // it waits for nothing
+			if err := u.begin(); err != nil {
 				return err
 			}
 		}
-		return nil
+		return until(ctx, func() (bool, error) {
+			total = 0
+			for _, u := range used {
+				if err := u.end(); err != nil {
+					return false, err
+				}
+				total += u.usage()
+			}
+			return total >= weightMinimum, nil
+		})
 	}
 	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-		total := used[0].usage() + used[1].usage() + used[2].usage()
 		if total < weightMinimum {
 			return Finding{}, fmt.Errorf("the three got %v of CPU time together: too little to compare", total)
 		}
