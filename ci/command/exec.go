@@ -54,7 +54,7 @@ func newExec() *cobra.Command {
 				p.Cwd = cwd
 			}
 			return done(execIn(c, launcher, entry, core.Joining{
-				ID: entry.ID, Pid: entry.Pid, Spec: entry.Spec, Process: p,
+				ID: entry.ID, Pid: entry.Pid, StartTime: entry.StartTime, Spec: entry.Spec, Process: p,
 			}, stdin))
 		},
 	}

@@ -16,13 +16,17 @@ import (
 
 // Joining describes a running container to a process that joins it.
 type Joining struct {
-	ID      string
-	Pid     int         // of the container's init
-	Spec    *specs.Spec // the container's
-	Process *specs.Process
-	Omit    []string
+	ID  string
+	Pid int // of the container's init
+	// StartTime is an Entry's: with it a recycled pid is told from the container's init.
+	StartTime uint64
+	Spec      *specs.Spec // the container's
+	Process   *specs.Process
+	Omit      []string
 	// Stdin, Stdout and Stderr are as in Options.
 	Stdin, Stdout, Stderr *os.File
+
+	reaper *reaper // of init, where the launcher itself waits for it
 }
 
 // Process is a process that has joined a container.
@@ -42,12 +46,13 @@ func (c *Container) Exec(ctx context.Context, p *specs.Process, stdin, stdout, s
 	}
 	return c.launcher.Exec(ctx, Joining{
 		ID: c.id, Pid: c.Pid(), Spec: c.options.Spec, Process: p,
-		Stdin: stdin, Stdout: stdout, Stderr: stderr,
+		Stdin: stdin, Stdout: stdout, Stderr: stderr, reaper: c.reaper,
 	})
 }
 
-// Exec joins a container that may have been made by another process. Pid must be its init's:
-// the caller has checked that it was not recycled.
+// Exec joins a container that may have been made by another process.
+//
+// A process that can write to the file of its own program must have called Seal.
 func (l *Launcher) Exec(ctx context.Context, j Joining) (_ *Process, err error) {
 	p := &Process{}
 	defer p.undo.OnError(&err)
@@ -56,6 +61,10 @@ func (l *Launcher) Exec(ctx context.Context, j Joining) (_ *Process, err error) 
 		return nil, fmt.Errorf("exec in container %s: open init %d: %w", j.ID, j.Pid, err)
 	}
 	p.undo.Push("close init's pidfd", func() error { return unix.Close(pidfd) })
+	// Only now: from here on the pidfd says whether the pid has become another's.
+	if err := j.isInit(); err != nil {
+		return nil, err
+	}
 	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", j.Pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("exec in container %s: open its root: %w", j.ID, err)
@@ -66,6 +75,9 @@ func (l *Launcher) Exec(ctx context.Context, j Joining) (_ *Process, err error) 
 		return nil, fmt.Errorf("exec in container %s: %w", j.ID, err)
 	}
 	p.undo.Push("close the view of the cgroup", group.Close)
+	if err := unix.PidfdSendSignal(pidfd, 0, nil, 0); err != nil {
+		return nil, fmt.Errorf("exec in container %s: its init has ended: %w", j.ID, err)
+	}
 	if events, err := group.Events(); err == nil && events.Frozen {
 		return nil, fmt.Errorf("exec in container %s: it is frozen", j.ID)
 	}
@@ -111,6 +123,25 @@ func (l *Launcher) Exec(ctx context.Context, j Joining) (_ *Process, err error) 
 		return nil, err
 	}
 	return p, p.adopt()
+}
+
+// isInit makes sure that the pid is still the one of the container's init.
+func (j *Joining) isInit() error {
+	if j.reaper != nil {
+		// While it is not waited for, nobody else has its pid.
+		if err := j.reaper.signal(0); err != nil {
+			return fmt.Errorf("exec in container %s: its init has ended: %w", j.ID, err)
+		}
+		return nil
+	}
+	start, err := startTime(j.Pid)
+	if err != nil {
+		return fmt.Errorf("exec in container %s: %w", j.ID, err)
+	}
+	if start != j.StartTime {
+		return fmt.Errorf("exec in container %s: its init is gone, and process %d is another: %w", j.ID, j.Pid, os.ErrNotExist)
+	}
+	return nil
 }
 
 // adopt gives the started child to a reaper.
@@ -185,6 +216,7 @@ func CompileExec(s *specs.Spec, process *specs.Process, h Host, omit []string) (
 // because only a process that shares no memory may enter a time namespace, it gets a copy.
 func (p *planner) undumpable() error {
 	p.plan.Flags = unix.CLONE_CLEAR_SIGHAND
+	p.plan.DenySetgroups = p.deniesSetgroups()
 	p.add(Step{
 		ID: "undumpable", Barrier: "non-dumpable during join",
 		Text:   "become undumpable",

@@ -174,3 +174,42 @@ func TestSaveAndFind(t *testing.T) {
 		t.Error("a deleted container was found")
 	}
 }
+
+// TestExecWhereGroupsAreDenied: a user namespace without setgroups(2) is without it for who joins.
+func TestExecWhereGroupsAreDenied(t *testing.T) {
+	f := newFixture(t)
+	c, _ := f.hold(t, spec.Hardened, func(s *specs.Spec) { s.Annotations = map[string]string{spec.DenySetgroups: "true"} })
+	s := spec.New(spec.Hardened, f.options)
+	p, err := c.Exec(t.Context(), core.DefaultProcess(s, []string{program, "exit"}), nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := p.Wait(t.Context())
+	if err != nil || status.Code != 7 {
+		t.Errorf("status %v, %v, want exit status 7", status, err)
+	}
+	check(t, p.Close())
+}
+
+// TestExecKnowsItsContainer: a pid that another process has now is no container to join.
+func TestExecKnowsItsContainer(t *testing.T) {
+	f := newFixture(t)
+	c, _ := f.hold(t, spec.Namespaces, nil)
+	dir := t.TempDir()
+	check(t, c.Save(dir))
+	e, err := core.Find(dir, "held")
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := core.Joining{ID: "held", Pid: e.Pid, StartTime: e.StartTime, Spec: e.Spec, Process: core.DefaultProcess(e.Spec, []string{program, "exit"})}
+	p, err := f.launcher.Exec(t.Context(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, p.Close())
+	j.StartTime--
+	if p, err := f.launcher.Exec(t.Context(), j); err == nil {
+		t.Error("joined a process that started at another time")
+		check(t, p.Close())
+	}
+}

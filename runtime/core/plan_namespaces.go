@@ -144,13 +144,18 @@ func (p *planner) userMappings() {
 	if !p.unshares(specs.UserNamespace) {
 		return
 	}
-	// user_namespaces(7): a launcher without CAP_SETGID cannot map groups otherwise.
-	p.plan.DenySetgroups = p.Host.Rootless || p.Spec.Annotations[spec.DenySetgroups] == "true"
+	p.plan.DenySetgroups = p.deniesSetgroups()
 	p.plan.UIDMappings, p.plan.GIDMappings = p.Spec.Linux.UIDMappings, p.Spec.Linux.GIDMappings
 	p.add(Step{
 		Text: "wait for the id mappings", Barrier: "user namespace",
 		number: unix.SYS_READ, args: calls(fd(Line), mem(make([]byte, 1)), num(1)), min: 1,
 	})
+}
+
+// deniesSetgroups reports whether the container's own user namespace is without setgroups(2). A
+// launcher without CAP_SETGID cannot map groups otherwise: user_namespaces(7).
+func (p *planner) deniesSetgroups() bool {
+	return p.unshares(specs.UserNamespace) && (p.Host.Rootless || p.Spec.Annotations[spec.DenySetgroups] == "true")
 }
 
 // becomeRoot takes the ids of the user namespace's root, so that what is mounted and made from
