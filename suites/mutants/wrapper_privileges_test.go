@@ -1,7 +1,9 @@
 package mutants_test
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -89,7 +91,31 @@ func launchWeaknesses() []weakness {
 			s.Process.Env = append(os.Environ(), s.Process.Env...)
 		}), rows: []string{"leak.launcher-environment"}},
 		{name: "a descriptor of the launcher's", do: inOrder(openDirectory, with("--preserve-fds=1")), rows: []string{"fs.inherited-dirfd"}},
+		{name: "a socket of the launcher's", do: inOrder(openSocket, with("--preserve-fds=1")), rows: []string{"fs.inherited-dirfd"}},
+		{name: "a state that all may read", do: on("create", really, openState), rows: []string{"fs.bundle-private"}},
 	}
+}
+
+// openState lets everybody read what the runtime keeps of the container.
+func openState(c *call) error {
+	return filepath.WalkDir(c.option("--root"), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() && !e.Type().IsRegular() {
+			return err
+		}
+		return os.Chmod(path, 0o755)
+	})
+}
+
+// openSocket leaves a socket open as the first descriptor after the standard ones.
+func openSocket(c *call) error {
+	if c.command() != "create" {
+		return nil
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	return passOn(fd)
 }
 
 // openDirectory leaves the bundle open as the first descriptor after the standard ones, which is
@@ -98,13 +124,18 @@ func openDirectory(c *call) error {
 	if c.command() != "create" {
 		return nil
 	}
-	const first = 3
 	fd, err := unix.Open(c.bundle(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
+	return passOn(fd)
+}
+
+// passOn makes a descriptor the first after the standard ones, and lets it survive an exec.
+func passOn(fd int) error {
+	const first = 3
 	if fd == first {
-		_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
+		_, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
 		return err
 	}
 	return unix.Dup3(fd, first, 0)
