@@ -31,20 +31,20 @@ const (
 func count(what string, limit int, of func(*Subject) (int, error), tries ...string) *Watch {
 	w := &Watch{}
 	most, holds := 0, 0
-	w.Hold = func(_ context.Context, _ string, a *Subject) error {
+	var parts []part // in the control every hold is beyond the limit
+	w.Hold = func(_ context.Context, name string, a *Subject) error {
 		holds++
 		n, err := of(a)
 		most = max(most, n)
+		parts = append(parts, part{name, n > limit})
 		return err
 	}
 	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
 		if holds == 0 {
 			return Finding{}, fmt.Errorf("the attacker did not get to its limit of %s", what)
 		}
-		return Finding{
-			Breached: most > limit,
-			Evidence: fmt.Sprintf("with a limit of %d the host counts %d %s", limit, most, what),
-		}, MustTry(r, tries...)
+		f := Finding{Evidence: fmt.Sprintf("with a limit of %d the host counts %d %s", limit, most, what)}
+		return f.of(parts...), MustTry(r, tries...)
 	}
 	return w
 }

@@ -140,7 +140,19 @@ func ReadOnlyFileUnchanged(s *Stage) (*Watch, error) {
 	return &Watch{
 		Target: attack.Target{Path: passed},
 		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
-			return before.unchanged(dir)
+			f, err := before.unchanged(dir)
+			if err != nil {
+				return f, err
+			}
+			text, err := os.ReadFile(path) //nolint:gosec // our own
+			if err != nil {
+				return f, fmt.Errorf("look at the bait: %w", err)
+			}
+			info, err := os.Stat(path)
+			if err != nil {
+				return f, fmt.Errorf("look at the bait: %w", err)
+			}
+			return f.of(part{"writing", string(text) != s.Nonce}, part{"its mode", info.Mode().Perm() != 0o600}), nil
 		}, "open /proc/self/fd/", "fchmod"),
 	}, nil
 }

@@ -242,10 +242,10 @@ func FixtureMasked(s *Stage) (*Watch, error) {
 		})},
 		Target: attack.Target{Path: path},
 		Look: after(func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-			if f := s.Returned(r); f.Breached {
-				return f, nil
-			}
-			return before.unchanged(host)
+			read := s.Returned(r)
+			f, err := before.unchanged(host)
+			f.Evidence += "; " + read.Evidence
+			return f.of(part{"reading", read.Breached}, part{"changing", f.Breached}), err
 		}, "open ", "unlink ", "rename "),
 	}, nil
 }

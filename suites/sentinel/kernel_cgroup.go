@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,20 +66,23 @@ func CgroupLimitsKept(s *Stage) (*Watch, error) {
 				return Finding{}, err
 			}
 			var raised []string
-			for file, before := range limits {
+			var parts []part
+			for _, file := range slices.Sorted(maps.Keys(limits)) {
+				before := limits[file]
 				after, err := readValue(file)
 				if err != nil {
 					return Finding{}, err
 				}
+				parts = append(parts, part{filepath.Base(file), after != before})
 				if after != before {
 					raised = append(raised, fmt.Sprintf("%s from %s to %s", filepath.Base(file), before, after))
 				}
 			}
-			slices.Sort(raised)
+			f := Finding{Evidence: fmt.Sprintf("all %d limits are what they were", len(limits))}
 			if len(raised) > 0 {
-				return Finding{Breached: true, Evidence: fmt.Sprintf("%d of %d limits were raised: %s", len(raised), len(limits), strings.Join(raised, ", "))}, nil
+				f.Evidence = fmt.Sprintf("%d of %d limits were raised: %s", len(raised), len(limits), strings.Join(raised, ", "))
 			}
-			return Finding{Evidence: fmt.Sprintf("all %d limits are what they were", len(limits))}, nil
+			return f.of(parts...), nil
 		},
 	}, nil
 }

@@ -43,7 +43,7 @@ func EgressDropped(s *Stage) (*Watch, error) {
 	if kernel.IPv6.Check() == nil {
 		forbidden, ours, theirs = append(forbidden, metadata6), append(ours, metadata6+"/64"), append(theirs, "fd00:ec2::2/64")
 	}
-	var bad, good destination
+	bad, good := map[string]*destination{}, destination{}
 	return w.jail.guard(&Watch{
 		Target: attack.Target{Paths: forbidden, Address: allowed, For: egressWait},
 		Ready: func(_ context.Context, a *Subject) error {
@@ -52,7 +52,8 @@ func EgressDropped(s *Stage) (*Watch, error) {
 			}
 			return w.host.inside(func() error {
 				for _, at := range forbidden {
-					if err := s.listenAll(&bad, at); err != nil {
+					bad[at] = &destination{}
+					if err := s.listenAll(bad[at], at); err != nil {
 						return err
 					}
 				}
@@ -66,18 +67,22 @@ func EgressDropped(s *Stage) (*Watch, error) {
 			})
 		},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-			reached, err := bad.count()
-			if err != nil {
-				return Finding{}, err
+			var parts []part
+			reached := 0
+			for _, at := range forbidden {
+				n, err := bad[at].count()
+				if err != nil {
+					return Finding{}, err
+				}
+				reached += n
+				parts = append(parts, part{at, n > 0})
 			}
 			control, err := good.count()
 			if err == nil && control == 0 {
 				err = errors.New("nothing came to the allowed destination: the wire does not work")
 			}
-			return Finding{
-				Breached: reached > 0,
-				Evidence: fmt.Sprintf("%d packets and connections came to %d forbidden destinations, %d to the allowed one", reached, len(forbidden), control),
-			}, errors.Join(err, MustTry(r, "begin to connect", "send to "+metadata4))
+			f := Finding{Evidence: fmt.Sprintf("%d packets and connections came to %d forbidden destinations, %d to the allowed one", reached, len(forbidden), control)}
+			return f.of(parts...), errors.Join(err, MustTry(r, "begin to connect", "send to "+metadata4))
 		},
 	}), nil
 }

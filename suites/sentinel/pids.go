@@ -32,13 +32,14 @@ func PidsBounded(s *Stage) (*Watch, error) {
 		Target: attack.Target{Name: s.Name, Count: pidsBound},
 		Ready:  func(_ context.Context, a *Subject) error { return s.delegate(a) },
 	}
-	most, seen := uint64(0), []string(nil)
+	var seen []string
+	var parts []part
 	w.Hold = func(_ context.Context, name string, a *Subject) error {
 		stat, err := a.Group.Stat()
 		if err != nil {
 			return err
 		}
-		most = max(most, stat.Pids.Current)
+		parts = append(parts, part{"a bomb in the cgroup " + name, stat.Pids.Current > pidsBait})
 		seen = append(seen, fmt.Sprintf("%d (%s)", stat.Pids.Current, name))
 		// That the host can still make a process is the other half of the claim.
 		if _, err := s.Process(); err != nil {
@@ -47,10 +48,7 @@ func PidsBounded(s *Stage) (*Watch, error) {
 		return nil
 	}
 	w.Look = func(_ context.Context, a *Subject, r attack.Record) (Finding, error) {
-		f := Finding{
-			Breached: most > pidsBait,
-			Evidence: fmt.Sprintf("with a limit of %d the cgroup held %s tasks", pidsBait, strings.Join(seen, ", ")),
-		}
+		f := Finding{Evidence: fmt.Sprintf("with a limit of %d the cgroup held %s tasks", pidsBait, strings.Join(seen, ", "))}.of(parts...)
 		if f.Breached {
 			return f, nil
 		}

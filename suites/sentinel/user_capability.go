@@ -195,10 +195,14 @@ func PrivilegeNotGained(s *Stage) (*Watch, error) {
 			if seen != 2 {
 				return Finding{}, fmt.Errorf("the attacker executed %d of 2 programs", seen)
 			}
+			f := Finding{Evidence: "neither the set-user-ID program nor that with a capability gave anything"}
 			if len(gained) > 0 {
-				return Finding{Breached: true, Evidence: "a program gave " + strings.Join(gained, ", ")}, nil
+				f.Evidence = "a program gave " + strings.Join(gained, ", ")
 			}
-			return Finding{Evidence: "neither the set-user-ID program nor that with a capability gave anything"}, nil
+			gave := func(field string) bool {
+				return slices.ContainsFunc(gained, func(g string) bool { return strings.HasPrefix(g, field) })
+			}
+			return f.of(part{"a uid", gave("Uid:")}, part{"capabilities", gave("CapEff:")}), nil
 		},
 	}, nil
 }
