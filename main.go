@@ -5,6 +5,13 @@ import (
 	"os"
 
 	"cellwall/ci/command"
+	"cellwall/ci/vm/guest"
 )
 
-func main() { os.Exit(command.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	// In a virtual machine that ci/vm boots, this binary is init. Nowhere else is that true.
+	if guest.Here() {
+		guest.Main()
+	}
+	os.Exit(command.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}

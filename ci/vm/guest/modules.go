@@ -1,0 +1,45 @@
+package guest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// loadModules loads files in their order and frees the memory of the files. One that the kernel
+// does not take is a note: whoever needs it will say more.
+func loadModules(files []string) (notes []string, err error) {
+	for _, file := range files {
+		if err := loadModule(file); err != nil {
+			notes = append(notes, err.Error())
+		}
+	}
+	if err := os.RemoveAll(ModulePath); err != nil {
+		return notes, fmt.Errorf("remove loaded modules: %w", err)
+	}
+	return notes, nil
+}
+
+func loadModule(file string) error {
+	f, err := os.Open(file) //nolint:gosec // our own
+	if err != nil {
+		return fmt.Errorf("load module: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // read-only
+	flags := 0
+	if filepath.Ext(file) != ".ko" {
+		// The kernel unpacks it where it has CONFIG_MODULE_DECOMPRESS (5.17) for this format.
+		flags = unix.MODULE_INIT_COMPRESSED_FILE
+	}
+	err = unix.FinitModule(int(f.Fd()), "", flags)
+	if errors.Is(err, unix.EEXIST) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("load module %s: %w", filepath.Base(file), err)
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package vm
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// The port to the outside is on the PCI bus.
+var needed = []string{"virtio_pci", "virtio_console"}
+
+// usual are the modules that the catalogue, the runtimes and the benches come to need. A guest has
+// no modprobe, so that what a kernel would load on demand is loaded in advance.
+var usual = []string{
+	"overlay", "fuse", "loop", "crc32c_generic", "ext4", // images and layers; ext4 asks for its checksum by a name that no file has
+	"bfq",                                            // io.weight
+	"veth", "bridge", "br_netfilter", "dummy", "tun", // links
+	"sch_tbf", "sch_netem", "sch_htb", "sch_ingress", "cls_u32", "act_mirred", // traffic control
+	"nf_tables", "nft_counter", "nft_ct", "nft_reject_inet", // firewall; some are part of nf_tables by now
+	"af_packet", "vsock", "af_alg", "algif_hash", "unix_diag", "inet_diag", // socket families
+	"binfmt_misc", "configfs",
+}
+
+// module is one that goes into the guest.
+type module struct {
+	file string // base name there
+	node node
+}
+
+// modules returns the modules for a guest in the order to load them, and notes about those that
+// its kernel has not.
+func (g Guest) modules() (list []module, notes []string, err error) {
+	if g.Kernel.Modules == "" {
+		if len(g.Modules) > 0 {
+			return nil, nil, fmt.Errorf("kernel %s comes without modules, and %s is asked for", g.Kernel.Name, strings.Join(g.Modules, ", "))
+		}
+		return nil, nil, nil
+	}
+	m, err := readModules(g.Kernel.Modules)
+	if err != nil {
+		return nil, nil, fmt.Errorf("kernel %s: %w", g.Kernel.Name, err)
+	}
+	must := slices.Concat(needed, g.Modules)
+	for _, name := range slices.Concat(must, usual) {
+		err := m.add(name)
+		if errors.Is(err, fs.ErrNotExist) && !slices.Contains(must, name) {
+			notes = append(notes, fmt.Sprintf("the kernel has no module %s", name))
+			continue
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("kernel %s: %w", g.Kernel.Name, err)
+		}
+	}
+	return m.list, notes, nil
+}
+
+// modules resolves names to files of a lib/modules/RELEASE directory.
+type modules struct {
+	dir     string
+	files   map[string]string   // path below dir, by name
+	builtin map[string]bool     // by name
+	depends map[string][]string // modules.dep, by name; empty where depmod has not run
+	done    map[string]bool
+	list    []module
+}
+
+// moduleName is the name of the module in a file: lsmod's, in which '-' is '_'.
+func moduleName(file string) string {
+	name, _, _ := strings.Cut(path.Base(file), ".ko")
+	return strings.ReplaceAll(name, "-", "_")
+}
+
+func readModules(dir string) (*modules, error) {
+	m := &modules{dir: dir, files: map[string]string{}, builtin: map[string]bool{}, depends: map[string][]string{}, done: map[string]bool{}}
+	err := fs.WalkDir(os.DirFS(dir), ".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := path.Base(file)
+		switch stem, ext, _ := strings.Cut(base, ".ko"); {
+		case !d.Type().IsRegular() || stem == base:
+		case ext == "" || ext == ".xz" || ext == ".zst" || ext == ".gz":
+			m.files[moduleName(file)] = file
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read modules: %w", err)
+	}
+	if err := m.lines("modules.builtin", func(line string) { m.builtin[moduleName(line)] = true }); err != nil {
+		return nil, err
+	}
+	err = m.lines("modules.dep", func(line string) {
+		file, after, _ := strings.Cut(line, ":")
+		for _, need := range strings.Fields(after) {
+			m.depends[moduleName(file)] = append(m.depends[moduleName(file)], moduleName(need))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(m.files)+len(m.builtin) == 0 {
+		return nil, fmt.Errorf("read modules: %s has neither modules nor a list of those built in", dir)
+	}
+	return m, nil
+}
+
+// lines calls each for the lines of a file that may be missing.
+func (m *modules) lines(file string, each func(string)) error {
+	content, err := os.ReadFile(filepath.Join(m.dir, file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read modules: %w", err)
+	}
+	for line := range strings.Lines(string(content)) {
+		if line = strings.TrimSpace(line); line != "" {
+			each(line)
+		}
+	}
+	return nil
+}
+
+// add appends a module after those that it needs.
+func (m *modules) add(name string) error {
+	name = moduleName(name)
+	if m.done[name] || m.builtin[name] {
+		return nil
+	}
+	file, ok := m.files[name]
+	if !ok {
+		return fmt.Errorf("module %s: neither built in nor in %s%w", name, m.dir, silent{fs.ErrNotExist})
+	}
+	m.done[name] = true // before the others: so a circle, which the kernel would not load anyway, ends
+	content, err := openModule(filepath.Join(m.dir, file))
+	if err != nil {
+		return fmt.Errorf("module %s: %w", name, err)
+	}
+	info, err := m.info(name, content)
+	if err != nil {
+		return fmt.Errorf("module %s: %w", name, err)
+	}
+	for _, need := range info.needs {
+		if err := m.add(need); err != nil {
+			return fmt.Errorf("module %s needs another: %w", name, err)
+		}
+	}
+	for _, wish := range info.wishes {
+		if err := m.add(wish); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("module %s wishes for another: %w", name, err)
+		}
+	}
+	m.list = append(m.list, module{file: content.name, node: content.node})
+	return nil
+}
+
+// info says what a module needs: by the module itself, or by modules.dep where it cannot be read.
+func (m *modules) info(name string, content moduleContent) (modinfo, error) {
+	if content.readable {
+		return content.modinfo()
+	}
+	needs, ok := m.depends[name]
+	if !ok && len(m.depends) == 0 {
+		return modinfo{}, errors.New("is compressed: install the program that unpacks it (xz, zstd), or run depmod")
+	}
+	// Those that are needed first come last.
+	needs = slices.Clone(needs)
+	slices.Reverse(needs)
+	return modinfo{needs: needs}, nil
+}
