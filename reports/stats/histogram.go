@@ -72,7 +72,8 @@ func (h *Histogram) Quantile(q float64) (time.Duration, error) {
 	if h.Count() == 0 {
 		return 0, errors.New("quantile: the histogram is empty")
 	}
-	return time.Duration(h.buckets().ValueAtPercentile(q * 100)), nil
+	first := 1 / float64(h.Count()) // for less the library looks at no duration at all, and says 0
+	return time.Duration(h.buckets().ValueAtPercentile(max(q, first) * 100)), nil
 }
 
 // stored is the JSON of a histogram: pairs of the shortest duration of a bucket and its count.

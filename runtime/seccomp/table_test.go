@@ -86,7 +86,7 @@ func x32Only() (names []string) {
 // The second source are the constants of x/sys, which are made from the kernel's headers.
 func TestTablesAreThoseOfTheKernel(t *testing.T) {
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/sys").Output()
-	if err != nil {
+	if err != nil || len(bytes.TrimSpace(dir)) == 0 { // another user's cache may have the go.mod of a module, and not its files
 		t.Skipf("needs the go command and the module cache: %v", err)
 	}
 	constant := regexp.MustCompile(`(?m)^\tSYS_(\w+)\s+= (\d+)$`)
