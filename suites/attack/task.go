@@ -150,7 +150,7 @@ func grow(n int) (*forest, error) {
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return nil, err
 	}
-	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[0]) //nolint:errcheck // nothing was written
 	pid, err := startTask(tree, int64(n-1), pipe[1])
 	_ = unix.Close(pipe[1])
 	var errno unix.Errno
@@ -168,7 +168,7 @@ func grow(n int) (*forest, error) {
 			continue
 		}
 		if n <= 0 || err != nil {
-			return f, fmt.Errorf("the tree of processes was ended: %v", err)
+			return f, fmt.Errorf("the tree of processes was ended: %v", err) //nolint:errorlint // there may be none
 		}
 		for _, event := range b[:n] {
 			switch event {

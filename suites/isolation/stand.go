@@ -18,7 +18,7 @@ type stand struct{}
 func (stand) Match(actual any) (bool, error) {
 	v, ok := actual.(record.Verdict)
 	if !ok {
-		return false, fmt.Errorf("Stand wants a record.Verdict, not %T", actual)
+		return false, fmt.Errorf("only a record.Verdict can stand, not %T", actual)
 	}
 	if len(v.Leaks) > 0 {
 		return false, nil

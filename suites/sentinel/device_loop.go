@@ -61,12 +61,16 @@ func UnlistedUnread(s *Stage) (*Watch, error) {
 			f := s.Returned(r)
 			changed := !bytes.Equal(now, content)
 			f.Evidence = fmt.Sprintf("the content of the loop device has changed: %v; %s", changed, f.Evidence)
-			// A mount that gets so far as to read the device finds no file system on it.
 			mounted, _ := answer(r, "mount")
 			f.Evidence += "; mount answered " + errnoText(mounted)
 			parts := []part{{"reading", f.Breached}, {"writing", changed}}
-			if mounted != unix.ENODEV { // a kernel without ext4
-				parts = append(parts, part{"mounting", mounted == 0 || mounted == unix.EINVAL})
+			// A mount that gets to the device finds no file system on it, or that we write to it; one that
+			// does not get so far, as without ext4 (ENODEV), says nothing.
+			switch mounted {
+			case unix.EPERM, unix.EACCES:
+				parts = append(parts, part{"mounting", false})
+			case 0, unix.EINVAL, unix.EBUSY:
+				parts = append(parts, part{"mounting", true})
 			}
 			return f.of(parts...), nil
 		},

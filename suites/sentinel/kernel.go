@@ -115,7 +115,7 @@ func SysctlsClosed(*Stage) (*Watch, error) {
 const maxSysfs = 4
 
 // SysfsClosed has the attacker open what the kernel offers in sysfs.
-func SysfsClosed(s *Stage) (*Watch, error) {
+func SysfsClosed(*Stage) (*Watch, error) {
 	w := nothingWritable(attack.Target{Paths: []string{"/sys/kernel", "/sys/fs", "/sys/devices/system/cpu", "/sys/module"}, Count: maxSysfs})
 	look := w.Look
 	w.Look = func(ctx context.Context, a *Subject, r attack.Record) (Finding, error) {

@@ -93,7 +93,7 @@ func Charged(s *Stage) (*Watch, error) {
 
 // volume makes a directory of the trial's own that any user may write to, and shows it to the
 // container at a path, or lies there where the container has no mounts of its own.
-func (s *Stage) volume(path string) (spec.Edits, error) {
+func (s *Stage) volume(path string) (spec.Edits, error) { //nolint:unparam // the row says where
 	dir := s.volumeDir(path)
 	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // chmod follows
 		return nil, fmt.Errorf("make a volume: %w", err)

@@ -176,7 +176,7 @@ const (
 )
 
 // LockedBounded reads how much memory the attacker has locked.
-func LockedBounded(s *Stage) (*Watch, error) {
+func LockedBounded(*Stage) (*Watch, error) {
 	w := &Watch{Target: attack.Target{Bytes: lockBound}}
 	most := map[string]int{} // bytes, by the call
 	w.Hold = func(_ context.Context, call string, a *Subject) error {

@@ -48,6 +48,9 @@ func (p *Process) signalled(whole, single uint64) Finding {
 
 // ProcessUntraced is a host process with the nonce in its memory, which nobody may trace.
 func ProcessUntraced(s *Stage) (*Watch, error) {
+	if scope := yamaScope(); scope == "3" {
+		return nil, kernel.Unsupported("kernel.yama.ptrace_scope is %s: nobody may trace, whatever the namespaces", scope)
+	}
 	p, err := s.Process()
 	if err != nil {
 		return nil, err
@@ -133,11 +136,21 @@ func SenderUnknown(*Stage) (*Watch, error) {
 	}, nil
 }
 
+// yamaScope is kernel.yama.ptrace_scope, which is "0" where there is no Yama: everybody may trace what
+// is his own.
+func yamaScope() string {
+	scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
+	if err != nil {
+		return "0"
+	}
+	return strings.TrimSpace(string(scope))
+}
+
 // DescriptorKept is a host process of the kernel uid of a mapped root. It holds a descriptor of a
 // file with the nonce, which that uid cannot open; a pidfd of the process is passed in.
 func DescriptorKept(s *Stage) (*Watch, error) {
-	if scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); err == nil && strings.TrimSpace(string(scope)) != "0" {
-		return nil, kernel.Unsupported("kernel.yama.ptrace_scope is %s: Yama forbids the attack already without a user namespace", strings.TrimSpace(string(scope)))
+	if scope := yamaScope(); scope != "0" {
+		return nil, kernel.Unsupported("kernel.yama.ptrace_scope is %s: Yama forbids the attack already without a user namespace", scope)
 	}
 	path := filepath.Join(s.Dir, "secret")
 	if err := os.WriteFile(path, []byte(s.Nonce), 0o600); err != nil {

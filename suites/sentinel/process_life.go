@@ -116,7 +116,7 @@ func PIDUnchosen(*Stage) (*Watch, error) {
 		Target: attack.Target{Count: chosenPID},
 		Ready: func(_ context.Context, a *Subject) error {
 			pids, err := a.status("NSpid:")
-			own = strings.HasSuffix(pids, "\t1")
+			own = strings.HasSuffix(pids, "\t1") && exists("/proc/sys/kernel/ns_last_pid") // CONFIG_CHECKPOINT_RESTORE
 			return err
 		},
 		Hold: func(_ context.Context, _ string, a *Subject) error {
