@@ -5,6 +5,7 @@ import "time"
 // Kind says what an event is about.
 type Kind string
 
+// Kinds of events.
 const (
 	Throttled   Kind = "throttled"    // the tasks of a cgroup on one CPU had no runtime left
 	OOMKill     Kind = "oom-kill"     // the OOM killer has chosen a task

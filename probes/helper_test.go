@@ -59,7 +59,7 @@ func help(what string, args []string) error {
 		if err != nil {
 			return err
 		}
-		time.Sleep(d) // what is measured, not a wait for something
+		time.Sleep(d) //nolint:forbidigo // what is measured, not a wait for something
 		return nil
 	case "touch": // n bytes
 		b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)

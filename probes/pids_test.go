@@ -58,5 +58,4 @@ func TestRefusalsElsewhereAreNotSeen(t *testing.T) {
 	if len(events) > 0 {
 		t.Errorf("seen: %+v", events)
 	}
-
 }

@@ -39,12 +39,12 @@ func (p *program) cgroup(dst, task asm.Register, controller string) {
 }
 
 // cgroupID loads the id of a struct cgroup.
-func (p *program) cgroupID(dst, group asm.Register) {
+func (p *program) cgroupID(dst, group asm.Register) { //nolint:unparam // the caller says where
 	p.Path(dst, group, "cgroup.kn", "kernfs_node.id")
 }
 
 // current loads the current task.
-func (p *program) current(dst asm.Register) {
+func (p *program) current(dst asm.Register) { //nolint:unparam // the caller says where
 	call := asm.FnGetCurrentTaskBtf.Call()
 	if p.session.rung == RawTracepoint {
 		call = asm.FnGetCurrentTask.Call()
@@ -129,7 +129,7 @@ func (p *program) total(hit, miss string) {
 }
 
 // since makes the event as long as it is now since the time in one of its fields.
-func (p *program) since(field int16) {
+func (p *program) since(field int16) { //nolint:unparam // the caller says where
 	p.Now()
 	p.Do(asm.LoadMem(asm.R1, asm.RFP, p.event+field, asm.DWord), asm.Sub.Reg(asm.R0, asm.R1))
 	p.set(rawLength, asm.R0, asm.DWord)
@@ -179,7 +179,7 @@ func (p *program) set(field int16, src asm.Register, size asm.Size) {
 }
 
 // task fills in pid and name of a task.
-func (p *program) task(task asm.Register) {
+func (p *program) task(task asm.Register) { //nolint:unparam // the caller says where
 	p.Field(asm.R0, task, "task_struct.pid")
 	p.set(rawPid, asm.R0, asm.Word)
 	p.Text(p.event+rawComm, task, "task_struct.comm", commBytes)

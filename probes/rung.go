@@ -3,6 +3,7 @@ package probes
 // Rung is a way to attach to the kernel. A probe tries its own from the most telling one down.
 type Rung string
 
+// Rungs, the most telling one first.
 const (
 	FEntry        Rung = "fentry" // at the entry or exit of a kernel function, by a BPF trampoline
 	TPBTF         Rung = "tp_btf" // at a tracepoint, with arguments whose types the verifier knows

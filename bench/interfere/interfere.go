@@ -72,35 +72,55 @@ const (
 // Antagonists lists all, in the order of tables.
 func Antagonists() []Antagonist {
 	return []Antagonist{
-		{Name: "cpu", Resource: CPU, Doc: "keeps two threads for each CPU busy", Means: []string{"weight", "cpuset"},
-			work: func(cpus int) load.Work { return load.Work{Workers: min(2*cpus, 32), Count: many, Bytes: 1} }},
-		{Name: "memory", Resource: Memory, Doc: "takes memory page by page with eight tasks, up to 128 MiB each, and writes to all of it again and again; what is killed begins anew",
+		{
+			Name: "cpu", Resource: CPU, Doc: "keeps two threads for each CPU busy", Means: []string{"weight", "cpuset"},
+			work: func(cpus int) load.Work { return load.Work{Workers: min(2*cpus, 32), Count: many, Bytes: 1} },
+		},
+		{
+			Name: "memory", Resource: Memory, Doc: "takes memory page by page with eight tasks, up to 128 MiB each, and writes to all of it again and again; what is killed begins anew",
 			Means: []string{"cpuset"},
-			work:  func(int) load.Work { return load.Work{Workers: 8, Count: many, Bytes: 128 * mib} }},
-		{Name: "cache", Resource: Memory, Doc: "reads a file of 1 GiB that is all hole, which fills the page cache and touches no disk",
+			work:  func(int) load.Work { return load.Work{Workers: 8, Count: many, Bytes: 128 * mib} },
+		},
+		{
+			Name: "cache", Resource: Memory, Doc: "reads a file of 1 GiB that is all hole, which fills the page cache and touches no disk",
 			Means: []string{"cpuset"}, needs: needs{disk: true},
-			work: func(int) load.Work { return load.Work{Workers: 1, Count: many, Bytes: 1 << 30} }},
-		{Name: "fork", Resource: Tasks, Doc: "makes tasks that wait, up to 1500, and tries each millisecond to make one more",
+			work: func(int) load.Work { return load.Work{Workers: 1, Count: many, Bytes: 1 << 30} },
+		},
+		{
+			Name: "fork", Resource: Tasks, Doc: "makes tasks that wait, up to 1500, and tries each millisecond to make one more",
 			Means: []string{"cpuset"},
-			work:  func(int) load.Work { return load.Work{Workers: 1, Count: 1500, Bytes: 1} }},
-		{Name: "write", Resource: Disk, Doc: "writes a file of 256 MiB from end to end and again, through the page cache, and has each part written to the disk at once",
+			work:  func(int) load.Work { return load.Work{Workers: 1, Count: 1500, Bytes: 1} },
+		},
+		{
+			Name: "write", Resource: Disk, Doc: "writes a file of 256 MiB from end to end and again, through the page cache, and has each part written to the disk at once",
 			Means: []string{"io", "cpuset+io"}, needs: needs{disk: true},
-			work: func(int) load.Work { return load.Work{Workers: 1, Count: 64 << 10, Bytes: 256 * mib} }},
-		{Name: "direct", Resource: Disk, Doc: "writes sixteen files of 16 MiB each past the page cache, in parts of 1 MiB, at once and again",
+			work: func(int) load.Work { return load.Work{Workers: 1, Count: 64 << 10, Bytes: 256 * mib} },
+		},
+		{
+			Name: "direct", Resource: Disk, Doc: "writes sixteen files of 16 MiB each past the page cache, in parts of 1 MiB, at once and again",
 			Means: []string{"io", "cpuset+io"}, needs: needs{disk: true},
-			work: func(int) load.Work { return load.Work{Workers: 16, Count: 16 << 10, Bytes: 16 * mib} }},
-		{Name: "fsync", Resource: Disk, Doc: "appends 4 KiB to each of four files, calls fsync, and again",
+			work: func(int) load.Work { return load.Work{Workers: 16, Count: 16 << 10, Bytes: 16 * mib} },
+		},
+		{
+			Name: "fsync", Resource: Disk, Doc: "appends 4 KiB to each of four files, calls fsync, and again",
 			Means: []string{"io", "cpuset+io"}, needs: needs{disk: true},
-			work: func(int) load.Work { return load.Work{Workers: 4, Count: 64 << 10, Bytes: 4 * mib} }},
-		{Name: "inodes", Resource: Disk, Doc: "makes a file, removes it and looks for one that is not there, with a thread for each CPU",
+			work: func(int) load.Work { return load.Work{Workers: 4, Count: 64 << 10, Bytes: 4 * mib} },
+		},
+		{
+			Name: "inodes", Resource: Disk, Doc: "makes a file, removes it and looks for one that is not there, with a thread for each CPU",
 			Means: []string{"cpuset"}, needs: needs{disk: true},
-			work: func(cpus int) load.Work { return load.Work{Workers: min(cpus, 32), Count: many, Bytes: 1} }},
-		{Name: "send", Resource: Network, Doc: fmt.Sprintf("sends datagrams over the link, %d MB a second where it carries %g", int64(floodRate)/1e6, linkRate/1e6),
+			work: func(cpus int) load.Work { return load.Work{Workers: min(cpus, 32), Count: many, Bytes: 1} },
+		},
+		{
+			Name: "send", Resource: Network, Doc: fmt.Sprintf("sends datagrams over the link, %d MB a second where it carries %g", int64(floodRate)/1e6, linkRate/1e6),
 			Means: []string{"bandwidth"}, needs: needs{link: true},
-			work: func(int) load.Work { return load.Work{Workers: 1, Count: many, Bytes: 1 << 30, Rate: floodRate} }},
-		{Name: "receive", Resource: Network, Doc: "reads over four connections what the far end sends, as fast as it comes",
+			work: func(int) load.Work { return load.Work{Workers: 1, Count: many, Bytes: 1 << 30, Rate: floodRate} },
+		},
+		{
+			Name: "receive", Resource: Network, Doc: "reads over four connections what the far end sends, as fast as it comes",
 			Means: []string{"bandwidth"}, needs: needs{link: true},
-			work: func(int) load.Work { return load.Work{Workers: 4, Count: many, Bytes: 256 * mib} }},
+			work: func(int) load.Work { return load.Work{Workers: 4, Count: many, Bytes: 256 * mib} },
+		},
 	}
 }
 

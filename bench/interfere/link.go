@@ -92,7 +92,7 @@ func addAddress(link string, p netip.Prefix) error {
 
 // shape puts a token bucket at the root of a link: tc-tbf(8). rate is in bytes a second, queue is how many
 // bytes may wait; what comes beyond is dropped.
-func shape(link string, rate, burst, queue uint32) error {
+func shape(link string, rate, burst, queue uint32) error { //nolint:unparam // the parameters of tc-tbf(8)
 	index, err := indexOf(link)
 	if err != nil {
 		return err

@@ -57,36 +57,50 @@ const (
 // AllMeans lists them.
 func AllMeans() []Means {
 	return []Means{
-		{Name: "weight", Doc: fmt.Sprintf("the victim has cpu.shares of %d and the antagonist of %d", mostShares, leastShares), Controllers: []string{"cpu"},
-			victim: always(shares(mostShares)), antagonist: always(shares(leastShares))},
-		{Name: "quota", Doc: fmt.Sprintf("the antagonist has %d %% of a CPU, in periods of %s", quotaShare, quotaPeriod), Controllers: []string{"cpu"},
+		{
+			Name: "weight", Doc: fmt.Sprintf("the victim has cpu.shares of %d and the antagonist of %d", mostShares, leastShares), Controllers: []string{"cpu"},
+			victim: always(shares(mostShares)), antagonist: always(shares(leastShares)),
+		},
+		{
+			Name: "quota", Doc: fmt.Sprintf("the antagonist has %d %% of a CPU, in periods of %s", quotaShare, quotaPeriod), Controllers: []string{"cpu"},
 			antagonist: always(limit("a small quota", func(r *specs.LinuxResources) {
 				period := uint64(quotaPeriod.Microseconds())
 				quota := int64(period) * quotaShare / 100
 				cpu(r).Quota, cpu(r).Period = &quota, &period
-			}))},
-		{Name: "cpuset", Doc: "the antagonist has the last CPU for itself, and the victim the others", Controllers: []string{"cpuset"},
-			victim: onCPUs(func(n int) string { return fmt.Sprintf("0-%d", n-2) }), antagonist: onCPUs(func(n int) string { return fmt.Sprint(n - 1) })},
-		{Name: "memory", Doc: fmt.Sprintf("the antagonist has %d MiB of memory", littleMemory/mib), Controllers: []string{"memory"},
+			})),
+		},
+		{
+			Name: "cpuset", Doc: "the antagonist has the last CPU for itself, and the victim the others", Controllers: []string{"cpuset"},
+			victim: onCPUs(func(n int) string { return fmt.Sprintf("0-%d", n-2) }), antagonist: onCPUs(func(n int) string { return fmt.Sprint(n - 1) }),
+		},
+		{
+			Name: "memory", Doc: fmt.Sprintf("the antagonist has %d MiB of memory", littleMemory/mib), Controllers: []string{"memory"},
 			antagonist: always(limit("little memory", func(r *specs.LinuxResources) {
 				n := int64(littleMemory)
 				r.Memory = &specs.LinuxMemory{Limit: &n, Swap: &n}
-			}))},
-		{Name: "low", Doc: fmt.Sprintf("the victim's first %d MiB are protected: memory.low, or the soft limit of v1", lowMemory/mib), Controllers: []string{"memory"},
+			})),
+		},
+		{
+			Name: "low", Doc: fmt.Sprintf("the victim's first %d MiB are protected: memory.low, or the soft limit of v1", lowMemory/mib), Controllers: []string{"memory"},
 			victim: always(limit("protected memory", func(r *specs.LinuxResources) {
 				n := int64(lowMemory)
 				if r.Memory == nil {
 					r.Memory = &specs.LinuxMemory{}
 				}
 				r.Memory.Reservation = &n
-			}))},
-		{Name: "pids", Doc: fmt.Sprintf("the antagonist may have %d tasks", fewTasks), Controllers: []string{"pids"},
+			})),
+		},
+		{
+			Name: "pids", Doc: fmt.Sprintf("the antagonist may have %d tasks", fewTasks), Controllers: []string{"pids"},
 			antagonist: always(limit("few tasks", func(r *specs.LinuxResources) {
 				n := int64(fewTasks)
 				r.Pids = &specs.LinuxPids{Limit: &n}
-			}))},
-		{Name: "io", Doc: fmt.Sprintf("the antagonist may write %d MiB to the disk in %d operations a second: io.max, or blkio.throttle of v1", diskRate/mib, diskOps),
-			Controllers: []string{"io"}, antagonist: func(h *Host) (spec.Edits, error) { return h.slowDisk() }},
+			})),
+		},
+		{
+			Name: "io", Doc: fmt.Sprintf("the antagonist may write %d MiB to the disk in %d operations a second: io.max, or blkio.throttle of v1", diskRate/mib, diskOps),
+			Controllers: []string{"io"}, antagonist: func(h *Host) (spec.Edits, error) { return h.slowDisk() },
+		},
 		{Name: "bandwidth", Doc: fmt.Sprintf("the antagonist's link carries %g MB a second, half of what both share: a token bucket (tc-tbf) at its end on the host", shapedRate/1e6), shaped: true},
 	}
 }

@@ -127,7 +127,7 @@ func TestForkKeepsToItsCount(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- breed(w) }()
 	for w.board.of(0, wordAtWork).Load() == 0 {
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) //nolint:forbidigo // go test has a time limit
 	}
 	w.board.word(wordStop).Store(1)
 	if err := <-done; err != nil || w.done().Load() != count {

@@ -1,7 +1,6 @@
 package runner_test
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -93,7 +92,7 @@ func TestAWorkerThatCannotWork(t *testing.T) {
 			Benchmarks: []*bench.Benchmark{row}, Rule: runner.Rule{Samples: 2},
 			Subjects: []runner.Subject{{Label: label, Program: program, Runtime: label, Rung: spec.Bare}, runner.Control(program)},
 		}
-		if _, err := runner.Run(context.Background(), "r1", plan); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := runner.Run(t.Context(), "r1", plan); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}

@@ -53,7 +53,7 @@ func newExec() *cobra.Command {
 			if cwd != "" {
 				p.Cwd = cwd
 			}
-			return done(execIn(c, launcher, entry, core.Joining{
+			return done(execIn(c, launcher, core.Joining{
 				ID: entry.ID, Pid: entry.Pid, StartTime: entry.StartTime, Spec: entry.Spec, Process: p,
 			}, stdin))
 		},
@@ -66,7 +66,7 @@ func newExec() *cobra.Command {
 	return c
 }
 
-func execIn(c *cobra.Command, l *core.Launcher, entry *core.Entry, j core.Joining, stdin bool) (err error) {
+func execIn(c *cobra.Command, l *core.Launcher, j core.Joining, stdin bool) (err error) {
 	if stdin || j.Process.Terminal {
 		j.Stdin, _ = c.InOrStdin().(*os.File)
 	}

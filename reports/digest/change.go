@@ -41,6 +41,7 @@ type Change struct {
 // Verdict is what a comparison comes to.
 type Verdict string
 
+// Verdicts of a comparison.
 const (
 	Same        Verdict = "no difference"      // none as large as Finds
 	TooNoisy    Verdict = "too noisy"          // none found, and the one that was asked for could have been missed

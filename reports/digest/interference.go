@@ -132,6 +132,7 @@ const (
 // Feeling is what a ratio says.
 type Feeling string
 
+// What a ratio can say.
 const (
 	Hurt    Feeling = "hurt"    // more than HurtFrom, all of the interval
 	Held    Feeling = "held"    // less than HeldBelow, all of the interval

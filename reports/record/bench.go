@@ -15,6 +15,7 @@ const KindBench Kind = "bench"
 // Unit is what the values of a benchmark are counted in.
 type Unit string
 
+// Units of measurement.
 const (
 	Seconds   Unit = "s"
 	Bytes     Unit = "bytes"
@@ -28,6 +29,7 @@ func Units() []Unit { return []Unit{Seconds, Bytes, PerSecond, Ratio} }
 // Better says which values of a benchmark are the good ones.
 type Better string
 
+// Which values are better.
 const (
 	Lower  Better = "lower"
 	Higher Better = "higher"

@@ -16,6 +16,7 @@ const Schema = "cellwall/1"
 // Kind says which record a line holds.
 type Kind string
 
+// Kinds of records.
 const (
 	KindRun     Kind = "run"
 	KindVerdict Kind = "verdict"
@@ -24,6 +25,7 @@ const (
 // Outcome is what one verdict says.
 type Outcome string
 
+// Outcomes of a verdict.
 const (
 	Held         Outcome = "held"         // the witness saw no breach, and the control proved that it would have
 	Breached     Outcome = "breached"     // the witness saw the breach

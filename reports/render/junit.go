@@ -93,9 +93,15 @@ func (r Report) junitSuite(group record.Part) junitSuite {
 		s.Timestamp = r.Run.Time.UTC().Format("2006-01-02T15:04:05") // the schema allows no zone
 	}
 	for _, p := range [][2]string{
-		{"runtime", v.Runtime}, {"runtime_version", v.RuntimeVersion}, {"rung", v.Rung}, {"kernel", r.Run.Kernel},
-		{"machine", r.Run.Machine}, {"cgroup_mode", r.Run.CgroupMode}, {"cellwall", r.Run.Version},
-		{"absent", strings.Join(r.Run.Absent, ", ")}, {"unasked", strings.Join(r.Run.Unasked, ", ")},
+		{"runtime", v.Runtime},
+		{"runtime_version", v.RuntimeVersion},
+		{"rung", v.Rung},
+		{"kernel", r.Run.Kernel},
+		{"machine", r.Run.Machine},
+		{"cgroup_mode", r.Run.CgroupMode},
+		{"cellwall", r.Run.Version},
+		{"absent", strings.Join(r.Run.Absent, ", ")},
+		{"unasked", strings.Join(r.Run.Unasked, ", ")},
 	} {
 		if p[0] != "absent" && p[0] != "unasked" || p[1] != "" {
 			s.Properties = append(s.Properties, junitProperty{Name: p[0], Value: EscapeTerminal(p[1])})

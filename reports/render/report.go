@@ -26,6 +26,7 @@ type Report struct {
 // Style says whether text is coloured. The zero value is Plain.
 type Style int
 
+// Styles of text.
 const (
 	Plain  Style = iota
 	Colour       // by the terminal's own 8 colours, so that its theme decides; no meaning rests on colour alone

@@ -115,7 +115,7 @@ func (g *Group) setDevicesV2(d *dir, rules []DeviceRule) error {
 }
 
 func (d *dir) detach(p *ebpf.Program) error {
-	defer p.Close()
+	defer p.Close() //nolint:errcheck // the kernel frees it with its last attachment
 	err := link.RawDetachProgram(link.RawDetachProgramOptions{Target: d.fd, Program: p, Attach: ebpf.AttachCGroupDevice})
 	if err != nil {
 		return d.wrap("detach device program from", "", err)

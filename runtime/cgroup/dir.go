@@ -90,7 +90,7 @@ func (d *dir) read(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fd) //nolint:errcheck // nothing was written
 	var all []byte
 	var page [4096]byte
 	for {
@@ -111,7 +111,7 @@ func (d *dir) write(file, value string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fd) //nolint:errcheck // nothing was written
 	n, err := retry(func() (int, error) { return unix.Write(fd, []byte(value)) })
 	if err != nil {
 		return d.wrap(fmt.Sprintf("write %q to", value), file, err)
@@ -148,7 +148,7 @@ func (d *dir) entries(groups bool) ([]string, error) {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), d.path)
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	entries, err := f.ReadDir(-1)
 	if err != nil {
 		return nil, fmt.Errorf("list cgroup: %w", err)

@@ -138,9 +138,9 @@ func (d *dir) restore() error {
 		return nil //nolint:nilerr // no attribute: nothing was changed
 	}
 	if unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB) != nil {
-		return nil // the last Tree does it
+		return nil //nolint:nilerr // the last Tree does it
 	}
-	defer unix.Flock(d.fd, unix.LOCK_UN)
+	defer unix.Flock(d.fd, unix.LOCK_UN) //nolint:errcheck // the close ends it too
 	names, err := d.children()
 	if err != nil {
 		return err

@@ -135,6 +135,6 @@ func parseFile[T any](name string, parse func(io.Reader) ([]T, error)) ([]T, err
 	if err != nil {
 		return nil, fmt.Errorf("find cgroups: %w", err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	return parse(f)
 }

@@ -72,7 +72,7 @@ func (d *dir) waitState(ctx context.Context, key, value string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fd) //nolint:errcheck // nothing was written
 	wake, release, err := waker(ctx)
 	if err != nil {
 		return err

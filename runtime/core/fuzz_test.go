@@ -6,7 +6,7 @@ func FuzzParseStartTime(f *testing.F) {
 	f.Add("1 (init) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 77 1 2")
 	f.Add("7 (a) b) (c) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 78 1 2")
 	f.Add(")")
-	f.Fuzz(func(t *testing.T, stat string) {
+	f.Fuzz(func(_ *testing.T, stat string) {
 		_, _ = parseStartTime(stat) // must not panic
 	})
 }

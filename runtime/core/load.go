@@ -101,7 +101,7 @@ func (m *image) encode(c *call, s *Step, handles map[Handle]int) error {
 	c.then = uintptr(s.then+1) * callSize
 	for _, e := range s.tolerate {
 		if e < 1 || e > 63 {
-			return fmt.Errorf("errno %d cannot be tolerated", e)
+			return fmt.Errorf("errno %d cannot be tolerated", int(e))
 		}
 		c.tolerate |= 1 << e
 	}

@@ -149,12 +149,14 @@ func validateMounts(s *specs.Spec) error {
 	return nil
 }
 
-// namespacedSysctls are the sysctls that belong to a namespace, by the start of their keys. All
-// others are the host's, whoever writes them.
-var namespacedSysctls = []struct {
+type namespacedSysctl struct {
 	prefix    string
 	namespace specs.LinuxNamespaceType
-}{
+}
+
+// namespacedSysctls are the sysctls that belong to a namespace, by the start of their keys. All
+// others are the host's, whoever writes them.
+var namespacedSysctls = []namespacedSysctl{
 	{"net.", specs.NetworkNamespace},
 	{"kernel.msg", specs.IPCNamespace},
 	{"kernel.sem", specs.IPCNamespace},
@@ -171,12 +173,7 @@ func ValidateSysctls(s *specs.Spec) error {
 		if strings.Contains(key, "..") || strings.Contains(key, "/") {
 			return fmt.Errorf("linux.sysctl: key %q is not one", key)
 		}
-		i := slices.IndexFunc(namespacedSysctls, func(n struct {
-			prefix    string
-			namespace specs.LinuxNamespaceType
-		}) bool {
-			return strings.HasPrefix(key, n.prefix)
-		})
+		i := slices.IndexFunc(namespacedSysctls, func(n namespacedSysctl) bool { return strings.HasPrefix(key, n.prefix) })
 		if i < 0 {
 			return fmt.Errorf("linux.sysctl: %s belongs to no namespace: it would change the host", key)
 		}

@@ -75,7 +75,7 @@ func probeBTF() error {
 	if err != nil {
 		return missing(err, NotBuilt, "")
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	var header [2]byte
 	if _, err := io.ReadFull(f, header[:]); err != nil {
 		return err

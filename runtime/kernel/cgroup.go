@@ -46,7 +46,7 @@ func probeCloneIntoCgroup() error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
+	defer dir.Close() //nolint:errcheck // nothing was written
 	err = run(unix.CLONE_INTO_CGROUP, uint64(dir.Fd()), false)
 	if errors.Is(err, unix.EBADF) { // "/" is no cgroup: the flag was looked at
 		return nil
@@ -68,7 +68,7 @@ func ownCgroup2() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
+	defer root.Close() //nolint:errcheck // nothing was written
 	fd, err := unix.Openat(int(root.Fd()), "."+path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open cgroup %s: %w", path, err)

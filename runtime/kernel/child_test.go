@@ -55,7 +55,7 @@ func TestChildAnswers(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), tt.text) || errors.As(err, &errno) {
 					t.Errorf("got %v, want %q and no errno", err, tt.text)
 				}
-				if refused(err, "") != err {
+				if refused(err, "") != err { //nolint:errorlint // it is to be the same one
 					t.Errorf("%v became an answer", err)
 				}
 			}

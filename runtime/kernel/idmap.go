@@ -55,6 +55,6 @@ func withMapping(use func(userns int) error) (err error) {
 	if err != nil {
 		return &unasked{name: "open a user namespace", err: err}
 	}
-	defer userns.Close()
+	defer userns.Close() //nolint:errcheck // nothing was written
 	return use(int(userns.Fd()))
 }

@@ -27,7 +27,7 @@ func Lockdown() string {
 	if err != nil {
 		return LockdownUnknown
 	}
-	defer dir.Close()
+	defer dir.Close() //nolint:errcheck // nothing was written
 	return lockdownBelow(dir)
 }
 
@@ -40,7 +40,7 @@ func lockdownBelow(dir *os.File) string {
 		return LockdownUnknown
 	}
 	f := os.NewFile(uintptr(fd), securityfs+"/lockdown")
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	text, err := io.ReadAll(io.LimitReader(f, 4096))
 	if err != nil {
 		return LockdownUnknown

@@ -59,13 +59,13 @@ func lsmsFromSecurityfs() ([]string, error) {
 	if err != nil {
 		return nil, &unasked{name: "list security modules", err: err}
 	}
-	defer dir.Close()
+	defer dir.Close() //nolint:errcheck // nothing was written
 	fd, err := unix.Openat(int(dir.Fd()), "lsm", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &unasked{name: "open lsm in securityfs", err: err}
 	}
 	f := os.NewFile(uintptr(fd), securityfs+"/lsm")
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	text, err := io.ReadAll(io.LimitReader(f, 4096))
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ func detachedMount(fstype string, options ...option) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fsopen %s: %w", fstype, err)
 	}
-	defer unix.Close(context)
+	defer unix.Close(context) //nolint:errcheck // nothing was written
 	for _, o := range options {
 		if err := unix.FsconfigSetString(context, o.key, o.value); err != nil {
 			return nil, fmt.Errorf("fsconfig %s %s=%s: %w", fstype, o.key, o.value, err)

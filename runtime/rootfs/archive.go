@@ -93,7 +93,7 @@ func archive(dir, path string, o ArchiveOptions) (_ *Image, err error) {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), path)
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	info, err := f.Stat()
 	switch {
 	case err != nil:

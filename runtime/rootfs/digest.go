@@ -19,7 +19,7 @@ func parseDigest(s string) (digest, error) {
 	size := map[string]int{"sha256": sha256.Size, "sha512": sha512.Size}[algorithm]
 	raw, err := hex.DecodeString(value)
 	if err != nil || size == 0 || len(raw) != size || value != strings.ToLower(value) {
-		return digest{}, fmt.Errorf("digest %s: want sha256:... or sha512:...", quote(s))
+		return digest{}, fmt.Errorf("digest %s: want sha256:HEX or sha512:HEX", quote(s))
 	}
 	return d, nil
 }

@@ -44,7 +44,7 @@ func (l layout) docker(ref string) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	if err := decode(f, &s.config); err != nil {
 		return nil, err
 	}

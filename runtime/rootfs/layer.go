@@ -66,12 +66,12 @@ func (x *extractor) hide(name string, _ *tar.Header, _ io.Reader) error {
 
 // clear removes all that a directory holds.
 func (x *extractor) clear(name string) error {
-	fd, err := x.open(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	fd, err := x.open(name, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}
 	dir := os.NewFile(uintptr(fd), name)
-	defer dir.Close()
+	defer dir.Close() //nolint:errcheck // nothing was written
 	if err := x.inside(fd); err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func (x *extractor) openLayer(open func() (*os.File, error), diffID string) erro
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	return x.layer(f, d)
 }
 
@@ -163,7 +163,7 @@ func (l layout) choose(in index, ref string, depth int) (descriptor, error) {
 
 // file opens a regular file, inside the layout.
 func (l layout) file(name string) (*os.File, error) {
-	fd, err := l.open(name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	fd, err := l.open(name, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", quote(name), err)
 	}
@@ -213,7 +213,7 @@ func (l layout) blobJSON(d descriptor, v any) (digest, error) {
 	if err != nil {
 		return digest{}, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	return sum, decode(f, v)
 }
 
@@ -222,7 +222,7 @@ func (l layout) json(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	return decode(f, v)
 }
 

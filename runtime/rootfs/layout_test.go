@@ -181,7 +181,7 @@ func unchangedAfter(t *testing.T, image *Image) {
 }
 
 func TestDamagedLayouts(t *testing.T) {
-	blobOf := func(f *fakeImage, d doc) string { return "blobs/" + strings.ReplaceAll(d["digest"].(string), ":", "/") }
+	blobOf := func(_ *fakeImage, d doc) string { return "blobs/" + strings.ReplaceAll(d["digest"].(string), ":", "/") }
 	for _, c := range []struct {
 		name   string
 		change func(f *fakeImage)

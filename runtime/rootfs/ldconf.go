@@ -91,7 +91,7 @@ func (l *loader) readFile(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	const most = 1 << 20
 	text, err := io.ReadAll(io.LimitReader(f, most))
 	return string(text), err

@@ -114,7 +114,7 @@ func (l *loader) try(name string, by *loaded) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	o, err := readObject(f)
 	if err != nil {
 		return nil, fmt.Errorf("read %q: %w", name, err)

@@ -87,8 +87,8 @@ func (m *mirror) open(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	fd, err := tree{fd: int(root.Fd())}.open(name, unix.O_RDONLY, 0)
+	defer root.Close() //nolint:errcheck // nothing was written
+	fd, err := tree{fd: int(root.Fd())}.open(name, unix.O_RDONLY)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
@@ -130,7 +130,7 @@ func (m *mirror) file(name, by string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer from.Close()
+	defer from.Close() //nolint:errcheck // nothing was written
 	info, err := from.Stat()
 	if err != nil {
 		return err

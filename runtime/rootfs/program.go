@@ -35,7 +35,7 @@ func (p *programs) add(name, by string, depth int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	head := make([]byte, shebangMax)
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
@@ -50,7 +50,7 @@ func (p *programs) add(name, by string, depth int) (string, error) {
 	}
 	bang, ok := parseShebang(head[:n])
 	if !ok {
-		return "", fmt.Errorf("%q is neither an ELF program nor a script that starts with #!", found)
+		return "", fmt.Errorf("%q is neither an ELF program nor a script, which starts with #! and an interpreter", found)
 	}
 	if _, err := p.add(bang.interpreter, found, depth+1); err != nil {
 		return "", fmt.Errorf("interpreter of %q: %w", found, err)
@@ -97,7 +97,7 @@ func (p *programs) executable(name string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	info, err := f.Stat()
 	if err != nil {
 		return err

@@ -61,7 +61,7 @@ func (r *remover) remove(parent int, name string, depth int) error {
 		return describe(name, enterErr)
 	}
 	dir := os.NewFile(uintptr(fd), name)
-	defer dir.Close()
+	defer dir.Close() //nolint:errcheck // nothing was written
 	if depth == 0 {
 		r.top = fd
 	}
@@ -162,7 +162,7 @@ func thawOne(parent int, name string) bool {
 	if err != nil {
 		return false
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fd)                                              //nolint:errcheck // nothing was written
 	const frozen = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND // the values of FS_IMMUTABLE_FL and FS_APPEND_FL
 	flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
 	if err != nil || flags&frozen == 0 {
@@ -177,7 +177,7 @@ func unlock(parent int, name string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fd) //nolint:errcheck // nothing was written
 	return chmodPath(fd, 0o700)
 }
 

@@ -90,7 +90,7 @@ func deepen(t *testing.T, dir string, levels int) {
 }
 
 func TestCloseLeavesAnotherDirectoryAlone(t *testing.T) {
-	r, intact := made(t, func(root, outside string) {
+	r, intact := made(t, func(root, _ string) {
 		must(t, os.Rename(root, root+".moved"))
 		must(t, os.Mkdir(root, 0o755))
 		write(t, root+"/file", "not ours", 0o644)

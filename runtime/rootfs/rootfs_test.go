@@ -117,7 +117,7 @@ func TestAttackerOnAnotherFileSystemIsABindMount(t *testing.T) {
 	if err := errors.Join(unix.Stat(dir, &a), unix.Stat(shm, &b)); err != nil || a.Dev == b.Dev {
 		t.Skipf("needs a second file system on %s: %v", shm, err)
 	}
-	other, err := os.MkdirTemp(shm, "cellwall-test-")
+	other, err := os.MkdirTemp(shm, "cellwall-test-") //nolint:usetesting // on another file system
 	if err != nil {
 		t.Skipf("%s: %v", shm, err)
 	}

@@ -145,7 +145,7 @@ func quote(name string) string {
 // of docker save, which must parse, since a root directory may hold a file of that name.
 func scan(r io.ReadSeeker, b *budget) (isImage bool, err error) {
 	layout, index, docker := false, false, false
-	err = eachEntry(r, b, io.Discard, func(name string, h *tar.Header, content io.Reader) error {
+	err = eachEntry(r, b, io.Discard, func(name string, _ *tar.Header, content io.Reader) error {
 		switch name {
 		case "oci-layout":
 			layout = true

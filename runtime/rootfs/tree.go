@@ -19,8 +19,8 @@ type tree struct {
 const inRoot = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
 
 // open opens name as a process whose root is the tree would.
-func (t tree) open(name string, flags uint64, mode uint64) (int, error) {
-	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Mode: mode, Resolve: inRoot}
+func (t tree) open(name string, flags uint64) (int, error) {
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: inRoot}
 	for {
 		fd, err := unix.Openat2(t.fd, relative(name), &how)
 		// EAGAIN: a ".." raced with a rename somewhere on the system, openat2(2).
@@ -37,17 +37,17 @@ func (t tree) at(name string, mkdir bool, f func(dir int, base string) error) er
 	if parent == "" {
 		return f(t.fd, base)
 	}
-	fd, err := t.open(parent, unix.O_PATH|unix.O_DIRECTORY, 0)
+	fd, err := t.open(parent, unix.O_PATH|unix.O_DIRECTORY)
 	if errors.Is(err, unix.ENOENT) && mkdir {
 		if err := t.mkdirAll(parent); err != nil {
 			return err
 		}
-		fd, err = t.open(parent, unix.O_PATH|unix.O_DIRECTORY, 0)
+		fd, err = t.open(parent, unix.O_PATH|unix.O_DIRECTORY)
 	}
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fd) //nolint:errcheck // nothing was written
 	if err := t.inside(fd); err != nil {
 		return err
 	}
@@ -106,11 +106,11 @@ func (t tree) mkdir(name string, mode uint32) error {
 
 // chmod follows a link at name, inside the tree.
 func (t tree) chmod(name string, mode uint32) error {
-	fd, err := t.open(name, unix.O_PATH, 0)
+	fd, err := t.open(name, unix.O_PATH)
 	if err != nil {
 		return fmt.Errorf("chmod: %w", err)
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fd) //nolint:errcheck // nothing was written
 	return chmodPath(fd, mode)
 }
 

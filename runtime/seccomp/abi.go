@@ -60,7 +60,7 @@ var newer = []struct {
 	{name: "rseq_slice_yield", number: 471}, // Linux 7.0
 }
 
-func archOfGo(goarch string) (specs.Arch, error) {
+func archOfGo(goarch string) (specs.Arch, error) { //nolint:unparam // it is another one elsewhere
 	switch goarch {
 	case "amd64":
 		return specs.ArchX86_64, nil
