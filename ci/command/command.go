@@ -88,6 +88,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newVerify(), newLadder(), newReport(), newRun(), newExec(), newExplain(), newDoctor(), newClean(), newList(),
 		newBench(), newBenchWorker(), newCompare(), newHistory(), newInterfere(), newProbe(),
+		newKernels(),
 	)
 	return root
 }

@@ -1,0 +1,222 @@
+package kernels
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// What a matrix file means where it says nothing.
+const (
+	DefaultMirror  = "http://deb.debian.org/debian"
+	DefaultKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+)
+
+// Everything that becomes an argument of apt, a line of its configuration or a file name.
+var (
+	aName    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	aSuite   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+	aPackage = regexp.MustCompile(`^linux-(image|binary|modules|base)-[a-z0-9.+-]{0,120}[a-z0-9]$`)
+	aVersion = regexp.MustCompile(`^[0-9][A-Za-z0-9.+~:-]{0,127}$`)
+	aSum     = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	aRelease = regexp.MustCompile(`^[0-9][A-Za-z0-9._+~-]{0,63}$`)
+)
+
+// arches are those that we boot.
+var arches = []string{"amd64", "arm64"}
+
+// maxFile is far more than any matrix needs, in bytes.
+const maxFile = 1 << 20
+
+// Read reads and checks a matrix file. Errors are one line, with file and line.
+func Read(file string) ([]Entry, error) {
+	raw, err := readFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return parse(file, raw)
+}
+
+func readFile(file string) ([]byte, error) {
+	f, err := os.Open(file) //nolint:gosec // the user names it
+	if err != nil {
+		return nil, fmt.Errorf("read the kernels: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // read-only
+	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the kernels: %w", err)
+	}
+	if len(raw) > maxFile {
+		return nil, fmt.Errorf("%s: more than %d bytes are no list of kernels", file, maxFile)
+	}
+	return raw, nil
+}
+
+// written is the file as it is written. Nodes know their lines.
+type written struct {
+	Mirrors []yaml.Node    `yaml:"mirrors"`
+	Keyring yaml.Node      `yaml:"keyring"`
+	Kernels []writtenEntry `yaml:"kernels"`
+}
+
+type writtenEntry struct {
+	Name    yaml.Node    `yaml:"name"`
+	Arch    yaml.Node    `yaml:"arch"`
+	Suite   yaml.Node    `yaml:"suite"`
+	Package yaml.Node    `yaml:"package"`
+	Mirrors []yaml.Node  `yaml:"mirrors"`
+	Pin     []writtenDeb `yaml:"pin"`
+	Path    yaml.Node    `yaml:"path"`
+	Modules yaml.Node    `yaml:"modules"`
+}
+
+type writtenDeb struct {
+	Package yaml.Node `yaml:"package"`
+	Version yaml.Node `yaml:"version"`
+	SHA256  yaml.Node `yaml:"sha256"`
+}
+
+func parse(file string, raw []byte) ([]Entry, error) {
+	var w written
+	d := yaml.NewDecoder(bytes.NewReader(raw))
+	d.KnownFields(true)
+	err := d.Decode(&w)
+	switch {
+	case err == nil && !errors.Is(d.Decode(&written{}), io.EOF):
+		return nil, fmt.Errorf("%s: it holds more than one document", file)
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, yamlError(file, err)
+	case len(w.Kernels) == 0:
+		return nil, fmt.Errorf("%s: kernels is missing: a list, each with a name, an arch, and a suite and a package, or a path", file)
+	}
+	r := reader{file: file}
+	mirrors := r.mirrors(w.Mirrors)
+	if len(mirrors) == 0 {
+		mirrors = []string{DefaultMirror}
+	}
+	keyring := DefaultKeyring
+	if w.Keyring.Kind != 0 {
+		keyring = r.path(&w.Keyring, "keyring")
+		if strings.ContainsAny(keyring, " ,[]\"") {
+			r.fail(w.Keyring.Line, "keyring %q: apt takes no name with blanks, commas, quotes or brackets", keyring)
+		}
+	}
+	var entries []Entry
+	for i := range w.Kernels {
+		e := r.entry(i, &w.Kernels[i])
+		if !e.Local() {
+			e.Keyring = keyring
+			if len(e.Mirrors) == 0 {
+				e.Mirrors = mirrors
+			}
+		}
+		if other := slices.IndexFunc(entries, func(o Entry) bool { return o.Name == e.Name }); other >= 0 {
+			r.fail(e.Line, "kernel %s is there already, in line %d: give it another name", e.Name, entries[other].Line)
+		}
+		entries = append(entries, e)
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	return entries, nil
+}
+
+// reader keeps the first thing that is wrong with a file.
+type reader struct {
+	file string
+	err  error
+}
+
+func (r *reader) fail(line int, format string, args ...any) {
+	if r.err != nil {
+		return
+	}
+	where := r.file
+	if line > 0 {
+		where = fmt.Sprintf("%s:%d", r.file, line)
+	}
+	r.err = fmt.Errorf("%s: %w", where, fmt.Errorf(format, args...))
+}
+
+// text is one line of text, or nothing where the key is not there.
+func (r *reader) text(n *yaml.Node, what string) string {
+	var s string
+	if n.Kind == 0 {
+		return ""
+	}
+	if n.Decode(&s) != nil || s == "" || strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		r.fail(n.Line, "%s is empty, or is not one line of text", what)
+		return ""
+	}
+	return s
+}
+
+// word is a text of one form that must be there. Line is where it would be.
+func (r *reader) word(n *yaml.Node, line int, what string, form *regexp.Regexp, such string) string {
+	s := r.text(n, what)
+	switch {
+	case n.Kind == 0:
+		r.fail(line, "%s is missing: such as %s", what, such)
+	case !form.MatchString(s):
+		r.fail(n.Line, "%s %.80q is none: want one such as %s", what, s, such)
+	}
+	return s
+}
+
+// path is made absolute from where the matrix file is.
+func (r *reader) path(n *yaml.Node, what string) string {
+	s := r.text(n, what)
+	if s == "" || filepath.IsAbs(s) {
+		return s
+	}
+	s, err := filepath.Abs(filepath.Join(filepath.Dir(r.file), s))
+	if err != nil {
+		r.fail(n.Line, "%s: %w", what, err)
+	}
+	return s
+}
+
+func (r *reader) mirrors(nodes []yaml.Node) []string {
+	var list []string
+	for i := range nodes {
+		s := r.text(&nodes[i], "a mirror")
+		u, err := url.Parse(s)
+		switch {
+		case err != nil, !slices.Contains([]string{"http", "https", "file"}, u.Scheme), strings.ContainsAny(s, " \"[]#%"),
+			u.Scheme == "file" != (u.Host == ""), !strings.HasPrefix(u.Path, "/") && u.Path != "":
+			r.fail(nodes[i].Line, "mirror %.120q is none: want a URL such as %s or file:/srv/debian", s, DefaultMirror)
+		default:
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)
+
+// yamlError is the first error of the YAML, as one line.
+func yamlError(file string, err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	var many *yaml.TypeError
+	if errors.As(err, &many) && len(many.Errors) > 0 {
+		text = many.Errors[0]
+	}
+	for _, ours := range []string{" in type ", " into kernels.", " into []kernels."} { // which says nothing
+		text, _, _ = strings.Cut(text, ours)
+	}
+	text = strings.ReplaceAll(text, "\n", " ")
+	if m := yamlLine.FindStringSubmatch(text); m != nil {
+		return fmt.Errorf("%s:%s: %s: docs/kernels.md has the keys", file, m[1], m[2])
+	}
+	return fmt.Errorf("%s: %s", file, text)
+}
