@@ -203,7 +203,7 @@ func declareLeaks(run *judge.Run) {
 		v := check(ctx, run, rt, "fs.dotdot", spec.Hardened)
 		gomega.Expect(v.Outcome).To(gomega.Equal(record.Inconclusive))
 		gomega.Expect(v.Reason).To(gomega.ContainSubstring("has left process"))
-		gomega.Expect(len(left) > 0).To(gomega.Equal(true))
+		gomega.Expect(left).NotTo(gomega.BeEmpty())
 		for _, cmd := range left {
 			gomega.Expect(cmd.Wait().Error()).To(gomega.ContainSubstring("killed"))
 		}

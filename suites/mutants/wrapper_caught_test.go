@@ -43,7 +43,7 @@ func (s *stand) declareWeaknesses(runtime string) {
 					return // and not counted
 				}
 				gomega.Expect(v.Outcome).To(gomega.Equal(record.Breached), "%s %s", v.Reason, v.Evidence)
-				gomega.Expect(v.Claimed && !v.Known()).To(gomega.Equal(true), "it would fail no run: claimed %t, exception %+v", v.Claimed, v.Exception)
+				gomega.Expect(v.Claimed && !v.Known()).To(gomega.BeTrue(), "it would fail no run: claimed %t, exception %+v", v.Claimed, v.Exception)
 				gomega.Expect(v.Evidence).To(gomega.ContainSubstring(w.sees))
 				s.caught[runtime][w.name] = true
 			})
