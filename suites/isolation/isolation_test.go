@@ -35,5 +35,7 @@ func TestCore(t *testing.T) {
 	tour := isolation.Tour{Subjects: []isolation.Subject{{Judge: j, Rung: spec.Hardened, Rows: guarantee.All()}}}
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	tour.Declare()
-	ginkgo.RunSpecs(t, "isolation")
+	suite, reporter := ginkgo.GinkgoConfiguration()
+	suite.FailOnEmpty = true
+	ginkgo.RunSpecs(t, "isolation", suite, reporter)
 }

@@ -35,11 +35,17 @@ func TestMutants(t *testing.T) {
 		}
 	})
 	gomega.RegisterFailHandler(ginkgo.Fail)
-	declareLies(run)
-	declareWeak(run)
-	declareLeaks(run)
-	wrappers := declareWrappers(t, run)
-	ginkgo.RunSpecs(t, "mutants")
+	wrappers := newStand(t, run)
+	// Ginkgo forgets specs that stand in no container.
+	ginkgo.Describe("The judge", func() {
+		declareLies(run)
+		declareWeak(run)
+		declareLeaks(run)
+		wrappers.declareWrappers()
+	})
+	suite, reporter := ginkgo.GinkgoConfiguration()
+	suite.FailOnEmpty = true
+	ginkgo.RunSpecs(t, "mutants", suite, reporter)
 	wrappers.count(t)
 }
 

@@ -48,9 +48,8 @@ func (s *stand) wrapped(ctx context.Context, runtime, name string) driver.Runtim
 // quoted is a word for the shell.
 func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
-// declareWrappers has real runtimes behind wrappers that weaken what they are asked for, or lie
-// about what they did. Of a runtime that is not on this host there is a skipped test.
-func declareWrappers(t *testing.T, run *judge.Run) *stand {
+// newStand finds the real runtimes. Of one that is not on this host there is a skipped test.
+func newStand(t *testing.T, run *judge.Run) *stand {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -73,10 +72,19 @@ func declareWrappers(t *testing.T, run *judge.Run) *stand {
 				t.Skipf("needs %s: %v", runtime, err)
 			}
 			s.programs[runtime], s.caught[runtime] = program, map[string]bool{}
-			s.declare(runtime)
 		})
 	}
 	return s
+}
+
+// declareWrappers has the real runtimes behind wrappers that weaken what they are asked for, or lie
+// about what they did.
+func (s *stand) declareWrappers() {
+	for _, runtime := range runtimes() {
+		if s.programs[runtime] != "" {
+			s.declare(runtime)
+		}
+	}
 }
 
 // declare has one runtime behind all wrappers.
