@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -68,12 +69,16 @@ func TestLastError(t *testing.T) {
 		`{"level":"error","msg":"b"}` + "\n" + `{"level":"error","msg":"c"}`:          "c",
 		"no json\n" + `{"level":"error","msg":"b"}` + "\n{\n":                         "b",
 		`{"level":"info","msg":"a"}`:                                                  "",
+		// What a container has made long is neither read nor given on whole.
+		`{"level":"error","msg":"a"}` + "\n" + strings.Repeat("x", maxLog) + "\n": "",
+		strings.Repeat("x", maxLog) + "\n" + `{"level":"error","msg":"b"}`:        "b",
+		`{"level":"error","msg":"` + strings.Repeat("x", maxSaid+1) + `"}`:        strings.Repeat("x", maxSaid),
 	} {
 		if err := os.WriteFile(path, []byte(log), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if got := lastError(path); got != want {
-			t.Errorf("lastError of %q is %q, want %q", log, got, want)
+			t.Errorf("lastError of %.99q is %.99q, want %.99q", log, got, want)
 		}
 	}
 	if got := lastError(path + "-none"); got != "" {

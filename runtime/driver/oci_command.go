@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/cgroup"
 )
@@ -61,9 +64,21 @@ func (c *ociContainer) bounded(args ...string) error {
 	return c.command(ctx, args...)
 }
 
+// maxLog is how much of the end of a log is read, in bytes: a container that keeps a runtime
+// complaining makes it as long as it likes.
+const maxLog = 64 << 10
+
 // lastError is the last message of a log in JSON lines, or nothing.
 func lastError(path string) string {
-	raw, err := os.ReadFile(path) //nolint:gosec // we named it
+	f, err := os.Open(path) //nolint:gosec // we named it
+	if err != nil {
+		return ""
+	}
+	defer f.Close()                                                                        //nolint:errcheck // read-only
+	if _, err := f.Seek(-maxLog, io.SeekEnd); err != nil && !errors.Is(err, unix.EINVAL) { // EINVAL: it is shorter
+		return ""
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, maxLog))
 	if err != nil {
 		return ""
 	}
@@ -71,7 +86,7 @@ func lastError(path string) string {
 	for line := range strings.Lines(string(raw)) {
 		var entry struct{ Level, Msg string }
 		if json.Unmarshal([]byte(line), &entry) == nil && entry.Level == "error" {
-			said = entry.Msg
+			said = entry.Msg[:min(len(entry.Msg), maxSaid)]
 		}
 	}
 	return said

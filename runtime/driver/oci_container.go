@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,9 +83,22 @@ type awaited struct {
 	err    error
 }
 
+// maxPid is more than a pid and a newline.
+const maxPid = 40
+
+// readSome reads the start of a file that somebody else has written, at most n bytes.
+func readSome(path string, n int64) ([]byte, error) {
+	f, err := os.Open(path) //nolint:gosec // the caller's
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // read-only
+	return io.ReadAll(io.LimitReader(f, n))
+}
+
 // awaitFile begins to wait for the process whose pid is in a file.
 func awaitFile(path string) (*awaited, error) {
-	raw, err := os.ReadFile(path) //nolint:gosec // we named it
+	raw, err := readSome(path, maxPid)
 	if err != nil {
 		return nil, fmt.Errorf("read the pid file: %w", err)
 	}

@@ -73,8 +73,13 @@ func (s *said) text() string {
 	}
 }
 
+// close ends the passing on. What is in the way of a reader that does not read is lost.
 func (s *said) close() error {
 	err := s.read.Close()
-	<-s.done
-	return err
+	select {
+	case <-s.done:
+		return err
+	case <-time.After(drained):
+		return errors.Join(err, errors.New("nobody reads the container's standard error"))
+	}
 }
