@@ -36,7 +36,7 @@ var tables = map[string][]Exception{
 			Known:    true,
 			Evidence: "was written",
 			Reason:   "it takes a pipe for the null device, and reopens the standard streams by the /dev/null of the image, wherever that leads",
-			Source:   "CVE-2026-88265, crun PR 2249, up to 1.29.1",
+			Source:   "CVE-2026-88265, crun PR 2249, merged after 1.29.1; the next release is inferred",
 			Advice:   "a tmpfs on /dev, as every engine mounts it, keeps the image's out",
 		},
 		{
@@ -44,7 +44,7 @@ var tables = map[string][]Exception{
 			Fixed:  []string{"1.15"},
 			Known:  true,
 			Reason: "it changes to a working directory behind a descriptor that its caller leaked, and does not look where that is",
-			Source: "crun PR 1407, made right in 1.15",
+			Source: "crun PR 1407; crun NEWS, 1.15: the check of 1.14.1 was not correct",
 			Advice: "update to 1.15 or younger, and start it with no descriptors but the three",
 		},
 		{
@@ -53,7 +53,7 @@ var tables = map[string][]Exception{
 			Known:    true,
 			Evidence: "null is new",
 			Reason:   "where nothing is mounted on /dev and the image's is a link, it makes all devices where that leads on the host",
-			Source:   "seen on 1.8.1; crun issue 2154 reads the safe way in 1.21",
+			Source:   "seen on 1.8.1; crun issue 2154 reads the safe way in 1.21, and between them it is inferred",
 			Advice:   "update to 1.21 or younger; a tmpfs on /dev, as every engine mounts it, keeps the image's out",
 		},
 		{
@@ -70,7 +70,7 @@ var tables = map[string][]Exception{
 			Fixed:  []string{"1.20"},
 			Known:  true,
 			Reason: "it takes a slash for part of a container's name, and then cannot delete the container",
-			Source: "crun PR 1647",
+			Source: "crun PR 1647, merged in January 2025, after 1.19.1; the next release is inferred",
 			Advice: "update to 1.20 or younger, and let no user choose the name",
 		},
 		{
