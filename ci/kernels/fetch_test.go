@@ -150,7 +150,7 @@ func TestFetchRefuses(t *testing.T) {
 	}{
 		{"unpinned", func(_ *testing.T, _ *mirror, e *Entry) { e.Pin = nil }, "matrix.yaml:7: kernel debian-bookworm: not pinned to a version and a checksum: run `cellwall kernels fetch --pin debian-bookworm`"},
 		{"another checksum in the index", func(_ *testing.T, _ *mirror, e *Entry) { e.Pin[0].SHA256 = strings.Repeat("0", 64) }, "and the pin says " + strings.Repeat("0", 64) + ": one of them is wrong"},
-		{"another file than in the index", func(t *testing.T, m *mirror, e *Entry) {
+		{"another file than in the index", func(t *testing.T, m *mirror, _ *Entry) {
 			path := filepath.Join(m.dir, "pool/linux-image-"+oldRelease+"_"+oldVersion+"_amd64.deb")
 			raw, err := os.ReadFile(path)
 			if err != nil {

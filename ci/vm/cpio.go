@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -56,7 +57,7 @@ func (a *archive) write(e entry, inode uint32) error {
 	}
 	if err == nil && e.size > 0 {
 		_, err = io.CopyN(counter{a}, e.body, e.size)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = fmt.Errorf("it has become shorter than %d bytes while it was read", e.size)
 		}
 	}

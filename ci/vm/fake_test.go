@@ -111,7 +111,7 @@ func inherited(chardevs []string, id string) (*os.File, error) {
 			}
 			kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 			if err != nil || kind != unix.SOCK_STREAM {
-				return nil, fmt.Errorf("chardev %s: descriptor %d is no stream socket: %v", id, fd, err)
+				return nil, fmt.Errorf("chardev %s: descriptor %d is no stream socket: %v", id, fd, err) //nolint:errorlint // there may be none
 			}
 			return os.NewFile(uintptr(fd), id), nil
 		}

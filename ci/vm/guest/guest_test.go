@@ -156,7 +156,7 @@ func TestFindPort(t *testing.T) {
 	}
 }
 
-func TestAwaitAck(t *testing.T) {
+func TestAwaitAck(*testing.T) {
 	awaitAck(strings.NewReader("A"), time.Hour)
 	awaitAck(strings.NewReader(""), time.Hour) // the outside is gone
 	r, w := io.Pipe()

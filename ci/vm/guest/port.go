@@ -17,7 +17,7 @@ import (
 const portWait = 20 * time.Second
 
 // openPort opens the port of a name.
-func openPort(classes, devices, name string, wait time.Duration) (*os.File, error) {
+func openPort(classes, devices, name string, wait time.Duration) (*os.File, error) { //nolint:unparam // the host names it
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	end := time.Now().Add(wait)
