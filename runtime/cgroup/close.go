@@ -28,6 +28,7 @@ func (g *Group) Close() error {
 		return fmt.Errorf("remove cgroup %s: %w", g.name, err)
 	}
 	g.closed = true
+	g.letGo()
 	if g.onClose != nil {
 		g.onClose()
 	}
@@ -36,9 +37,6 @@ func (g *Group) Close() error {
 
 func (g *Group) remove() error {
 	if g.view {
-		for _, d := range g.dirs {
-			d.close()
-		}
 		return nil
 	}
 	if !g.unpopulated() {
@@ -52,14 +50,12 @@ func (g *Group) remove() error {
 		}
 		g.devices = nil
 	}
-	for len(g.dirs) > 0 { // v1 first: only the v2 directory tells when its processes are gone
-		if p, d := g.parents[0], g.dirs[0]; p.fd >= 0 {
+	for ; g.removed < len(g.dirs); g.removed++ { // v1 first: only the v2 directory tells when its processes are gone
+		if p, d := g.parents[g.removed], g.dirs[g.removed]; p.fd >= 0 {
 			if err := d.remove(p, g.name, g.checkEmpty); err != nil {
 				return err
 			}
-			d.close()
 		}
-		g.dirs, g.parents = g.dirs[1:], g.parents[1:]
 	}
 	return nil
 }
@@ -77,7 +73,7 @@ func (g *Group) unpopulated() bool {
 }
 
 func (g *Group) checkEmpty() error {
-	procs, err := g.Procs()
+	procs, err := g.procs()
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,10 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 
 // Events reads the counters of what has happened to the group.
 func (g *Group) Events() (Events, error) {
+	if err := g.use(); err != nil {
+		return Events{}, err
+	}
+	defer g.release()
 	var e Events
 	r := &reader{g: g}
 	e.Memory = r.memoryEvents()
@@ -82,7 +86,7 @@ func (r *reader) hugetlbEvents() map[string]uint64 {
 }
 
 func (r *reader) stateV1() (populated, frozen bool) {
-	procs, err := r.g.Procs()
+	procs, err := r.g.procs()
 	if err != nil {
 		r.err = err
 	}

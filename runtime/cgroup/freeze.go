@@ -27,6 +27,10 @@ func (g *Group) freeze(ctx context.Context, on bool) error {
 	if g.view {
 		return errView
 	}
+	if err := g.use(); err != nil {
+		return err
+	}
+	defer g.release()
 	if d := g.v2(); d != nil {
 		value := flag(on, true)
 		if err := d.write("cgroup.freeze", value); err != nil {

@@ -25,10 +25,44 @@ type Group struct {
 	mu      sync.Mutex
 	dirs    []*dir // v2 last
 	parents []*dir // beside dirs; nil in a view
+	removed int    // how many of dirs are
+	users   int    // calls that use dirs without mu; the last of them closes what Close has left
 	limits  Limits // what Set has been given
 	devices *ebpf.Program
 	closed  bool
 	onClose func()
+}
+
+var errClosed = errors.New("the group was closed")
+
+// use keeps the descriptors of the group open until release: one that Close had given back could be
+// another group's by then.
+func (g *Group) use() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return fmt.Errorf("cgroup %s: %w", g.name, errClosed)
+	}
+	g.users++
+	return nil
+}
+
+func (g *Group) release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.users--
+	g.letGo()
+}
+
+// letGo closes the descriptors of a closed group that nobody uses. The caller holds mu.
+func (g *Group) letGo() {
+	if !g.closed || g.users > 0 {
+		return
+	}
+	for _, d := range g.dirs {
+		d.close()
+	}
+	g.dirs, g.parents = nil, nil
 }
 
 // always are the controllers that every new group gets where the host has them, so that it can
@@ -62,6 +96,9 @@ func (t *Tree) Create(name string, l Limits) (*Group, error) {
 func (g *Group) Create(name string, l Limits) (*Group, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.closed {
+		return nil, fmt.Errorf("make cgroup %q: %w", name, errClosed)
+	}
 	for _, c := range l.controllers() {
 		if g.dir(c) == nil && (c != "devices" || g.v2() == nil) {
 			return nil, fmt.Errorf("make cgroup %q: %w", name, g.lacks(c))
@@ -177,6 +214,10 @@ func (g *Group) Name() string { return g.name }
 // name; "" is the v2 hierarchy, or the first where there is none. It returns "" where the group
 // has no such directory.
 func (g *Group) Path(controller string) string {
+	if g.use() != nil {
+		return ""
+	}
+	defer g.release()
 	d := g.dir(controller)
 	if d == nil && controller == "" {
 		d = g.dirs[len(g.dirs)-1]
@@ -210,6 +251,9 @@ func (g *Group) lacks(controller string) error {
 func (g *Group) Add(pid int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.closed {
+		return fmt.Errorf("move process %d: %w", pid, errClosed)
+	}
 	for _, d := range g.dirs {
 		if err := d.write("cgroup.procs", strconv.Itoa(pid)); err != nil {
 			return fmt.Errorf("move process %d: %w", pid, err)
@@ -223,6 +267,9 @@ func (g *Group) Join() (Join, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	j := Join{Into: -1}
+	if g.closed {
+		return j, fmt.Errorf("join cgroup %s: %w", g.name, errClosed)
+	}
 	for _, d := range g.dirs {
 		if d.v2 {
 			j.Into = d.fd

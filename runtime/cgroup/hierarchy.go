@@ -21,6 +21,9 @@ func (g *Group) Hierarchies() []Hierarchy {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var list []Hierarchy
+	if g.closed {
+		return nil
+	}
 	for _, d := range g.dirs {
 		h := Hierarchy{Name: strings.Join(d.controllers, ","), Path: d.path, Below: d.below(), V2: d.v2}
 		if d.v2 {

@@ -19,6 +19,10 @@ func (g *Group) Kill(ctx context.Context) error {
 	if g.view {
 		return fmt.Errorf("kill cgroup %s: %w", g.name, errView)
 	}
+	if err := g.use(); err != nil {
+		return err
+	}
+	defer g.release()
 	if err := g.kill(ctx); err != nil {
 		return fmt.Errorf("kill cgroup %s: %w", g.name, err)
 	}
@@ -26,7 +30,7 @@ func (g *Group) Kill(ctx context.Context) error {
 }
 
 func (g *Group) kill(ctx context.Context) error {
-	procs, err := g.Procs()
+	procs, err := g.procs()
 	if err != nil || len(procs) == 0 {
 		return err
 	}
@@ -53,7 +57,7 @@ func (g *Group) kill(ctx context.Context) error {
 // killListed kills by pid until there is nobody left, frozen meanwhile so that nobody forks. A
 // v1 freezer also holds those that are to die, so it thaws once all have their signal.
 func (g *Group) killListed(ctx context.Context) (err error) {
-	procs, err := g.Procs()
+	procs, err := g.procs()
 	if err != nil || len(procs) == 0 {
 		return err
 	}
@@ -87,7 +91,7 @@ func (g *Group) stop(on bool) error {
 // killOnce signals all that are listed and waits until each of them has exited; left is false
 // if there was nobody.
 func (g *Group) killOnce(ctx context.Context) (left bool, err error) {
-	procs, err := g.Procs()
+	procs, err := g.procs()
 	if err != nil || len(procs) == 0 {
 		return false, err
 	}
@@ -117,7 +121,7 @@ func (g *Group) killOnce(ctx context.Context) (left bool, err error) {
 		}
 	}
 	// A pid may have been reused before it was opened: what is still listed now is ours.
-	if procs, err = g.Procs(); err != nil {
+	if procs, err = g.procs(); err != nil {
 		return true, err
 	}
 	poll := []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}}

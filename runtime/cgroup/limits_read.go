@@ -12,6 +12,10 @@ import (
 // 100; CPUShares is always 0, v1's shares are given as CPUWeight. CPUMax is zero without a
 // quota. Devices are read from v1; on v2 they are those that were given, and nil for a view.
 func (g *Group) Limits() (Limits, error) {
+	if err := g.use(); err != nil {
+		return Limits{}, err
+	}
+	defer g.release()
 	g.mu.Lock()
 	given := g.limits.Devices
 	g.mu.Unlock()

@@ -14,6 +14,14 @@ import (
 // Procs returns, sorted, the processes in the group and in groups below it, in any of its
 // hierarchies. A process of an outer pid namespace is 0.
 func (g *Group) Procs() ([]int, error) {
+	if err := g.use(); err != nil {
+		return nil, err
+	}
+	defer g.release()
+	return g.procs()
+}
+
+func (g *Group) procs() ([]int, error) {
 	var all []int
 	for _, d := range g.dirs {
 		list, err := d.procs()

@@ -22,6 +22,9 @@ func (g *Group) Set(l Limits) error {
 	if g.view {
 		return fmt.Errorf("limit cgroup %s: %w", g.name, errView)
 	}
+	if g.closed {
+		return fmt.Errorf("limit cgroup %s: %w", g.name, errClosed)
+	}
 	if err := l.check(); err != nil {
 		return fmt.Errorf("limit cgroup %s: %w", g.name, err)
 	}

@@ -148,6 +148,10 @@ func (d *dir) hugeSizes() ([]string, error) {
 
 // Stat reads what the group uses.
 func (g *Group) Stat() (Stat, error) {
+	if err := g.use(); err != nil {
+		return Stat{}, err
+	}
+	defer g.release()
 	var s Stat
 	r := &reader{g: g}
 	s.CPU = r.cpu()
