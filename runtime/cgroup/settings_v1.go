@@ -40,12 +40,15 @@ func (l Limits) settingsV1(old Limits) []setting {
 		if old.CPUMax.Burst != 0 {
 			all = append(all, setting{controller: "cpu", file: "cpu.cfs_burst_us", value: "0"})
 		}
+		// The new period with the old quota may be more than a parent allows, or less than groups
+		// below it have: meanwhile there is no quota but the parent's.
+		if old.CPUMax.Quota != 0 {
+			all = append(all, setting{controller: "cpu", file: "cpu.cfs_quota_us", value: "-1"})
+		}
 		all = append(all,
 			setting{controller: "cpu", file: "cpu.cfs_period_us", value: usec(l.CPUMax.Period, "100000")},
-			setting{controller: "cpu", file: "cpu.cfs_quota_us", value: usec(l.CPUMax.Quota, "-1")})
-		if l.CPUMax.Burst != 0 {
-			all = append(all, setting{controller: "cpu", file: "cpu.cfs_burst_us", value: usec(l.CPUMax.Burst, "0")})
-		}
+			setting{controller: "cpu", file: "cpu.cfs_quota_us", value: usec(l.CPUMax.Quota, "")},
+			setting{controller: "cpu", file: "cpu.cfs_burst_us", value: usec(l.CPUMax.Burst, "")})
 	}
 	for _, m := range changedIO(l.IOMax, old.IOMax) {
 		for _, t := range throttles(m) {

@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"cellwall/runtime/kernel"
 )
@@ -63,5 +64,36 @@ func TestV1Alone(t *testing.T) {
 	e, err := g.Events()
 	if err != nil || e.Populated || e.Frozen {
 		t.Errorf("after the kill: %+v, %v", e, err)
+	}
+}
+
+// TestQuotaBetweenLimits: v1 takes a quota and a period one after the other, and refuses what is
+// above the parent's ratio, or below a child's, also in between.
+func TestQuotaBetweenLimits(t *testing.T) {
+	tree := newTree(t)
+	require(t, tree, "cpu")
+	tenth := 100 * time.Millisecond
+	parent := newGroup(t, tree, Limits{CPUMax: CPUMax{Quota: tenth, Period: tenth}})
+	g, err := parent.Create("between", Limits{CPUMax: CPUMax{Quota: tenth / 2, Period: tenth}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeGroup(t, g)
+	child, err := g.Create("below", Limits{CPUMax: CPUMax{Quota: tenth / 2, Period: tenth}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeGroup(t, child)
+	for _, c := range []CPUMax{
+		{Quota: tenth / 20, Period: tenth / 10},
+		{Quota: tenth / 2, Period: tenth},
+		{Quota: tenth / 10, Period: tenth / 10},
+		{},
+		{Quota: tenth / 20, Period: tenth / 10},
+		{Period: tenth},
+	} {
+		if err := g.Set(Limits{CPUMax: c}); err != nil {
+			t.Errorf("to %+v: %v", c, err)
+		}
 	}
 }
