@@ -30,6 +30,7 @@ Dir::Etc "%[1]s/etc";
 Dir::State "%[1]s/state";
 Dir::State::status "%[1]s/state/status";
 Dir::Cache "%[1]s/cache";
+Dir::Cache::srcpkgcache ""; // as large as the other, and soon made anew
 Dir::Log "%[1]s/log";
 APT::Architecture "%[2]s";
 APT::Architectures { "%[2]s"; };

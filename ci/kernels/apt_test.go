@@ -30,7 +30,7 @@ func TestAptIsPrivate(t *testing.T) {
 	}
 	args := []string{"shell"}
 	for _, name := range []string{
-		"Dir::State/d", "Dir::State::lists/d", "Dir::State::status/f", "Dir::State::extended_states/f", "Dir::Cache/d", "Dir::Cache::archives/d", "Dir::Cache::pkgcache/f", "Dir::Cache::srcpkgcache/f",
+		"Dir::State/d", "Dir::State::lists/d", "Dir::State::status/f", "Dir::State::extended_states/f", "Dir::Cache/d", "Dir::Cache::archives/d", "Dir::Cache::pkgcache/f",
 		"Dir::Etc/d", "Dir::Etc::main/f", "Dir::Etc::parts/d", "Dir::Etc::sourcelist/f", "Dir::Etc::sourceparts/d", "Dir::Etc::preferences/f", "Dir::Etc::preferencesparts/d", "Dir::Etc::trusted/f",
 		"Dir::Etc::trustedparts/d", "Dir::Etc::netrc/f", "Dir::Etc::netrcparts/d", "Dir::Log/d", "Dir::Log::Terminal/f", "Dir::Log::History/f",
 	} {

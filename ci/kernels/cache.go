@@ -90,20 +90,24 @@ func (c *Cache) Fetch(ctx context.Context, e Entry, tell Progress) (_ Kernel, er
 		return Kernel{}, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	k, err = c.Load(e) // another process may have fetched it meanwhile
-	if err == nil {
+	k, why := c.Load(e) // another process may have fetched it meanwhile
+	if why == nil {
 		return k, nil
 	}
 	if err := c.removeUnfinished(); err != nil {
 		return Kernel{}, err
 	}
-	if !errors.Is(err, ErrAbsent) {
+	if !errors.Is(why, ErrAbsent) {
 		tell.phase("fetch it again: it is damaged")
 	}
-	if err := c.install(ctx, e, tell); err != nil {
+	err = c.install(ctx, e, tell)
+	switch {
+	case err == nil:
+		return c.Load(e)
+	case errors.Is(why, ErrAbsent):
 		return Kernel{}, fmt.Errorf("%s: %w", e.where(), err)
 	}
-	return c.Load(e)
+	return Kernel{}, fmt.Errorf("%w, and cannot be fetched again: %w", why, err)
 }
 
 // install makes the directory of a kernel. It appears under its name at once and whole.

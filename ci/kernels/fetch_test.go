@@ -200,6 +200,18 @@ func TestFetchRefuses(t *testing.T) {
 			m.publish(t, "bookworm", pkg{name: "linux-image-x", version: "1", files: map[string]string{"boot/vmlinuz-1": strings.Repeat("\x00", 0x38) + "ARM\x64Linux version 1 x"}})
 			e.Pin = []Deb{m.deb("linux-image-x", "1")}
 		}, "vmlinuz-1 is for arm64, and the entry says amd64"},
+		{"apt gives another file", func(t *testing.T, _ *mirror, _ *Entry) {
+			real, err := exec.LookPath("apt-get")
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			text := "#!/bin/sh\ncase \"$*\" in *download*) echo other >linux.deb;; *) exec " + real + " \"$@\";; esac\n"
+			if err := os.WriteFile(filepath.Join(dir, "apt-get"), []byte(text), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+		}, ": it is not taken"},
 		{"no apt", func(t *testing.T, _ *mirror, _ *Entry) { t.Setenv("PATH", t.TempDir()) }, "is not on this host: packages are got with Debian's apt"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -304,6 +316,23 @@ func TestDamage(t *testing.T) {
 	}
 	if n := m.asked("Packages"); n != 1 {
 		t.Errorf("the index was asked for %d times", n)
+	}
+	// Without a network both things are said.
+	m.Close()
+	if err := os.Remove(k.Image); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Fetch(t.Context(), e, nil); err == nil || strings.Count(err.Error(), "matrix.yaml:7") != 1 || !strings.Contains(err.Error(), "is damaged: ") || !strings.Contains(err.Error(), "no such file or directory, and cannot be fetched again: read the index of bookworm from http://127.0.0.1") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestFileMirror: a mirror may be a directory.
+func TestFileMirror(t *testing.T) {
+	m, c, e := one(t)
+	e.Mirrors = []string{"file:" + m.dir}
+	if k, err := c.Fetch(t.Context(), e, nil); err != nil || k.Release != oldRelease || m.asked("") > 0 {
+		t.Errorf("%+v, %v, and %d requests", k, err, m.asked(""))
 	}
 }
 
@@ -457,6 +486,8 @@ func TestResolve(t *testing.T) {
 		{"the second choice", []pkg{{name: "linux-image-cloud-amd64", version: "2", depends: "linux-image-9-unsigned (= 2) | linux-image-9 (= 2)"}, {name: "linux-image-9", version: "2"}}, []string{"linux-image-9 2"}, ""},
 		{"a piece is not there", []pkg{metaPackage(oldRelease, oldVersion), kernelPackage(oldRelease, "6.1.1-1")}, nil, "linux-image-cloud-amd64 6.1.176-1: it needs linux-image-6.1.0-50-cloud-amd64 6.1.176-1, which the index does not have: the mirror is being updated"},
 		{"another flavour", []pkg{{name: "linux-image-amd64", version: "1"}, {name: "linux-image-amd64-dbg", version: "1"}, {name: "linux-image-rt-amd64", version: "1"}, kernelPackage(oldRelease, oldVersion)}, nil, "suite bookworm has no package linux-image-cloud-amd64: it has linux-image-amd64, linux-image-rt-amd64"},
+		{"no end of pieces", chain(maxParts + 1), nil, "linux-image-cloud-amd64 1 is made of more than 16 packages"},
+		{"few pieces in a ring", chain(3), []string{"linux-image-cloud-amd64 1", "linux-modules-1 1", "linux-modules-2 1"}, ""},
 		{"no kernel", nil, nil, "suite bookworm has no package linux-image-cloud-amd64, nor any other kernel for amd64"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -482,6 +513,15 @@ func TestResolve(t *testing.T) {
 			}
 		})
 	}
+}
+
+// chain is a kernel in n packages, each of which needs the next.
+func chain(n int) []pkg {
+	all := []pkg{{name: "linux-image-cloud-amd64", version: "1", depends: "linux-modules-1"}}
+	for i := 1; i < n; i++ {
+		all = append(all, pkg{name: "linux-modules-" + strconv.Itoa(i), version: "1", depends: "linux-modules-" + strconv.Itoa(i%(n-1)+1)})
+	}
+	return all
 }
 
 // TestSplitKernel: the pieces of one kernel come together from several packages, below /usr and not.

@@ -101,7 +101,7 @@ func (a *apt) unknown(ctx context.Context) error {
 	}
 	// Those without a version follow the suite.
 	names = slices.DeleteFunc(names, func(n string) bool {
-		return !aPackage.MatchString(n) || strings.HasSuffix(n, "-dbg") || strings.Contains(n, ".")
+		return !aPackage.MatchString(n) || strings.HasSuffix(n, "-dbg") || strings.HasSuffix(n, "-template") || strings.Contains(n, ".")
 	})
 	slices.Sort(names)
 	if len(names) == 0 {

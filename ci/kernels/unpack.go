@@ -10,9 +10,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 
 	"cellwall/runtime/rootfs"
 )
@@ -50,11 +48,8 @@ func filterDeb(ctx context.Context, out *tar.Writer, deb string) error {
 	if err != nil {
 		return errors.New("dpkg-deb is not on this host: it is Debian's, in package dpkg; name the kernel by its path instead")
 	}
-	runtime.LockOSThread() // for Pdeathsig: the thread must not end before the process
-	defer runtime.UnlockOSThread()
 	var errs strings.Builder
-	cmd := exec.CommandContext(ctx, program, "--fsys-tarfile", deb)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd := exec.CommandContext(ctx, program, "--fsys-tarfile", deb) // it ends with our end of its pipe
 	cmd.Stderr = &errs
 	in, err := cmd.StdoutPipe()
 	if err != nil {

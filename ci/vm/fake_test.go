@@ -179,6 +179,10 @@ func (m fakeMachine) do(s step) (done bool, code int, err error) {
 		}
 	case "hang":
 		_, err = io.Copy(io.Discard, m.channel)
+	case "stay": // whatever becomes of the others
+		for {
+			_ = unix.Pause()
+		}
 	case "flood console":
 		for err == nil {
 			_, err = io.WriteString(m.console, strings.Repeat("all work and no play\n", 1000))

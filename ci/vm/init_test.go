@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -38,7 +39,7 @@ type seen struct {
 	RootKind   uint32
 	Mode       string // of /usr/share/x/run
 	Linked     string // what /bin/tool is
-	Capability string
+	Descriptor string // what /dev/fd is
 }
 
 const payloadRecords = 3000
@@ -101,6 +102,7 @@ func look() int {
 	unix.Statfs("/", &fs)
 	s.RootKind = uint32(fs.Type)
 	s.Linked = read("/bin/tool")
+	s.Descriptor, _ = os.Readlink("/dev/fd")
 	if info, err := os.Stat("/usr/share/x/run"); err == nil {
 		s.Mode = info.Mode().String()
 	}
@@ -201,6 +203,10 @@ func TestInit(t *testing.T) {
 	if strings.Contains(s.Mounts, newRootPath) {
 		t.Errorf("the new root is still mounted elsewhere:\n%s", s.Mounts)
 	}
+	// The fake kernel gave it a size.
+	if root := regexp.MustCompile(`(?m)^.* / / .*$`).FindAllString(s.Mounts, -1); len(root) != 1 || strings.Contains(root[0], "size=262144k") {
+		t.Errorf("the root is the kernel's: %q", root)
+	}
 	for _, gone := range []string{"cellwall-guest.json", "cellwall-modules", "cellwall-root"} {
 		if slices.Contains(s.Root, gone) {
 			t.Errorf("/%s is left: %v", gone, s.Root)
@@ -211,6 +217,9 @@ func TestInit(t *testing.T) {
 	}
 	if got := strings.Join(s.Files, " "); got != "0/dev/null 1pipe 2pipe 3pipe" {
 		t.Errorf("descriptors %s", got)
+	}
+	if s.Descriptor != "/proc/self/fd" || !slices.Contains(s.Env, "HOME=/root") {
+		t.Errorf("/dev/fd is %q, the environment %q", s.Descriptor, s.Env)
 	}
 	if !s.Reaped {
 		t.Error("an orphan was not reaped")

@@ -35,7 +35,7 @@ func runner(args []string) int {
 func TestNothingIsLeftOfUsWhenKilled(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
 	temporary := t.TempDir()
-	g := plain(t, script{TCG: {{Op: "file", Text: pidFile}, hang}})
+	g := plain(t, script{TCG: {{Op: "file", Text: pidFile}, {Op: "stay"}}})
 	job, err := json.Marshal(map[string]any{"QEMU": fake(t).QEMU, "Guest": g})
 	if err != nil {
 		t.Fatal(err)

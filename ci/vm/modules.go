@@ -169,8 +169,5 @@ func (m *modules) info(name string, content moduleContent) (modinfo, error) {
 	if !ok && len(m.depends) == 0 {
 		return modinfo{}, errors.New("is compressed: install the program that unpacks it (xz, zstd), or run depmod")
 	}
-	// Those that are needed first come last.
-	needs = slices.Clone(needs)
-	slices.Reverse(needs)
 	return modinfo{needs: needs}, nil
 }
