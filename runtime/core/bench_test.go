@@ -111,7 +111,7 @@ func (l *limit) once(b *testing.B) time.Duration {
 func (f *fixture) once(b *testing.B, s *specs.Spec) time.Duration {
 	b.Helper()
 	start := time.Now()
-	c, err := f.launcher.Create(b.Context(), "bench", core.Options{Spec: s, Parent: f.parent, Detached: true})
+	c, err := f.launcher.Create(b.Context(), "bench", core.Options{Spec: s, Parent: f.parent})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -24,13 +24,9 @@ type Options struct {
 	Bundle string
 	// Omit names steps of the plan that are left out: a deliberately weakened container.
 	Omit []string
-	// Detached lets the container outlive the launcher, as OCI's create and start want it. The
-	// others are killed when the launcher ends, however it does, but for those with From, Prepare
-	// or an existing pid namespace: the thread that made them is gone, and with it the signal.
-	Detached bool
 	// From is a mount namespace file that takes the place of the launcher's own.
 	From string
-	// Prepare is called on the thread that makes the container, which is thrown away then: the
+	// Prepare is called on the thread that makes the container and makes no other: the
 	// supplementary groups or the session keyring that it takes are the launcher's, as far as
 	// the container can inherit them.
 	Prepare func() error
@@ -44,7 +40,8 @@ type Options struct {
 	Stdin, Stdout, Stderr *os.File
 }
 
-// Container is a container from Create to Delete. Its methods may be called concurrently.
+// Container is a container from Create to Delete, killed when the launcher ends, however it does.
+// Its methods may be called concurrently.
 type Container struct {
 	// Console is the terminal's master where process.terminal asks for one. It is closed by
 	// Delete.
@@ -55,7 +52,6 @@ type Container struct {
 	options  Options
 	group    *cgroup.Group
 	child    *child
-	reaper   *reaper
 	undo     cleanup.Stack
 
 	mu      sync.Mutex
@@ -77,7 +73,7 @@ func (l *Launcher) Create(ctx context.Context, id string, o Options) (_ *Contain
 		return nil, err
 	}
 	host.Files = fileSources(o.Spec)
-	plan, err := Compile(Request{Spec: o.Spec, Host: host, Omit: o.Omit, From: o.From, Detached: o.Detached || o.Prepare != nil})
+	plan, err := Compile(Request{Spec: o.Spec, Host: host, Omit: o.Omit, From: o.From})
 	if err != nil {
 		return nil, err
 	}
@@ -97,32 +93,27 @@ func (l *Launcher) Create(ctx context.Context, id string, o Options) (_ *Contain
 		defer file.Close() //nolint:errcheck // read-only
 		pidNamespace = int(file.Fd())
 	}
-	child, master, err := l.launch(ctx, plan, o.Prepare, handles, join.Into, pidNamespace)
-	if err != nil {
+	var master int
+	if c.child, master, err = l.launch(ctx, plan, o.Prepare, handles, join.Into, pidNamespace); err != nil {
 		return nil, err
 	}
-	return c, c.adopt(child, master)
+	c.undo.Push("end the child", c.child.undo.Close)
+	return c, c.adopt(master)
 }
 
-// adopt takes over a child that is ready.
-func (c *Container) adopt(child *child, master int) error {
-	if err := c.hooks(c.options.Spec, createHooks, child.pid); err != nil {
-		return errors.Join(err, child.undo.Close())
+// adopt takes over the child, which is ready.
+func (c *Container) adopt(master int) (err error) {
+	if err := c.hooks(c.options.Spec, createHooks, c.child.pid); err != nil {
+		return err
 	}
 	if c.options.Spec.Process.Terminal {
-		console, err := fetchTerminal(child, master)
-		if err != nil {
-			return errors.Join(err, child.undo.Close())
+		if c.Console, err = fetchTerminal(c.child, master); err != nil {
+			return err
 		}
-		c.Console = console
 		c.undo.Push("close the terminal", c.Console.Close)
 	}
-	r, err := reap(child.pidfd)
-	if err != nil {
-		return errors.Join(err, child.undo.Close())
-	}
-	c.child, c.reaper, c.state = child, r, specs.StateCreated
-	return nil
+	c.state = specs.StateCreated
+	return c.child.reap()
 }
 
 // fileSources lists the bind sources that are no directories. One that cannot be looked at is
@@ -169,17 +160,10 @@ func (c *Container) Start(ctx context.Context) error {
 }
 
 // Wait waits until the container's init has ended.
-func (c *Container) Wait(ctx context.Context) (Status, error) {
-	select {
-	case <-c.reaper.done:
-		return c.reaper.status, c.reaper.err
-	case <-ctx.Done():
-		return Status{}, ctx.Err()
-	}
-}
+func (c *Container) Wait(ctx context.Context) (Status, error) { return c.child.reaper.wait(ctx) }
 
 // Kill sends a signal to the container's init. An ended one gives os.ErrProcessDone.
-func (c *Container) Kill(sig unix.Signal) error { return c.reaper.signal(sig) }
+func (c *Container) Kill(sig unix.Signal) error { return c.child.reaper.signal(sig) }
 
 // State returns the container's state in the words of the OCI runtime-spec.
 func (c *Container) State() specs.State {
@@ -190,7 +174,7 @@ func (c *Container) State() specs.State {
 		Annotations: c.options.Spec.Annotations,
 	}
 	select {
-	case <-c.reaper.done:
+	case <-c.child.reaper.done:
 		s.Status = specs.StateStopped
 	default:
 		s.Pid = c.child.pid
@@ -226,9 +210,7 @@ func (c *Container) Delete() error {
 		}
 	}
 	c.deleted = true
-	return errors.Join(
-		c.reaper.file.Close(), c.child.closeLine(), c.child.image.Close(), c.undo.Close(),
-		c.hooks(c.options.Spec, stoppedHooks, 0))
+	return errors.Join(c.undo.Close(), c.hooks(c.options.Spec, stoppedHooks, 0))
 }
 
 // maxID keeps an id together with a suffix below NAME_MAX.

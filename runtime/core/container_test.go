@@ -29,6 +29,11 @@ func TestMain(m *testing.M) {
 		os.Exit(inside(os.Args[1:]))
 	case sealed:
 		os.Exit(beSealed())
+	case launching:
+		if err := launch(os.Args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
 	os.Exit(m.Run())
 }

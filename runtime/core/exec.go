@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -29,13 +28,12 @@ type Joining struct {
 	reaper *reaper // of init, where the launcher itself waits for it
 }
 
-// Process is a process that has joined a container.
+// Process is a process that has joined a container, killed when the launcher ends.
 type Process struct {
 	Console *os.File // the terminal's master, where process.terminal asks for one
 
-	child  *child
-	reaper *reaper
-	undo   cleanup.Stack
+	child *child
+	undo  cleanup.Stack
 }
 
 // Exec starts a process inside a running container, confined exactly as its init is: the same
@@ -46,7 +44,7 @@ func (c *Container) Exec(ctx context.Context, p *specs.Process, stdin, stdout, s
 	}
 	return c.launcher.Exec(ctx, Joining{
 		ID: c.id, Pid: c.Pid(), Spec: c.options.Spec, Process: p,
-		Stdin: stdin, Stdout: stdout, Stderr: stderr, reaper: c.reaper,
+		Stdin: stdin, Stdout: stdout, Stderr: stderr, reaper: c.child.reaper,
 	})
 }
 
@@ -107,22 +105,21 @@ func (l *Launcher) Exec(ctx context.Context, j Joining) (_ *Process, err error) 
 	if plan.PIDNamespace != "" {
 		pidNamespace = pidfd
 	}
-	child, master, err := l.launch(ctx, plan, nil, handles, join.Into, pidNamespace)
-	if err != nil {
+	var master int
+	if p.child, master, err = l.launch(ctx, plan, nil, handles, join.Into, pidNamespace); err != nil {
 		return nil, err
 	}
-	p.child = child
-	p.undo.Push("end the child", child.undo.Close)
+	p.undo.Push("end the child", p.child.undo.Close)
 	if j.Process.Terminal {
-		if p.Console, err = fetchTerminal(child, master); err != nil {
+		if p.Console, err = fetchTerminal(p.child, master); err != nil {
 			return nil, err
 		}
 		p.undo.Push("close the terminal", p.Console.Close)
 	}
-	if err := child.start(ctx); err != nil {
+	if err := p.child.start(ctx); err != nil {
 		return nil, err
 	}
-	return p, p.adopt()
+	return p, p.child.reap()
 }
 
 // isInit makes sure that the pid is still the one of the container's init.
@@ -144,43 +141,17 @@ func (j *Joining) isInit() error {
 	return nil
 }
 
-// adopt gives the started child to a reaper.
-func (p *Process) adopt() (err error) {
-	if p.reaper, err = reap(p.child.pidfd); err != nil {
-		return err
-	}
-	p.child.undo.Forget()
-	p.undo.Push("close the pidfd", p.reaper.file.Close)
-	p.undo.Push("unmap the plan", p.child.image.Close)
-	p.undo.Push("close the line", p.child.closeLine)
-	return nil
-}
-
 // Pid returns the process's pid as the launcher sees it.
 func (p *Process) Pid() int { return p.child.pid }
 
 // Wait waits for the process's end. Close releases what it holds.
-func (p *Process) Wait(ctx context.Context) (Status, error) {
-	select {
-	case <-p.reaper.done:
-		return p.reaper.status, p.reaper.err
-	case <-ctx.Done():
-		return Status{}, ctx.Err()
-	}
-}
+func (p *Process) Wait(ctx context.Context) (Status, error) { return p.child.reaper.wait(ctx) }
 
 // Kill sends a signal to the process; an ended one gives os.ErrProcessDone.
-func (p *Process) Kill(sig unix.Signal) error { return p.reaper.signal(sig) }
+func (p *Process) Kill(sig unix.Signal) error { return p.child.reaper.signal(sig) }
 
 // Close kills the process if it is still there and releases everything.
-func (p *Process) Close() error {
-	err := p.Kill(unix.SIGKILL)
-	if errors.Is(err, os.ErrProcessDone) {
-		err = nil
-	}
-	<-p.reaper.done
-	return errors.Join(err, p.undo.Close())
-}
+func (p *Process) Close() error { return p.undo.Close() }
 
 // CompileExec makes the plan of a process that joins a container with the given spec. It is
 // pure, as Compile is.

@@ -64,6 +64,19 @@ func flagText(p *Plan) string {
 	return text
 }
 
+func cloneText(flags uint64) string {
+	var names []string
+	for _, t := range namespaceTypes {
+		if flags&t.flag != 0 {
+			names = append(names, string(t.name))
+		}
+	}
+	if len(names) == 0 {
+		return "no namespaces"
+	}
+	return "new " + strings.Join(names, ", ")
+}
+
 func barrierText(flags uint64) string {
 	var names []string
 	for _, t := range namespaceTypes {

@@ -70,6 +70,55 @@ func TestChildThatHangs(t *testing.T) {
 	}
 }
 
+// TestChildThatIsNotThere: a child that ends before it takes the word to start has not started,
+// whether it was there when the word was sent or not.
+func TestChildThatIsNotThere(t *testing.T) {
+	l, plan := intact(t)
+	for _, stopped := range []bool{false, true} {
+		var undo cleanup.Stack
+		handles, err := standard(&undo, nil, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _, err := l.launch(t.Context(), plan, nil, handles, -1, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		undo.Push("end the child", c.undo.Close)
+		started := make(chan error, 1)
+		if stopped {
+			signal(t, c, unix.SIGSTOP, unix.WSTOPPED)
+			go func() { started <- c.start(t.Context()) }()
+			for sent := 0; sent == 0; {
+				if sent, err = unix.IoctlGetInt(c.line, unix.SIOCOUTQ); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		signal(t, c, unix.SIGKILL, unix.WEXITED)
+		if !stopped {
+			started <- c.start(t.Context())
+		}
+		if err := <-started; !errors.Is(err, errEarly) {
+			t.Errorf("stopped %v: start: %v, want %v", stopped, err, errEarly)
+		}
+		if err := undo.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// signal sends a child a signal and waits for what it does to it.
+func signal(t *testing.T, c *child, sig unix.Signal, event int) {
+	t.Helper()
+	if err := unix.PidfdSendSignal(c.pidfd, sig, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Waitid(unix.P_PIDFD, c.pidfd, nil, event|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // intact returns a launcher, and the plan of a hardened container that fails only where its program
 // is missing.
 func intact(t *testing.T) (*Launcher, *Plan) {

@@ -117,39 +117,36 @@ func (l *Launcher) take() (*thread, error) {
 	return t, nil
 }
 
-// cloneFrom calls clone3 on a thread of the launcher, or on one of its own where the thread must
-// first enter another mount or pid namespace, or be prepared: it could not leave it again. A detached child
-// needs no thread that lasts.
-func (l *Launcher) cloneFrom(from string, pidNamespace int, detached bool, prepare, clone func() error) error {
-	if from != "" || pidNamespace >= 0 || prepare != nil {
-		done := make(chan error, 1)
-		go kernel.ThrowAway(func() {
-			var err error
-			if from != "" {
-				// Here and not in the child: one in a new user namespace has no right to.
-				err = kernel.EnterMounts(from)
-			}
-			if err == nil && pidNamespace >= 0 {
-				err = unix.Setns(pidNamespace, unix.CLONE_NEWPID)
-			}
-			if err == nil && prepare != nil {
-				err = prepare()
-			}
-			if err == nil {
-				err = clone()
-			}
-			done <- err
-		})
-		return <-done
+// cloneFrom calls clone on a thread that lasts until letGo, as the child dies with it: on one of the
+// launcher's, or on one of its own where the thread must first enter another mount or pid namespace,
+// or be prepared, which it could not undo.
+func (l *Launcher) cloneFrom(from string, pidNamespace int, prepare, clone func() error) (letGo func(), err error) {
+	if from == "" && pidNamespace < 0 && prepare == nil {
+		if runErr := l.run(func() { err = clone() }); runErr != nil {
+			return nil, runErr
+		}
+		return func() {}, err
 	}
-	if detached {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		return clone()
-	}
-	var err error
-	if runErr := l.run(func() { err = clone() }); runErr != nil {
-		return runErr
-	}
-	return err
+	cloned, ended := make(chan error), make(chan struct{})
+	go kernel.ThrowAway(func() {
+		var err error
+		if from != "" {
+			// Here and not in the child: one in a new user namespace has no right to.
+			err = kernel.EnterMounts(from)
+		}
+		if err == nil && pidNamespace >= 0 {
+			err = unix.Setns(pidNamespace, unix.CLONE_NEWPID)
+		}
+		if err == nil && prepare != nil {
+			err = prepare()
+		}
+		if err == nil {
+			err = clone()
+		}
+		cloned <- err
+		if err == nil {
+			<-ended
+		}
+	})
+	return func() { close(ended) }, <-cloned
 }

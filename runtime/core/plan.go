@@ -49,8 +49,6 @@ type Plan struct {
 	// From is a mount namespace file that the launching thread enters first: a child in a new
 	// user namespace has no right to.
 	From string
-	// Detached is a container that outlives its launcher.
-	Detached bool
 
 	slots int
 }
@@ -63,8 +61,6 @@ type Request struct {
 	// From is the mount namespace file that the container's own is copied from, if it is not
 	// the launcher's.
 	From string
-	// Detached leaves out that the container dies with its launcher.
-	Detached bool
 }
 
 // Compile turns a spec into a plan. It reads and changes nothing outside its arguments.

@@ -112,16 +112,12 @@ const tiocgptpeer = 0x5441
 
 // program holds until the launcher says go, and becomes the program.
 func (p *planner) program() error {
-	// Whoever joins a namespace on the way was made by a thread that is already gone.
-	p.plan.Detached = p.Detached || p.plan.PIDNamespace != "" || p.plan.From != ""
-	if !p.plan.Detached {
-		p.add(Step{
+	p.add(
+		Step{ // not before: a change of ids undoes it, prctl(2)
 			ID: "die-with-launcher", Barrier: "PDEATHSIG",
 			Text:   "die with the launcher",
 			number: unix.SYS_PRCTL, args: calls(num(unix.PR_SET_PDEATHSIG), num(unix.SIGKILL)),
-		})
-	}
-	p.add(
+		},
 		Step{
 			Text:   "report ready",
 			number: unix.SYS_WRITE, args: calls(fd(Line), slotAddress(p.master), num(readySize)), min: readySize,

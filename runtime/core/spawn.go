@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -23,12 +22,14 @@ const lineFloor = 10
 
 // child is a process between clone3 and execve.
 type child struct {
-	pid   int
-	pidfd int
-	line  int // the launcher's end
-	image *image
-	plan  *Plan
-	undo  cleanup.Stack
+	pid    int
+	pidfd  int
+	line   int  // the launcher's end
+	early  bool // it ended before it took what was sent
+	image  *image
+	plan   *Plan
+	reaper *reaper // nil until reap
+	undo   cleanup.Stack
 }
 
 // launch makes a child and brings it to the point where it waits for start. master is the
@@ -78,7 +79,7 @@ func (c *child) clone(l *Launcher, prepare func() error, handles map[Handle]int,
 		args.cgroup = uint64(into)
 	}
 	var pid uintptr
-	err = l.cloneFrom(c.plan.From, pidNamespace, c.plan.Detached, prepare, func() error {
+	letGo, err := l.cloneFrom(c.plan.From, pidNamespace, prepare, func() error {
 		var all, old unix.Sigset_t
 		for i := range all.Val {
 			all.Val[i] = ^all.Val[i]
@@ -101,13 +102,17 @@ func (c *child) clone(l *Launcher, prepare func() error, handles map[Handle]int,
 		return err
 	}
 	c.pid, c.pidfd = int(pid), int(binary.NativeEndian.Uint32(image.mem[image.pidfd:]))
+	c.undo.Push("let go of its thread", func() error { letGo(); return nil })
 	// Pushed last, so run first: the child must have left the plan before that is unmapped.
 	c.undo.Push("end the child", c.end)
 	return nil
 }
 
-// end kills and reaps a child that has not become a container.
+// end kills and reaps the child if that has not been done.
 func (c *child) end() error {
+	if c.reaper != nil {
+		return c.reaper.end()
+	}
 	err := unix.PidfdSendSignal(c.pidfd, unix.SIGKILL, nil, 0)
 	if errors.Is(err, unix.ESRCH) {
 		err = nil
@@ -149,7 +154,8 @@ func (c *child) goOn() error {
 	// A child that has ended must not end us: write(2) would raise SIGPIPE.
 	err := unix.Sendto(c.line, []byte{1}, unix.MSG_NOSIGNAL, nil)
 	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
-		return nil // it has ended, and what it reported before says why: listen reads it
+		c.early = true
+		return nil // what it reported before says why: listen reads it
 	}
 	if err != nil {
 		return fmt.Errorf("tell the child to go on: %w", err)
@@ -175,17 +181,22 @@ func (c *child) lastWords(err error) error {
 func (c *child) receive(buf []byte, flags int) (int, error) {
 	for {
 		n, _, err := unix.Recvfrom(c.line, buf, flags)
-		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.ECONNRESET) {
+		switch {
+		case errors.Is(err, unix.ECONNRESET):
+			c.early = true
+		case !errors.Is(err, unix.EINTR):
 			return n, err
 		}
 	}
 }
 
+var errEarly = errors.New("the child ended before its program could start")
+
 // ready waits until the child waits for start.
 func (c *child) ready(ctx context.Context) (master int, err error) {
 	word, err := c.listen(ctx)
 	if err == nil && len(word) != readySize {
-		err = errors.New("the child ended before its program could start")
+		err = errEarly
 	}
 	if err != nil {
 		return 0, err
@@ -199,10 +210,15 @@ func (c *child) start(ctx context.Context) error {
 		return err
 	}
 	word, err := c.listen(ctx)
-	if err == nil && len(word) != 0 {
-		err = errors.New("the child reports more than it should")
+	switch {
+	case err != nil:
+		return err
+	case c.early:
+		return errEarly
+	case len(word) != 0:
+		return errors.New("the child reports more than it should")
 	}
-	return err
+	return nil
 }
 
 // listen reads one report: nothing if the child's end was closed, which execve does. It blocks
@@ -252,36 +268,4 @@ func (c *child) failed(report []byte) error {
 		return fmt.Errorf("the child reports step at %#x, which is none", at)
 	}
 	return &StepError{Step: c.plan.Steps[i], Index: i, Count: len(c.plan.Steps), Result: res}
-}
-
-// StepError says which step of a plan did not succeed.
-type StepError struct {
-	Step         Step
-	Index, Count int
-	Result       int64 // what the kernel returned: a negative errno, or a count that is too small
-}
-
-func (e *StepError) Error() string {
-	return fmt.Sprintf("%s: %v (step %d of %d)", e.Step.Text, e.Unwrap(), e.Index+1, e.Count)
-}
-
-// Unwrap returns the errno, or io.ErrUnexpectedEOF for a short result.
-func (e *StepError) Unwrap() error {
-	if e.Result < 0 {
-		return unix.Errno(-e.Result)
-	}
-	return io.ErrUnexpectedEOF
-}
-
-func cloneText(flags uint64) string {
-	var names []string
-	for _, t := range namespaceTypes {
-		if flags&t.flag != 0 {
-			names = append(names, string(t.name))
-		}
-	}
-	if len(names) == 0 {
-		return "no namespaces"
-	}
-	return "new " + strings.Join(names, ", ")
 }

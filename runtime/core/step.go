@@ -1,6 +1,9 @@
 package core
 
 import (
+	"fmt"
+	"io"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -86,3 +89,22 @@ func slotAddress(s slot) arg     { return arg{kind: argAddress, value: uintptr(s
 func null() arg                  { return arg{} }
 func cwd() arg                   { return num(int(unix.AT_FDCWD)) }
 func calls(args ...arg) []arg    { return args }
+
+// StepError says which step of a plan did not succeed.
+type StepError struct {
+	Step         Step
+	Index, Count int
+	Result       int64 // what the kernel returned: a negative errno, or a count that is too small
+}
+
+func (e *StepError) Error() string {
+	return fmt.Sprintf("%s: %v (step %d of %d)", e.Step.Text, e.Unwrap(), e.Index+1, e.Count)
+}
+
+// Unwrap returns the errno, or io.ErrUnexpectedEOF for a short result.
+func (e *StepError) Unwrap() error {
+	if e.Result < 0 {
+		return unix.Errno(-e.Result)
+	}
+	return io.ErrUnexpectedEOF
+}

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -74,17 +76,18 @@ type reaper struct {
 	err    error
 }
 
-// reap takes over the pidfd.
-func reap(pidfd int) (*reaper, error) {
+// reap gives the child to a reaper. Until then it stays a zombie, and its pid its own.
+func (c *child) reap() error {
 	// A pidfd that is not nonblocking would not be given to the poller: pidfd_open(2).
-	if err := unix.SetNonblock(pidfd, true); err != nil {
-		return nil, fmt.Errorf("make pidfd nonblocking: %w", err)
+	if err := unix.SetNonblock(c.pidfd, true); err != nil {
+		return fmt.Errorf("make pidfd nonblocking: %w", err)
 	}
-	r := &reaper{file: os.NewFile(uintptr(pidfd), "pidfd"), done: make(chan struct{})}
+	r := &reaper{file: os.NewFile(uintptr(c.pidfd), "pidfd"), done: make(chan struct{})}
 	conn, err := r.file.SyscallConn()
 	if err != nil {
-		return nil, fmt.Errorf("poll pidfd: %w", err)
+		return fmt.Errorf("poll pidfd: %w", err)
 	}
+	c.reaper = r
 	go func() {
 		defer close(r.done)
 		err := conn.Read(func(fd uintptr) bool {
@@ -99,7 +102,26 @@ func reap(pidfd int) (*reaper, error) {
 			r.err = fmt.Errorf("poll pidfd: %w", err)
 		}
 	}()
-	return r, nil
+	return nil
+}
+
+func (r *reaper) wait(ctx context.Context) (Status, error) {
+	select {
+	case <-r.done:
+		return r.status, r.err
+	case <-ctx.Done():
+		return Status{}, ctx.Err()
+	}
+}
+
+// end kills the process if it is still there.
+func (r *reaper) end() error {
+	err := r.signal(unix.SIGKILL)
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil
+	}
+	<-r.done
+	return errors.Join(err, r.file.Close())
 }
 
 // signal sends a signal to the process, which may have ended: then it is os.ErrProcessDone.
