@@ -72,3 +72,24 @@ func TestRelativeLinksOfImages(t *testing.T) {
 		t.Errorf("no mount at /run/lock:\n%s", out)
 	}
 }
+
+// TestImageLinksLeadNoMountIntoProc: an image's link never lets a mount hide what procfs or sysfs show,
+// though the spec may, by name. Such a link leads nowhere, or to what the image has there itself.
+func TestImageLinksLeadNoMountIntoProc(t *testing.T) {
+	f := newFixture(t)
+	for link, target := range map[string]string{"/data": "/proc/tty", "/var/data": "../sys/kernel"} {
+		f.link(t, target, link)
+		check(t, os.MkdirAll(filepath.Join(f.options.Rootfs, strings.TrimPrefix(target, "..")), 0o755)) //nolint:gosec // an image's
+	}
+	out, _ := f.run(t, spec.Namespaces, spec.Edits{spec.Change("mounts behind links", func(s *specs.Spec) {
+		for _, at := range []string{"/data", "/data/driver", "/var/data", "/proc/fs", "/proc/fs/below"} {
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: at, Type: "tmpfs", Source: at})
+		}
+	})}, "cat", "/proc/self/mountinfo", "/proc/tty/drivers", "/sys/kernel/uevent_seqnum")
+	if strings.Contains(out, "no such file") {
+		t.Errorf("a mount hides what the kernel shows:\n%s", out)
+	}
+	if !strings.Contains(out, " / /proc/fs/below ") {
+		t.Errorf("no mount at /proc/fs/below:\n%s", out)
+	}
+}

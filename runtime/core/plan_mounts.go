@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -65,9 +66,38 @@ func (p *planner) openTree(key tree, source string, recursive bool) {
 // them (CVE-2019-16884, CVE-2019-19921).
 var kernelFS = []string{"proc", "sysfs"}
 
+// mountOrder lists the spec's mounts by their place in it: procfs and sysfs, and what the spec mounts
+// below them, after all others. As they are not there before, no link of an image leads a mount into
+// them, where it could hide what the kernel says there (CVE-2019-19921, CVE-2023-28642).
+func (p *planner) mountOrder() []int {
+	below := func(m specs.Mount) bool {
+		return slices.ContainsFunc(p.Spec.Mounts, func(k specs.Mount) bool {
+			return isKernelFS(k) && strings.HasPrefix(path.Join("/", m.Destination)+"/", path.Join("/", k.Destination)+"/")
+		})
+	}
+	var order, last []int
+	for i, m := range p.Spec.Mounts {
+		if below(m) {
+			last = append(last, i)
+		} else {
+			order = append(order, i)
+		}
+	}
+	return append(order, last...)
+}
+
+func isKernelFS(m specs.Mount) bool {
+	if !isBind(m) {
+		return slices.Contains(kernelFS, m.Type)
+	}
+	source := path.Clean(m.Source) + "/"
+	return strings.HasPrefix(source, "/proc/") || strings.HasPrefix(source, "/sys/")
+}
+
 // mounts makes the spec's mounts below root: "/" once that is the container's own.
 func (p *planner) mounts(root string) error {
-	for i, m := range p.Spec.Mounts {
+	for _, i := range p.mountOrder() {
+		m := p.Spec.Mounts[i]
 		at := path.Join(root, m.Destination)
 		p.makeDirectories(path.Dir(at))
 		p.add(p.target(m, at)...)
