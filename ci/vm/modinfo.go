@@ -2,7 +2,6 @@ package vm
 
 import (
 	"bytes"
-	"compress/gzip"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -13,93 +12,42 @@ import (
 	"strings"
 )
 
-// moduleContent is a module as it goes into the guest.
-type moduleContent struct {
-	name     string // base name of the file in the guest
-	node     node
-	readable bool // it is not compressed
+// unpackers are the programs that unpack a module here. Not every kernel that compresses its modules
+// can do it itself (CONFIG_MODULE_DECOMPRESS, 5.17), and a packed one does not say what it needs.
+var unpackers = map[string]string{".gz": "gzip", ".xz": "xz", ".zst": "zstd"}
+
+// readModule returns a module as it goes into the guest, and what it says about others.
+func readModule(path string) (module, modinfo, error) {
+	base, ext := filepath.Base(path), filepath.Ext(path)
+	program, packed := unpackers[ext]
+	if !packed {
+		f, err := os.Open(path)
+		if err != nil {
+			return module{}, modinfo{}, err
+		}
+		defer f.Close() //nolint:errcheck // read-only
+		info, err := readModinfo(f)
+		return module{file: base, node: file(path)}, info, err
+	}
+	content, err := unpack(program, path)
+	if err != nil {
+		return module{}, modinfo{}, fmt.Errorf("unpack %s: %w", path, err)
+	}
+	info, err := readModinfo(bytes.NewReader(content))
+	return module{file: strings.TrimSuffix(base, ext), node: text(content)}, info, err
 }
 
-// maxModule bounds what is unpacked, in bytes. The largest that distributions build is below 10 MiB.
-const maxModule = 64 << 20
-
-// openModule unpacks a module where that can be done: not every kernel that compresses its modules
-// can unpack them itself (CONFIG_MODULE_DECOMPRESS), as modprobe does it. Where the program for it
-// is missing, the module stays as it is.
-func openModule(path string) (moduleContent, error) {
-	base := filepath.Base(path)
-	var unpack func(string) ([]byte, error)
-	switch filepath.Ext(base) {
-	case ".gz":
-		unpack = gunzip
-	case ".xz":
-		unpack = unpackWith("xz")
-	case ".zst":
-		unpack = unpackWith("zstd")
-	default:
-		return moduleContent{name: base, node: file(path), readable: true}, nil
-	}
-	content, err := unpack(path)
-	if errors.Is(err, exec.ErrNotFound) {
-		return moduleContent{name: base, node: file(path)}, nil
-	}
-	if err != nil {
-		return moduleContent{}, fmt.Errorf("unpack %s: %w", path, err)
-	}
-	return moduleContent{name: strings.TrimSuffix(base, filepath.Ext(base)), node: text(content), readable: true}, nil
-}
-
-func gunzip(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // read-only
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, err
-	}
-	return readAll(z)
-}
-
-func readAll(r io.Reader) ([]byte, error) {
-	content, err := io.ReadAll(io.LimitReader(r, maxModule+1))
-	if err == nil && len(content) > maxModule {
-		err = fmt.Errorf("it has more than %d bytes", maxModule)
+func unpack(program, path string) ([]byte, error) {
+	content, err := exec.Command(program, "-dc", "--", path).Output() //nolint:gosec // of $PATH
+	var failed *exec.ExitError
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return nil, fmt.Errorf("%s is not installed", program)
+	case errors.As(err, &failed):
+		return nil, fmt.Errorf("%w: %s", err, bytes.TrimSpace(failed.Stderr))
 	}
 	return content, err
 }
-
-// unpackWith unpacks with a program that understands -dc.
-func unpackWith(program string) func(string) ([]byte, error) {
-	return func(path string) ([]byte, error) {
-		name, err := exec.LookPath(program)
-		if err != nil {
-			return nil, err
-		}
-		cmd := exec.Command(name, "-dc", "--", path) //nolint:gosec // of $PATH
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			return nil, err
-		}
-		if err := cmd.Start(); err != nil {
-			return nil, err
-		}
-		content, err := readAll(out)
-		if err != nil {
-			return nil, errors.Join(err, cmd.Process.Kill(), ignore(cmd.Wait()))
-		}
-		if err := cmd.Wait(); err != nil {
-			return nil, fmt.Errorf("%s: %w: %s", program, err, strings.TrimSpace(said.String()))
-		}
-		return content, nil
-	}
-}
-
-// ignore is for what a killed process leaves as its status.
-func ignore(error) error { return nil }
 
 // modinfo is what a module says about others.
 type modinfo struct {
@@ -107,20 +55,7 @@ type modinfo struct {
 	wishes []string // softdep of modprobe.d(5): wants them loaded before, if they are there
 }
 
-// modinfo reads the section .modinfo, which modinfo(8) shows.
-func (c moduleContent) modinfo() (modinfo, error) {
-	var r io.ReaderAt = bytes.NewReader(c.node.text)
-	if c.node.source != "" {
-		f, err := os.Open(c.node.source)
-		if err != nil {
-			return modinfo{}, err
-		}
-		defer f.Close() //nolint:errcheck // read-only
-		r = f
-	}
-	return readModinfo(r)
-}
-
+// readModinfo reads the section .modinfo, which modinfo(8) shows.
 func readModinfo(r io.ReaderAt) (modinfo, error) {
 	f, err := elf.NewFile(r)
 	if err != nil {
@@ -129,10 +64,6 @@ func readModinfo(r io.ReaderAt) (modinfo, error) {
 	section := f.Section(".modinfo")
 	if section == nil {
 		return modinfo{}, errors.New("it has no section .modinfo: it is no module")
-	}
-	const most = 1 << 20
-	if section.FileSize > most {
-		return modinfo{}, fmt.Errorf("its section .modinfo has %d bytes, more than %d", section.FileSize, most)
 	}
 	content, err := section.Data()
 	if err != nil {

@@ -62,9 +62,8 @@ func (g Guest) modules() (list []module, notes []string, err error) {
 // modules resolves names to files of a lib/modules/RELEASE directory.
 type modules struct {
 	dir     string
-	files   map[string]string   // path below dir, by name
-	builtin map[string]bool     // by name
-	depends map[string][]string // modules.dep, by name; empty where depmod has not run
+	files   map[string]string // path below dir, by name
+	builtin map[string]bool   // by name
 	done    map[string]bool
 	list    []module
 }
@@ -76,7 +75,7 @@ func moduleName(file string) string {
 }
 
 func readModules(dir string) (*modules, error) {
-	m := &modules{dir: dir, files: map[string]string{}, builtin: map[string]bool{}, depends: map[string][]string{}, done: map[string]bool{}}
+	m := &modules{dir: dir, files: map[string]string{}, builtin: map[string]bool{}, done: map[string]bool{}}
 	err := fs.WalkDir(os.DirFS(dir), ".", func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -84,7 +83,7 @@ func readModules(dir string) (*modules, error) {
 		base := path.Base(file)
 		switch stem, ext, _ := strings.Cut(base, ".ko"); {
 		case !d.Type().IsRegular() || stem == base:
-		case ext == "" || ext == ".xz" || ext == ".zst" || ext == ".gz":
+		case ext == "" || unpackers[ext] != "":
 			m.files[moduleName(file)] = file
 		}
 		return nil
@@ -92,39 +91,17 @@ func readModules(dir string) (*modules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read modules: %w", err)
 	}
-	if err := m.lines("modules.builtin", func(line string) { m.builtin[moduleName(line)] = true }); err != nil {
-		return nil, err
+	builtin, err := os.ReadFile(filepath.Join(dir, "modules.builtin")) //nolint:gosec // the kernel's
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read modules: %w", err)
 	}
-	err = m.lines("modules.dep", func(line string) {
-		file, after, _ := strings.Cut(line, ":")
-		for _, need := range strings.Fields(after) {
-			m.depends[moduleName(file)] = append(m.depends[moduleName(file)], moduleName(need))
-		}
-	})
-	if err != nil {
-		return nil, err
+	for file := range strings.FieldsSeq(string(builtin)) {
+		m.builtin[moduleName(file)] = true
 	}
 	if len(m.files)+len(m.builtin) == 0 {
 		return nil, fmt.Errorf("read modules: %s has neither modules nor a list of those built in", dir)
 	}
 	return m, nil
-}
-
-// lines calls each for the lines of a file that may be missing.
-func (m *modules) lines(file string, each func(string)) error {
-	content, err := os.ReadFile(filepath.Join(m.dir, file))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read modules: %w", err)
-	}
-	for line := range strings.Lines(string(content)) {
-		if line = strings.TrimSpace(line); line != "" {
-			each(line)
-		}
-	}
-	return nil
 }
 
 // add appends a module after those that it needs.
@@ -138,11 +115,7 @@ func (m *modules) add(name string) error {
 		return fmt.Errorf("module %s: neither built in nor in %s%w", name, m.dir, silent{fs.ErrNotExist})
 	}
 	m.done[name] = true // before the others: so a circle, which the kernel would not load anyway, ends
-	content, err := openModule(filepath.Join(m.dir, file))
-	if err != nil {
-		return fmt.Errorf("module %s: %w", name, err)
-	}
-	info, err := m.info(name, content)
+	found, info, err := readModule(filepath.Join(m.dir, file))
 	if err != nil {
 		return fmt.Errorf("module %s: %w", name, err)
 	}
@@ -156,18 +129,6 @@ func (m *modules) add(name string) error {
 			return fmt.Errorf("module %s wishes for another: %w", name, err)
 		}
 	}
-	m.list = append(m.list, module{file: content.name, node: content.node})
+	m.list = append(m.list, found)
 	return nil
-}
-
-// info says what a module needs: by the module itself, or by modules.dep where it cannot be read.
-func (m *modules) info(name string, content moduleContent) (modinfo, error) {
-	if content.readable {
-		return content.modinfo()
-	}
-	needs, ok := m.depends[name]
-	if !ok && len(m.depends) == 0 {
-		return modinfo{}, errors.New("is compressed: install the program that unpacks it (xz, zstd), or run depmod")
-	}
-	return modinfo{needs: needs}, nil
 }

@@ -24,6 +24,10 @@ func TestArguments(t *testing.T) {
 	if got := g.arguments(KVM, descriptors{}); !strings.Contains(strings.Join(got, " "), "-accel kvm -cpu max ") {
 		t.Errorf("kvm: %q", got)
 	}
+	g.Kernel.Arch = "amd64"
+	if got := g.arguments(TCG, descriptors{}); !strings.Contains(strings.Join(got, " "), "-cpu max,la57=off ") {
+		t.Errorf("amd64: %q", got)
+	}
 }
 
 // The document gives a reason for each word.

@@ -192,11 +192,20 @@ func together(names []string, groups [][]string) (sets [][]string) {
 	return sets
 }
 
+// onlyV2 are the options without which a kernel has a controller for v2 alone: of Debian's those
+// since 6.12.
+var onlyV2 = map[string]string{"cpuset": "CONFIG_CPUSETS_V1", "memory": "CONFIG_MEMCG_V1"}
+
 func lacking(version string, wanted, got []string) (notes []string) {
 	for _, name := range wanted {
-		if !slices.Contains(got, name) {
-			notes = append(notes, fmt.Sprintf("cgroup %s: there is no controller %s", version, name))
+		if slices.Contains(got, name) {
+			continue
 		}
+		note := fmt.Sprintf("cgroup %s: there is no controller %s", version, name)
+		if option := onlyV2[name]; version == "v1" && option != "" {
+			note += ": kernels since 6.12 may have it for v2 alone, without " + option
+		}
+		notes = append(notes, note)
 	}
 	return notes
 }

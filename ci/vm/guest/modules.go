@@ -29,12 +29,7 @@ func loadModule(file string) error {
 		return fmt.Errorf("load module: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // read-only
-	flags := 0
-	if filepath.Ext(file) != ".ko" {
-		// The kernel unpacks it where it has CONFIG_MODULE_DECOMPRESS (5.17) for this format.
-		flags = unix.MODULE_INIT_COMPRESSED_FILE
-	}
-	err = unix.FinitModule(int(f.Fd()), "", flags)
+	err = unix.FinitModule(int(f.Fd()), "", 0)
 	if errors.Is(err, unix.EEXIST) {
 		return nil
 	}
