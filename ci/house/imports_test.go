@@ -77,6 +77,7 @@ var mayImport = map[string][]string{
 	"ci/house":    {},
 	"ci/kernels":  {"runtime/rootfs"},
 	"ci/tests":    {},
+	"ci/testvm":   {"ci/kernels", "ci/vm", "runtime/rootfs"},
 	"ci/vm/guest": {},
 	"ci/vm":       {"ci/kernels", "ci/vm/guest", "runtime/cleanup"},
 	".":           {"ci/command", "ci/vm/guest"},
