@@ -34,7 +34,7 @@ var (
 )
 
 // probeCloneIntoCgroup clones a child into the cgroup in which this process is already. Who
-// may not write there, or mount a cgroup2, sees only whether the kernel knows the flag.
+// may not write there, or sees none, learns only whether the kernel knows the flag.
 func probeCloneIntoCgroup() error {
 	if dir, err := ownCgroup2(); err == nil {
 		err = run(unix.CLONE_INTO_CGROUP, uint64(dir.Fd()), false)
@@ -54,7 +54,9 @@ func probeCloneIntoCgroup() error {
 	return refused(err, "")
 }
 
-// ownCgroup2 opens the cgroup of this process in the hierarchy of version 2.
+// ownCgroup2 opens the cgroup of this process in the hierarchy of version 2, where that is mounted. A
+// mount of its own would take away the options that the whole hierarchy has, such as nsdelegate: whoever
+// mounts it last in the first cgroup namespace sets them (apply_cgroup_root_flags).
 func ownCgroup2() (*os.File, error) {
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -64,16 +66,18 @@ func ownCgroup2() (*os.File, error) {
 	if !ok {
 		return nil, absent(NotBuilt, "no cgroup2 in /proc/self/cgroup")
 	}
-	root, err := detachedMount("cgroup2")
-	if err != nil {
-		return nil, err
+	for _, mount := range cgroupMounts() {
+		fd, err := unix.Open(filepath.Join(mount, path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			continue
+		}
+		var fs unix.Statfs_t
+		if unix.Fstatfs(fd, &fs) == nil && int64(fs.Type) == unix.CGROUP2_SUPER_MAGIC {
+			return os.NewFile(uintptr(fd), path), nil
+		}
+		_ = unix.Close(fd) // version 1
 	}
-	defer root.Close() //nolint:errcheck // nothing was written
-	fd, err := unix.Openat(int(root.Fd()), "."+path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open cgroup %s: %w", path, err)
-	}
-	return os.NewFile(uintptr(fd), path), nil
+	return nil, absent(NotSetUp, "cgroup2 is not mounted")
 }
 
 // cgroup2Path finds "0::/path" among the lines of /proc/PID/cgroup, cgroups(7).

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -131,6 +132,33 @@ func TestGatesCanTell(t *testing.T) {
 		if kind(err) == lacking && CauseOf(err) == "" {
 			t.Errorf("no cause: %v", err)
 		}
+	}
+}
+
+// TestGatesKeepCgroup2Options: nsdelegate and its like belong to the hierarchy, not to a mount, and go
+// when the host's root mounts it again without them.
+func TestGatesKeepCgroup2Options(t *testing.T) {
+	options := func() (of []string) {
+		text, err := os.ReadFile("/proc/self/mountinfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if _, after, ok := strings.Cut(line, " - cgroup2 "); ok {
+				of = append(of, strings.TrimSpace(after))
+			}
+		}
+		return of
+	}
+	before := options()
+	if !strings.Contains(strings.Join(before, " "), ",") {
+		t.Skipf("cgroup2 has no option to lose: %q", before)
+	}
+	for _, f := range Features() {
+		_ = f.probe() // its answer is not the question
+	}
+	if after := options(); !slices.Equal(before, after) {
+		t.Errorf("cgroup2 was mounted as %q, and is as %q", before, after)
 	}
 }
 

@@ -12,17 +12,12 @@ type option struct{ key, value string }
 
 // detachedMount makes a new mount of a filesystem that is attached to no directory, and
 // returns its root. It goes when the file is closed, so nothing of it can be left behind.
-func detachedMount(fstype string, options ...option) (*os.File, error) {
+func detachedMount(fstype string) (*os.File, error) {
 	context, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("fsopen %s: %w", fstype, err)
 	}
 	defer unix.Close(context) //nolint:errcheck // nothing was written
-	for _, o := range options {
-		if err := unix.FsconfigSetString(context, o.key, o.value); err != nil {
-			return nil, fmt.Errorf("fsconfig %s %s=%s: %w", fstype, o.key, o.value, err)
-		}
-	}
 	if err := unix.FsconfigCreate(context); err != nil {
 		return nil, fmt.Errorf("fsconfig create %s: %w", fstype, err)
 	}
