@@ -174,18 +174,11 @@ func (d *dir) removeLeaf() error {
 		return err
 	}
 	defer leaf.close()
-	for range 100 {
-		if err = leaf.moveAll(d); err != nil {
-			return err
-		}
-		if err = unix.Unlinkat(d.fd, leafName, unix.AT_REMOVEDIR); err != unix.EBUSY { //nolint:errorlint // a raw errno
-			break
-		}
+	if err := leaf.moveAll(d); err != nil {
+		return err
 	}
-	if err != nil {
-		return d.wrap("remove", leafName, err)
-	}
-	return nil
+	// What forks meanwhile is moved as well.
+	return leaf.remove(d, leafName, func() error { return leaf.moveAll(d) })
 }
 
 func pids(list string) ([]int, error) {
