@@ -13,8 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Cache keeps kernels in a directory, each in one that is named after the checksums of its packages.
@@ -139,17 +137,11 @@ func (c *Cache) install(ctx context.Context, e Entry, tell Progress) (err error)
 	if err := writeManifest(made, e); err != nil {
 		return err
 	}
-	if err := syncTree(made); err != nil {
-		return err
-	}
 	final := filepath.Join(c.Dir, key(e))
 	if err := os.RemoveAll(final); err != nil { // it is damaged
 		return err
 	}
-	if err := os.Rename(made, final); err != nil {
-		return err
-	}
-	return syncDirectory(c.Dir)
+	return os.Rename(made, final) // what a crash of the host damages is fetched again
 }
 
 // get downloads the packages of a kernel and checks them. The index is read anew only if the one of
@@ -228,18 +220,4 @@ func (c *Cache) removeUnfinished() error {
 		}
 	}
 	return err
-}
-
-// syncTree writes a whole file system's dirty pages: fewer calls than one for each of some thousand
-// modules.
-func syncTree(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close() //nolint:errcheck // read-only
-	if err := unix.Syncfs(int(d.Fd())); err != nil {
-		return fmt.Errorf("syncfs: %w", err)
-	}
-	return nil
 }

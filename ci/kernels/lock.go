@@ -1,11 +1,13 @@
 package kernels
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,40 +22,23 @@ func (c *Cache) lock(ctx context.Context, tell Progress) (unlock func() error, e
 	if err != nil {
 		return nil, fmt.Errorf("lock the cache of kernels: %w", err)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		tell.phase("wait for another cellwall")
-		err = waitLock(ctx, f)
-	}
-	if err != nil {
-		if ctx.Err() == nil {
-			err = errors.Join(err, f.Close())
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for waits := false; ; waits = true {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || ctx.Err() != nil {
+			break
 		}
-		return nil, fmt.Errorf("lock the cache of kernels: %w", err)
-	}
-	return f.Close, nil
-}
-
-// waitLock waits for the lock or for the end of ctx. Then whoever still waits closes the file.
-func waitLock(ctx context.Context, f *os.File) error {
-	locked := make(chan error)
-	go func() {
-		var err error
-		for {
-			if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
-				break
-			}
+		if !waits {
+			tell.phase("wait for another cellwall")
 		}
 		select {
-		case locked <- err:
+		case <-tick.C:
 		case <-ctx.Done():
-			f.Close() //nolint:errcheck // it was only a lock
 		}
-	}()
-	select {
-	case err := <-locked:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock the cache of kernels: %w", cmp.Or(ctx.Err(), err)), f.Close())
+	}
+	return f.Close, nil
 }

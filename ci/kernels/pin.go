@@ -83,7 +83,7 @@ func pinLines(lines []string, entry *yaml.Node, pin []Deb) []string {
 	indent := strings.Repeat(" ", len(first)-len(strings.TrimLeft(first, " -")))
 	block := []string{indent + "pin:"}
 	for _, d := range pin {
-		block = append(block, indent+"  - package: "+d.Package, indent+"    version: "+quoteVersion(d.Version), indent+"    sha256: "+d.SHA256)
+		block = append(block, indent+"  - package: "+d.Package, indent+"    version: "+d.Version, indent+"    sha256: "+d.SHA256)
 	}
 	from := lastLine(entry)
 	to := from
@@ -97,14 +97,6 @@ func pinLines(lines []string, entry *yaml.Node, pin []Deb) []string {
 		}
 	}
 	return slices.Replace(lines, from, to, block...)
-}
-
-// quoteVersion keeps YAML from reading a version as a number: 7.0, 7:30.
-func quoteVersion(v string) string {
-	if strings.Trim(v, "0123456789.:") == "" {
-		return `"` + v + `"`
-	}
-	return v
 }
 
 // lastLine is the last one on which anything below a node begins.
@@ -136,16 +128,5 @@ func replaceFile(path string, text []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDirectory(filepath.Dir(path))
-}
-
-func syncDirectory(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return os.Rename(f.Name(), path)
 }

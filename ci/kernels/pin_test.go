@@ -41,7 +41,7 @@ kernels:
     package: linux-image-cloud-amd64
     pin:
       - package: linux-image-5.10
-        version: "5.10"
+        version: 5.10
         sha256: ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff
 
   # This one is pinned.
