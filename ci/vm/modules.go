@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,17 +15,18 @@ import (
 // The port to the outside is on the PCI bus.
 var needed = []string{"virtio_pci", "virtio_console"}
 
-// usual are the modules that the catalogue, the runtimes and the benches come to need. A guest has
-// no modprobe, so that what a kernel would load on demand is loaded in advance.
+// usual are the modules that attacks, runtimes and benches come to need. A guest has no modprobe,
+// so that what a kernel would load on demand is loaded in advance.
 var usual = []string{
-	"overlay", "fuse", "loop", "crc32c_generic", "ext4", // images and layers; ext4 asks for its checksum by a name that no file has
-	"bfq",                                            // io.weight
-	"veth", "bridge", "br_netfilter", "dummy", "tun", // links
-	"sch_tbf", "sch_netem", "sch_htb", "sch_ingress", "cls_u32", "act_mirred", // traffic control
-	"nf_tables", "nft_counter", "nft_ct", "nft_reject_inet", // firewall; some are part of nf_tables by now
-	"af_packet", "vsock", "af_alg", "algif_hash", "unix_diag", "inet_diag", // socket families
-	"binfmt_misc", "configfs",
+	"overlay", "loop", "ext4", // images and layers
+	"bfq",                       // io.weight
+	"veth", "bridge", "sch_tbf", // links and their bandwidth
+	"nf_tables",                                // firewalls
+	"af_packet", "vsock", "af_alg", "tcp_diag", // sockets; tcp_diag lists those of TCP, which inet_diag alone does not
 }
+
+// aliases are the names by which modules ask for one that has another name.
+var aliases = map[string]string{"crc32c": "crc32c_generic"}
 
 // module is one that goes into the guest.
 type module struct {
@@ -125,7 +127,7 @@ func (m *modules) add(name string) error {
 		}
 	}
 	for _, wish := range info.wishes {
-		if err := m.add(wish); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := m.add(cmp.Or(aliases[wish], wish)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("module %s wishes for another: %w", name, err)
 		}
 	}

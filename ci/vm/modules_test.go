@@ -64,15 +64,16 @@ func names(list []module) (names []string) {
 
 func TestModulesInOrder(t *testing.T) {
 	files := virtio()
-	files["kernel/fs/ext4/ext4.ko"] = moduleBytes("depends=jbd2|softdep=pre: crc32c mbcache post: never|")
+	files["kernel/fs/ext4/ext4.ko"] = moduleBytes("depends=jbd2|softdep=pre: crc32c missing mbcache post: never|")
 	files["kernel/fs/jbd2/jbd2.ko"] = moduleBytes("depends=ext4|") // a circle ends
 	files["kernel/fs/mbcache.ko.gz"] = packedWith(t, "gzip", moduleBytes("depends=|"))
+	files["kernel/crypto/crc32c_generic.ko"] = moduleBytes("depends=|alias=crc32c|")
 	files["kernel/never.ko"] = moduleBytes("depends=|")
 	files["kernel/odd-name.ko"] = moduleBytes("depends=|")
 	g := Guest{Kernel: kernels.Kernel{Name: "k", Modules: moduleTree(t, files)}, Modules: []string{"odd_name", "overlay"}}
 	list, notes, err := g.modules()
 	want := []string{
-		"virtio.ko", "virtio_ring.ko", "virtio_pci_modern_dev.ko", "virtio_pci.ko", "virtio_console.ko", "odd-name.ko", "jbd2.ko", "mbcache.ko", "ext4.ko",
+		"virtio.ko", "virtio_ring.ko", "virtio_pci_modern_dev.ko", "virtio_pci.ko", "virtio_console.ko", "odd-name.ko", "jbd2.ko", "crc32c_generic.ko", "mbcache.ko", "ext4.ko",
 	}
 	if err != nil || !slices.Equal(names(list), want) {
 		t.Errorf("got %q, %v", names(list), err)
