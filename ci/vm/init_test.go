@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -20,6 +21,7 @@ import (
 
 	"cellwall/ci/kernels"
 	"cellwall/ci/vm/guest"
+	"cellwall/runtime/rootfs"
 )
 
 const payloadName = "cellwall-test-payload"
@@ -256,6 +258,28 @@ func TestInitEnds(t *testing.T) {
 				t.Errorf("got %v, want %q; console %q", err, c.err, r.Tail)
 			}
 		})
+	}
+}
+
+// Programs of this host come with their libraries and with the links that lead to both.
+func TestInitRunsProgramsOfTheHost(t *testing.T) {
+	g := real(t)
+	host, err := rootfs.FromHost(t.TempDir(), "sh", "sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	for _, f := range host.Files {
+		file := File{Path: f.Path, Target: f.Target}
+		if f.Target == "" {
+			file.Source = filepath.Join(host.Path(), f.Path)
+		}
+		g.Files = append(g.Files, file)
+	}
+	var out bytes.Buffer
+	g.Stdout, g.Command = &out, []string{"/bin/sh", "-c", "sleep 0 && echo $PPID; exit 3"}
+	if r, err := fake(t).Run(t.Context(), g); err != nil || r.Exit != 3 || out.String() != "1\n" {
+		t.Errorf("%+v, %v, %q", r, err, out.String())
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -57,7 +56,7 @@ func (g Guest) root() (_ tree, notes []string, err error) {
 		case f.Source != "":
 			errs = append(errs, t.put(f.Path, file(f.Source)))
 		case f.Target != "":
-			errs = append(errs, t.putLink(f))
+			errs = append(errs, t.put(f.Path, symlink(f.Target)))
 		default:
 			errs = append(errs, t.put(f.Path, directory(0o755)))
 		}
@@ -82,17 +81,6 @@ func (g Guest) root() (_ tree, notes []string, err error) {
 	// Last: nothing of Files may take their places.
 	errs = append(errs, t.put(guest.Program, program), t.put(guest.Init, symlink(guest.Program)), t.put(guest.DescriptionPath, text(description)))
 	return t, notes, errors.Join(errs...)
-}
-
-// putLink puts a symbolic link. The one that says that /bin is /usr/bin we have already, and it
-// may be spelled in another way.
-func (t tree) putLink(f File) error {
-	for _, s := range skeleton {
-		if s.path == f.Path && s.node.is(unix.S_IFLNK) && strings.TrimLeft(s.node.target, "/") == strings.TrimLeft(f.Target, "/") {
-			return nil
-		}
-	}
-	return t.put(f.Path, symlink(f.Target))
 }
 
 // initramfs makes the archive in memory, in a file that has no name and goes with its last

@@ -16,7 +16,7 @@ const newRoot = "/cellwall-root"
 
 // switchRoot moves everything to a tmpfs and makes that the root directory. It is needed because
 // pivot_root(2), which runtimes use, refuses to leave the root file system of the kernel itself
-// (EINVAL), where an initramfs is unpacked. What is moved is removed at once, so that nothing is
+// (EINVAL, until 7.0), where an initramfs is unpacked. What is moved is removed at once, so that nothing is
 // in memory twice for longer than its own copy takes; only the running program stays, in memory
 // that has no name any more. It is switch_root(8) of util-linux, but it moves the files.
 func switchRoot() error {
