@@ -285,7 +285,6 @@ func TestGuestThatCannotBe(t *testing.T) {
 		"no such file":             func(g *Guest) { g.Kernel.Image += "x" },
 		"is not a file":            func(g *Guest) { g.Kernel.Image = filepath.Dir(g.Kernel.Image) },
 		"build it with its GOARCH": func(g *Guest) { g.Program = elfFile(t, elf.EM_AARCH64, nil) },
-		"comes without modules":    func(g *Guest) { g.Modules = []string{"ext4"} },
 		"an absolute path":         func(g *Guest) { g.Files = []File{{Path: "etc"}} },
 		"is not static":            func(g *Guest) { g.Program = dynamic },
 	} {

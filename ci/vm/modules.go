@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -38,23 +37,23 @@ type module struct {
 // its kernel has not.
 func (g Guest) modules() (list []module, notes []string, err error) {
 	if g.Kernel.Modules == "" {
-		if len(g.Modules) > 0 {
-			return nil, nil, fmt.Errorf("kernel %s comes without modules, and %s is asked for", g.Kernel.Name, strings.Join(g.Modules, ", "))
-		}
 		return nil, nil, nil
 	}
 	m, err := readModules(g.Kernel.Modules)
 	if err != nil {
 		return nil, nil, fmt.Errorf("kernel %s: %w", g.Kernel.Name, err)
 	}
-	must := slices.Concat(needed, g.Modules)
-	for _, name := range slices.Concat(must, usual) {
-		err := m.add(name)
-		if errors.Is(err, fs.ErrNotExist) && !slices.Contains(must, name) {
-			notes = append(notes, fmt.Sprintf("the kernel has no module %s", name))
-			continue
+	for _, name := range needed {
+		if err := m.add(name); err != nil {
+			return nil, nil, fmt.Errorf("kernel %s: %w", g.Kernel.Name, err)
 		}
-		if err != nil {
+	}
+	for _, name := range usual {
+		err := m.add(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			notes = append(notes, "the kernel has no module "+name)
+		case err != nil:
 			return nil, nil, fmt.Errorf("kernel %s: %w", g.Kernel.Name, err)
 		}
 	}

@@ -39,7 +39,6 @@ type Guest struct {
 	// be static.
 	Program string
 	Files   []File   // further files of the guest's root: runtimes, their libraries
-	Modules []string // further modules to load, by name, beside the usual ones; each must be there
 	Append  []string // further words of the kernel's command line
 	// Command is run once the guest is up. Its first word is a path in the guest. It has no
 	// input, /root as its directory, and descriptor 3 for its records.
