@@ -38,10 +38,10 @@ type seen struct {
 	Env        []string
 	Files      []string // descriptors
 	Reaped     bool
-	RootKind   uint32
-	Mode       string // of /usr/share/x/run
-	Linked     string // what /bin/tool is
-	Descriptor string // what /dev/fd is
+	Roots      []string // file system and flags of directories for containers
+	Mode       string   // of /usr/share/x/run
+	Linked     string   // what /bin/tool is
+	Descriptor string   // what /dev/fd is
 }
 
 const payloadRecords = 3000
@@ -100,9 +100,11 @@ func look() int {
 	if lo, err := net.InterfaceByName("lo"); err == nil {
 		s.Loopback = lo.Flags.String()
 	}
-	var fs unix.Statfs_t
-	unix.Statfs("/", &fs)
-	s.RootKind = uint32(fs.Type)
+	for _, dir := range []string{"/", "/run", "/tmp"} {
+		var fs unix.Statfs_t
+		unix.Statfs(dir, &fs)
+		s.Roots = append(s.Roots, fmt.Sprintf("%#x %#x", fs.Type, fs.Flags&(unix.ST_NOSUID|unix.ST_NODEV|unix.ST_NOEXEC)))
+	}
 	s.Linked = read("/bin/tool")
 	s.Descriptor, _ = os.Readlink("/dev/fd")
 	if info, err := os.Stat("/usr/share/x/run"); err == nil {
@@ -196,7 +198,7 @@ func TestInit(t *testing.T) {
 		t.Fatalf("%v: %q", err, out.String())
 	}
 	for _, want := range []string{
-		" /proc ", " /sys ", " /dev ", " /dev/pts ", " /dev/shm ", " /run ", " /tmp ", " /dev/mqueue ",
+		" /proc ", " /sys ", " /dev ", " /dev/pts ", " /dev/shm ", " /dev/mqueue ",
 	} {
 		if !strings.Contains(s.Mounts, want) && !strings.Contains(s.Mounts, strings.TrimSpace(want)+" ") {
 			t.Errorf("nothing is mounted on%s:\n%s", want, s.Mounts)
@@ -226,8 +228,11 @@ func TestInit(t *testing.T) {
 	if !s.Reaped {
 		t.Error("an orphan was not reaped")
 	}
-	if s.RootKind != unix.TMPFS_MAGIC || s.Mode != "-rwxr-xr-x" || !strings.Contains(s.Linked, "tool") {
-		t.Errorf("root %#x, mode %s, link %q", s.RootKind, s.Mode, s.Linked)
+	if want := fmt.Sprintf("%#x 0x0", unix.TMPFS_MAGIC); !slices.Equal(s.Roots, []string{want, want, want}) {
+		t.Errorf("/, /run and /tmp are %q, want %q", s.Roots, want)
+	}
+	if s.Mode != "-rwxr-xr-x" || !strings.Contains(s.Linked, "tool") {
+		t.Errorf("mode %s, link %q", s.Mode, s.Linked)
 	}
 }
 
@@ -286,10 +291,10 @@ func TestInitRunsProgramsOfTheHost(t *testing.T) {
 // What goes wrong before there is a port is on the console, and is not the kernel's fault.
 func TestInitComplains(t *testing.T) {
 	g := real(t, "look")
-	g.Files = []File{{Path: "/run", Source: elfFile(t, elf.EM_X86_64, nil)}}
+	g.Files = []File{{Path: "/proc", Source: elfFile(t, elf.EM_X86_64, nil)}}
 	_, err := fake(t).Run(t.Context(), g)
 	var failed *BootError
-	if err == nil || errors.As(err, &failed) || !strings.Contains(err.Error(), "its init says: mount tmpfs on /run") {
+	if err == nil || errors.As(err, &failed) || !strings.Contains(err.Error(), "its init says: mount proc on /proc") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -33,12 +33,12 @@ var basic = []point{
 }
 
 // others are mounted in the root directory that stays, with the options of systemd. Those that
-// the kernel has only one of get no options, which would change it for everybody.
+// the kernel has only one of get no options, which would change it for everybody. /run and /tmp
+// are none: they would be nosuid and nodev, and what containers are made of lies there, of which
+// set-user-ID programs and device nodes must work where nothing forbids it.
 var others = []point{
 	{path: "/dev/pts", kind: "devpts", flags: noSet | noExec, data: "mode=620,ptmxmode=666,gid=5"},
 	{path: "/dev/shm", kind: "tmpfs", flags: noSet | noDev, data: "mode=1777"},
-	{path: "/run", kind: "tmpfs", flags: noSet | noDev, data: "mode=755"},
-	{path: "/tmp", kind: "tmpfs", flags: noSet | noDev, data: "mode=1777"},
 	{path: "/dev/mqueue", kind: "mqueue", flags: noSet | noDev | noExec, optional: true},
 	{path: "/dev/hugepages", kind: "hugetlbfs", flags: noSet | noDev, optional: true},
 	{path: "/sys/kernel/security", kind: "securityfs", flags: noSet | noDev | noExec, optional: true},
