@@ -47,7 +47,7 @@ func Read(file string) ([]Entry, error) {
 }
 
 func readFile(file string) ([]byte, error) {
-	f, err := os.Open(file) //nolint:gosec // the user names it
+	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the kernels: %w", err)
 	}

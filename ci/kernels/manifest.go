@@ -76,7 +76,7 @@ func writeManifest(dir string, e Entry) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, manifestName), append(text, '\n'), 0o644) //nolint:gosec // no secret
+	return os.WriteFile(filepath.Join(dir, manifestName), append(text, '\n'), 0o644)
 }
 
 func describe(debs []Deb) string {

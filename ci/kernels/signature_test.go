@@ -3,7 +3,7 @@ package kernels
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/sha1" //nolint:gosec // RFC 4880: what a fingerprint is made by
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -52,7 +52,7 @@ func (s *signer) prefixed() []byte {
 
 // signature is a packet of one kind over what is signed.
 func (s *signer) signature(kind byte, signed []byte) []byte {
-	id := sha1.Sum(s.prefixed()) //nolint:gosec // see above
+	id := sha1.Sum(s.prefixed())
 	sub := func(kind byte, data []byte) []byte { return append([]byte{byte(len(data) + 1), kind}, data...) }
 	hashed := bytes.Join([][]byte{
 		sub(2, binary.BigEndian.AppendUint32(nil, uint32(made.Unix()))),

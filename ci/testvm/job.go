@@ -130,7 +130,7 @@ func build(ctx context.Context, dir, verb, pkg string) (string, error) {
 
 // command runs the go command, for static programs.
 func command(ctx context.Context, verb string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", append([]string{verb}, args...)...) //nolint:gosec // of the caller
+	cmd := exec.CommandContext(ctx, "go", append([]string{verb}, args...)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs

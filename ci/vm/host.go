@@ -78,7 +78,7 @@ func (h *Host) choices(g Guest) []string {
 	if device == "" {
 		device = "/dev/kvm"
 	}
-	f, err := os.OpenFile(device, os.O_RDWR, 0) //nolint:gosec // a device
+	f, err := os.OpenFile(device, os.O_RDWR, 0)
 	if err != nil {
 		return []string{TCG} // QEMU would say the same
 	}

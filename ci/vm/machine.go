@@ -41,7 +41,7 @@ func (g Guest) start(program, accel string, initramfs *os.File) (_ *machine, err
 	}
 	// exec.Cmd numbers them from 3.
 	args := g.arguments(accel, descriptors{console: 3, channel: 4, initramfs: 5})
-	m.cmd = exec.Command(program, args...) //nolint:gosec // QEMU
+	m.cmd = exec.Command(program, args...)
 	m.cmd.ExtraFiles = []*os.File{ends[0], ends[1], initramfs}
 	m.cmd.Stdout, m.cmd.Stderr = m.said, m.said
 	m.cmd.WaitDelay = time.Second

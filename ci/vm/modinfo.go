@@ -38,7 +38,7 @@ func readModule(path string) (module, modinfo, error) {
 }
 
 func unpack(program, path string) ([]byte, error) {
-	content, err := exec.Command(program, "-dc", "--", path).Output() //nolint:gosec // of $PATH
+	content, err := exec.Command(program, "-dc", "--", path).Output()
 	var failed *exec.ExitError
 	switch {
 	case errors.Is(err, exec.ErrNotFound):

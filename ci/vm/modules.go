@@ -92,7 +92,7 @@ func readModules(dir string) (*modules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read modules: %w", err)
 	}
-	builtin, err := os.ReadFile(filepath.Join(dir, "modules.builtin")) //nolint:gosec // the kernel's
+	builtin, err := os.ReadFile(filepath.Join(dir, "modules.builtin"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read modules: %w", err)
 	}

@@ -21,7 +21,7 @@ type cgroups struct {
 }
 
 // makeGroup is mkdir for the kernel's own file system.
-func makeGroup(path string) error { return os.Mkdir(path, 0o755) } //nolint:gosec // as systemd does
+func makeGroup(path string) error { return os.Mkdir(path, 0o755) }
 
 // The groups of a v2 guest, made as systemd does: the root group has no limits of its own and
 // may not be used as one, so that init and the command each get a group.
@@ -143,7 +143,7 @@ func (c cgroups) hybrid() (notes []string, err error) {
 		notes = append(notes, "cgroup v1: "+err.Error())
 	}
 	dir := filepath.Join(c.root, "unified")
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // as systemd does
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return notes, fmt.Errorf("mount cgroup2: %w", err)
 	}
 	return notes, c.mountUnified(dir)
@@ -151,7 +151,7 @@ func (c cgroups) hybrid() (notes []string, err error) {
 
 func (c cgroups) mountV1(name, data string) error {
 	dir := filepath.Join(c.root, name)
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // as systemd does
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
 	if err := c.mount("cgroup", dir, "cgroup", cgroupFlags, data); err != nil {
@@ -212,7 +212,7 @@ func lacking(version string, wanted, got []string) (notes []string) {
 
 // write writes a file that is there: a control file is never made.
 func write(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // our own
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func inMemory(dir string) error {
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return fmt.Errorf("look at the file system of %s: %w", dir, err)
 	}
-	if kind := uint32(fs.Type); kind != unix.RAMFS_MAGIC && kind != unix.TMPFS_MAGIC { //nolint:gosec // a magic number
+	if kind := uint32(fs.Type); kind != unix.RAMFS_MAGIC && kind != unix.TMPFS_MAGIC {
 		return fmt.Errorf("the file system of %s (%#x) is neither ramfs nor tmpfs: this is no initramfs", dir, kind)
 	}
 	return nil
@@ -80,7 +80,7 @@ func inMemory(dir string) error {
 
 // readDescription reads the description and removes it, so that Here is true once.
 func readDescription(path string) (d Description, err error) {
-	text, err := os.ReadFile(path) //nolint:gosec // our own
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return d, fmt.Errorf("read the description: %w", err)
 	}

@@ -24,7 +24,7 @@ func loadModules(files []string) (notes []string, err error) {
 }
 
 func loadModule(file string) error {
-	f, err := os.Open(file) //nolint:gosec // our own
+	f, err := os.Open(file)
 	if err != nil {
 		return fmt.Errorf("load module: %w", err)
 	}

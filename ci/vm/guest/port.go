@@ -51,7 +51,7 @@ func findPort(classes, name string) (device string, seen []string, err error) {
 		return "", nil, err
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file) //nolint:gosec // sysfs
+		text, err := os.ReadFile(file)
 		if err != nil {
 			continue // it has none yet
 		}

@@ -27,7 +27,7 @@ func switchRoot() error {
 	if err := inMemory("/"); err != nil {
 		return fmt.Errorf("switch root: %w", err)
 	}
-	if err := os.Mkdir(newRoot, 0o755); err != nil { //nolint:gosec // a root directory
+	if err := os.Mkdir(newRoot, 0o755); err != nil {
 		return fmt.Errorf("switch root: %w", err)
 	}
 	if err := unix.Mount("tmpfs", newRoot, "tmpfs", 0, "mode=755"); err != nil {
@@ -89,7 +89,7 @@ func move(old, path string, except []string) error {
 			return fmt.Errorf("move %s: %w", old, err)
 		}
 	default:
-		if err := unix.Mknod(path, st.Mode, int(st.Rdev)); err != nil { //nolint:gosec // a device number
+		if err := unix.Mknod(path, st.Mode, int(st.Rdev)); err != nil {
 			return fmt.Errorf("move %s: make a node: %w", old, err)
 		}
 	}
@@ -118,12 +118,12 @@ func moveDirectory(old, path string, mode uint32, except []string) error {
 }
 
 func copyFile(from, to string, mode uint32) (err error) {
-	in, err := os.Open(from) //nolint:gosec // our own
+	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
-	defer in.Close()                                                      //nolint:errcheck // read-only
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // our own
+	defer in.Close() //nolint:errcheck // read-only
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

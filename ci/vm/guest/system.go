@@ -31,17 +31,16 @@ func addRandomness(seed []byte) error {
 	if len(seed) == 0 {
 		return nil
 	}
-	const addEntropy = 0x40085203 // RNDADDENTROPY of linux/random.h, the same on amd64 and arm64
 	// struct rand_pool_info: bits, bytes, data.
-	pool := binary.NativeEndian.AppendUint32(nil, uint32(8*len(seed)))       //nolint:gosec // short
-	pool = append(binary.NativeEndian.AppendUint32(pool, uint32(len(seed))), //nolint:gosec // short
-		seed...)
+	pool := binary.NativeEndian.AppendUint32(nil, uint32(8*len(seed)))
+	pool = binary.NativeEndian.AppendUint32(pool, uint32(len(seed)))
+	pool = append(pool, seed...)
 	fd, err := unix.Open("/dev/urandom", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("add randomness: %w", err)
 	}
 	defer unix.Close(fd) //nolint:errcheck // a device
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), addEntropy, uintptr(unsafe.Pointer(&pool[0]))); errno != 0 {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.RNDADDENTROPY, uintptr(unsafe.Pointer(&pool[0]))); errno != 0 {
 		return fmt.Errorf("add randomness: %w", errno)
 	}
 	return nil
