@@ -35,9 +35,11 @@ exit $status`
 type job struct {
 	kernel   kernels.Kernel
 	cgroup   string
+	cpus     int
 	packages []string // as `go list` takes them
 	boot     func(context.Context, vm.Guest) (vm.Result, error)
 	out, log io.Writer
+	console  io.Writer // nil shows its end, if the guest fails
 }
 
 // run builds everything, boots the guest and passes on the events.
@@ -55,8 +57,8 @@ func (j job) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	g := vm.Guest{
-		Kernel: j.kernel, CPUs: 2, Memory: 1 << 30, Cgroup: j.cgroup, Command: []string{"/bin/sh", "-c", script, "sh"},
-		Boot: 2 * time.Minute, Limit: 20 * time.Minute, Stdout: j.out, Stderr: j.log,
+		Kernel: j.kernel, CPUs: j.cpus, Memory: 1 << 30, Cgroup: j.cgroup, Command: []string{"/bin/sh", "-c", script, "sh"},
+		Boot: 2 * time.Minute, Limit: 20 * time.Minute, Stdout: j.out, Stderr: j.log, Console: j.console,
 	}
 	fmt.Fprintf(j.log, "%s: build the tests\n", j.kernel.Name)
 	if g.Program, err = build(ctx, dir, "build", "cellwall"); err != nil {
@@ -90,6 +92,9 @@ func (j job) run(ctx context.Context) (err error) {
 	r, err := j.boot(ctx, g)
 	for _, note := range r.Notes {
 		fmt.Fprintf(j.log, "%s: %s\n", j.kernel.Name, note)
+	}
+	if err != nil && j.console == nil {
+		fmt.Fprintln(j.log, strings.Join(r.Tail, "\n"))
 	}
 	if err == nil && r.Exit != 0 {
 		return fmt.Errorf("the tests in the guest ended with status %d", r.Exit) // one that died may have no event

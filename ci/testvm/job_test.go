@@ -89,10 +89,10 @@ func TestEventsAreCounted(t *testing.T) {
 			want: []string{"fail  guest k", "ended with status 1", "no milk", "3 passed, 2 failed, 1 skipped"},
 		},
 		"a guest that dies after all has passed": {
-			packages: []string{"./testdata/good"}, fails: true, want: []string{"3 passed, 0 failed", "fail  guest k", "kernel k: panic"},
+			packages: []string{"./testdata/good"}, fails: true, want: []string{"3 passed, 0 failed", "fail  guest k", "kernel k: panic", "Oops: 0000\nRIP: 0010"},
 			boot: func(ctx context.Context, g vm.Guest) (vm.Result, error) {
 				_, err := chroot(t)(ctx, g)
-				return vm.Result{}, errors.Join(err, errors.New("kernel k: panic"))
+				return vm.Result{Tail: []string{"Oops: 0000", "RIP: 0010"}}, errors.Join(err, errors.New("kernel k: panic"))
 			},
 		},
 		"a shell that is killed": {

@@ -27,10 +27,15 @@ func main() {
 	file := flag.String("file", "ci/matrix.yaml", "the matrix file")
 	name := flag.String("kernel", "debian-12", "a kernel of the matrix file")
 	cgroup := flag.String("cgroup", "v2", "what the guest mounts: v2, hybrid or v1")
+	cpus := flag.Int("cpus", 2, "how many the guest has")
+	console := flag.Bool("console", false, "show what the kernel prints")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
-	j := job{cgroup: *cgroup, packages: flag.Args(), boot: vm.Run, out: os.Stdout, log: os.Stderr}
+	j := job{cgroup: *cgroup, cpus: *cpus, packages: flag.Args(), boot: vm.Run, out: os.Stdout, log: os.Stderr}
+	if *console {
+		j.console = os.Stderr
+	}
 	k, err := kernel(ctx, *file, *name, os.Stderr)
 	if err == nil {
 		j.kernel = k
