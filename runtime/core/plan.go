@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/seccomp"
 	"cellwall/runtime/spec"
 )
 
@@ -110,6 +111,8 @@ type planner struct {
 	null     slot            // the launcher's /dev/null
 	master   slot            // the terminal's
 	procSys  slot            // the launcher's /proc/sys
+	filter   *seccomp.Program
+	filtered int // the steps before the filter
 }
 
 func (p *planner) add(steps ...Step) {

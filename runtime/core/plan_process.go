@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -148,7 +149,7 @@ func (p *planner) program() error {
 		}
 	}
 	p.exec()
-	return nil
+	return p.survivable()
 }
 
 // readySize is the length of the report that the child is ready: a slot, as a word.
@@ -170,6 +171,28 @@ func (p *planner) seccomp() error {
 		Text:   fmt.Sprintf("load a seccomp filter of %d instructions", len(program.Filters)),
 		number: unix.SYS_SECCOMP, args: calls(num(unix.SECCOMP_SET_MODE_FILTER), num(program.Flags), prog(program.Code())),
 	})
+	p.filter, p.filtered = &program, len(p.plan.Steps)
+	return nil
+}
+
+// survivable looks at what the plan calls under its own filter. A child that a refused call may kill, or
+// that may not even end, must not share the launcher's memory: before Linux 5.16 the core dump of a
+// signal ends all that share it.
+func (p *planner) survivable() error {
+	if p.filter == nil {
+		return nil
+	}
+	needed := []uintptr{unix.SYS_WRITE, unix.SYS_EXIT_GROUP} // the report of a step that fails
+	for i := p.filtered; i < len(p.plan.Steps); i++ {
+		needed = append(needed, p.plan.Steps[i].number)
+	}
+	refused := p.filter.Refuses(needed)
+	if slices.Contains(refused, unix.SYS_EXECVE) {
+		return errors.New("linux.seccomp refuses execve(2): no program could start")
+	}
+	if len(refused) > 0 {
+		p.plan.Flags &^= unix.CLONE_VM
+	}
 	return nil
 }
 

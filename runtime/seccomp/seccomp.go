@@ -41,10 +41,12 @@
 package seccomp
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -59,6 +61,23 @@ type Program struct {
 	// Ignored are the names in the profile that no architecture of the program knows, sorted.
 	// Calls of that name get the default action.
 	Ignored []string
+
+	profile profile
+	native  abi
+}
+
+// Refuses returns those of the given calls of the native architecture, by number, that the program
+// does not let pass whatever their arguments.
+func (p *Program) Refuses(calls []uintptr) []uintptr {
+	spans := p.profile.spans(p.native)
+	return slices.DeleteFunc(slices.Clone(calls), func(nr uintptr) bool {
+		i, found := slices.BinarySearchFunc(spans, uint32(nr), func(s span, nr uint32) int { return cmp.Compare(s.start, nr) })
+		if !found {
+			i--
+		}
+		l := spans[i].leaf
+		return len(l.rules) == 0 && strictness(l.fallback) >= strictness(unix.SECCOMP_RET_LOG)
+	})
 }
 
 // Code is the instructions as the kernel reads them: struct sock_filter, eight bytes each in the host's
@@ -104,5 +123,5 @@ func compile(native specs.Arch, s *specs.LinuxSeccomp) (Program, error) {
 	if len(filters) > maxInstructions {
 		return Program{}, fmt.Errorf("compile seccomp profile: %d instructions, the kernel takes at most %d", len(filters), maxInstructions)
 	}
-	return Program{Filters: filters, Flags: p.flags, Ignored: p.unknown(abis)}, nil
+	return Program{Filters: filters, Flags: p.flags, Ignored: p.unknown(abis), profile: p, native: abis[0]}, nil
 }
