@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -36,7 +35,7 @@ var ErrAbsent = errors.New("not in the cache")
 // unfinished is how a directory begins that is not a kernel yet.
 const unfinished = ".new-"
 
-var aKey = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var aKey = matching(`^[0-9a-f]{64}$`)
 
 // key is the name of a kernel's directory.
 func key(e Entry) string {

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -23,13 +24,23 @@ const (
 
 // Everything that becomes an argument of apt, a line of its configuration or a file name.
 var (
-	aName    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
-	aSuite   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
-	aPackage = regexp.MustCompile(`^linux-(image|binary|modules|base)-[a-z0-9.+-]{0,120}[a-z0-9]$`)
-	aVersion = regexp.MustCompile(`^[0-9][A-Za-z0-9.+~:-]{0,127}$`)
-	aSum     = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	aRelease = regexp.MustCompile(`^[0-9][A-Za-z0-9._+~-]{0,63}$`)
+	aName    = matching(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	aSuite   = matching(`^[a-z][a-z0-9-]{0,63}$`)
+	aPackage = matching(`^linux-(image|binary|modules|base)-[a-z0-9.+-]{0,120}[a-z0-9]$`)
+	aVersion = matching(`^[0-9][A-Za-z0-9.+~:-]{0,127}$`)
+	aSum     = matching(`^[0-9a-f]{64}$`)
+	aRelease = matching(`^[0-9][A-Za-z0-9._+~-]{0,63}$`)
 )
+
+// form is what a word must look like. It is compiled at its first use: as package variables these took
+// every start of the program half a millisecond.
+type form func() *regexp.Regexp
+
+func matching(expr string) form {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
+func (f form) MatchString(s string) bool { return f().MatchString(s) }
 
 // arches are those that we boot.
 var arches = []string{"amd64", "arm64"}
@@ -162,12 +173,12 @@ func (r *reader) text(n *yaml.Node, what string) string {
 }
 
 // word is a text of one form that must be there. Line is where it would be.
-func (r *reader) word(n *yaml.Node, line int, what string, form *regexp.Regexp, such string) string {
+func (r *reader) word(n *yaml.Node, line int, what string, want form, such string) string {
 	s := r.text(n, what)
 	switch {
 	case n.Kind == 0:
 		r.fail(line, "%s is missing: such as %s", what, such)
-	case !form.MatchString(s):
+	case !want.MatchString(s):
 		r.fail(n.Line, "%s %.80q is none: want one such as %s", what, s, such)
 	}
 	return s
@@ -202,7 +213,7 @@ func (r *reader) mirrors(nodes []yaml.Node) []string {
 	return list
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)
+var yamlLine = matching(`line (\d+): (.*)`)
 
 // yamlError is the first error of the YAML, as one line.
 func yamlError(file string, err error) error {
@@ -215,7 +226,7 @@ func yamlError(file string, err error) error {
 		text, _, _ = strings.Cut(text, ours)
 	}
 	text = strings.ReplaceAll(text, "\n", " ")
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
+	if m := yamlLine().FindStringSubmatch(text); m != nil {
 		return fmt.Errorf("%s:%s: %s: docs/kernels.md has the keys", file, m[1], m[2])
 	}
 	return fmt.Errorf("%s: %s", file, text)

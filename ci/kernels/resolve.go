@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 )
@@ -92,6 +93,16 @@ func (a *apt) choose(ctx context.Context, choices []dependency) (stanza, error) 
 }
 
 func byVersion(a, b stanza) int { return compareVersions(a.Version, b.Version) }
+
+// compareVersions asks dpkg, which is there where apt is, for its order: deb-version(7).
+func compareVersions(a, b string) int {
+	for order, relation := range map[int]string{-1: "lt", 1: "gt"} {
+		if exec.Command("dpkg", "--compare-versions", a, relation, b).Run() == nil {
+			return order
+		}
+	}
+	return 0
+}
 
 // unknown says what there is instead of the followed package.
 func (a *apt) unknown(ctx context.Context) error {

@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -24,26 +25,19 @@ func parseStanzas(text string) []stanza {
 				fields[key] = strings.TrimSpace(value)
 			}
 		}
+		size, err := strconv.ParseInt(fields["Size"], 10, 64)
+		if err != nil {
+			size = 0
+		}
 		s := stanza{
 			Deb:     Deb{Package: fields["Package"], Version: fields["Version"], SHA256: strings.ToLower(fields["SHA256"])},
-			depends: fields["Depends"], size: parseBytes(fields["Size"]),
+			depends: fields["Depends"], size: size,
 		}
 		if aPackage.MatchString(s.Package) && aVersion.MatchString(s.Version) && aSum.MatchString(s.SHA256) {
 			list = append(list, s)
 		}
 	}
 	return list
-}
-
-func parseBytes(text string) int64 {
-	var n int64
-	for _, c := range []byte(text) {
-		if !digit(c) || n > 1<<50 {
-			return 0
-		}
-		n = 10*n + int64(c-'0')
-	}
-	return n
 }
 
 // dependency is a package of which one of several is enough.
