@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -72,7 +73,7 @@ func ParseAcks(file string, text []byte) ([]Ack, error) {
 	return acks, nil
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)
+var yamlLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`line (\d+): (.*)`) })
 
 // yamlError is the first error of the YAML, as one line.
 func yamlError(file string, err error) error {
@@ -83,7 +84,7 @@ func yamlError(file string, err error) error {
 	}
 	text, _, _ = strings.Cut(text, " in type ") // ours, which says nothing
 	text, _, _ = strings.Cut(text, " into []history")
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
+	if m := yamlLine().FindStringSubmatch(text); m != nil {
 		return fmt.Errorf("%s:%s: %s: want a list, each with run, benchmark and reason", file, m[1], m[2])
 	}
 	return fmt.Errorf("%s: %s", file, strings.ReplaceAll(text, "\n", " "))

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"cellwall/reports/record"
@@ -36,11 +37,13 @@ type name struct {
 	hash   string
 }
 
-var nameForm = regexp.MustCompile(`^(\d{8}T\d{6}Z)-([0-9A-Za-z][0-9A-Za-z._]{0,23})-([0-9a-f]{16})\.jsonl$`)
+var nameForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\d{8}T\d{6}Z)-([0-9A-Za-z][0-9A-Za-z._]{0,23})-([0-9a-f]{16})\.jsonl$`)
+})
 
 // parseName reads the name of a run file.
 func parseName(file string) (name, error) {
-	parts := nameForm.FindStringSubmatch(file)
+	parts := nameForm().FindStringSubmatch(file)
 	if parts == nil {
 		return name{}, fmt.Errorf("%q is no name of a run file: add runs with cellwall history add", file)
 	}
@@ -70,14 +73,14 @@ func hashOf(text []byte) string {
 }
 
 // pseudo is a version that the go command makes of a commit: "v0.0.0-20261127063651-a68b550c1234+dirty".
-var pseudo = regexp.MustCompile(`[-.]\d{14}-([0-9a-f]{12})(\+dirty)?$`)
+var pseudo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[-.]\d{14}-([0-9a-f]{12})(\+dirty)?$`) })
 
 // commitOf is the commit of a run as its records tell it, or the version that stands for one.
 func commitOf(run record.Run) string {
 	if c, err := ParseCommit(run.Commit); err == nil {
 		return c
 	}
-	if parts := pseudo.FindStringSubmatch(run.Version); parts != nil {
+	if parts := pseudo().FindStringSubmatch(run.Version); parts != nil {
 		return parts[1] + strings.Replace(parts[2], "+", ".", 1)
 	}
 	word := strings.NewReplacer("-", ".", "+", ".").Replace(run.Version)

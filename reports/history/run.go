@@ -133,11 +133,11 @@ func readRun(dir, file string) (*Run, error) {
 	return r, nil
 }
 
-var majorMinor = regexp.MustCompile(`^\d+\.\d+`)
+var majorMinor = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d+\.\d+`) })
 
 // hostOf is the class of a host: only runs of one class are compared.
 func hostOf(run *record.Run) string {
-	kernel := majorMinor.FindString(run.Kernel)
+	kernel := majorMinor().FindString(run.Kernel)
 	if kernel == "" {
 		kernel = run.Kernel
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"cellwall/reports/record"
 )
@@ -54,7 +55,7 @@ func (p *runtimePage) host(v *record.Verdict) {
 	for _, row := range [][2]string{
 		{"version", version(v.RuntimeVersion)},
 		{"rung", v.Rung},
-		{"kernel", strings.TrimSpace(upstream.FindString(p.run.Kernel) + " " + p.run.Machine)},
+		{"kernel", strings.TrimSpace(upstream().FindString(p.run.Kernel) + " " + p.run.Machine)},
 		{"cgroups", p.run.CgroupMode},
 		{"cellwall", version(p.run.Version)},
 	} {
@@ -67,14 +68,14 @@ func (p *runtimePage) host(v *record.Verdict) {
 
 // upstream is a kernel's version without what its builder added, which names a machine more often
 // than it says anything.
-var upstream = regexp.MustCompile(`^\d+(\.\d+)*`)
+var upstream = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d+(\.\d+)*`) })
 
 // pseudo is what Go makes of a commit that has no version: vX.Y.Z-TIME-HASH. It is new with every
 // commit, also with one that only brings the page up to date.
-var pseudo = regexp.MustCompile(`\d{14}-[0-9a-f]{12}`)
+var pseudo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\d{14}-[0-9a-f]{12}`) })
 
 func version(s string) string {
-	if s == "(devel)" || pseudo.MatchString(s) {
+	if s == "(devel)" || pseudo().MatchString(s) {
 		return "a development version"
 	}
 	return s

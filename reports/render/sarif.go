@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"cellwall/reports/record"
 )
@@ -20,7 +21,9 @@ type Rule struct {
 }
 
 // semantic is a version of Semantic Versioning 2.0, with the v that Go puts before it.
-var semantic = regexp.MustCompile(`^v?((?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){2}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)$`)
+var semantic = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^v?((?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){2}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)$`)
+})
 
 // SARIF writes SARIF 2.1.0 as code scanning of GitHub reads it: a run for each runtime and rung, a rule
 // for each guarantee that was tried, a result for each that is not plainly held. rules is the catalogue
@@ -64,7 +67,7 @@ func (r Report) sarifRun(verdicts []record.Verdict, rules map[string]Rule) sarif
 	}
 	tool := &run.Tool.Driver
 	tool.Name, tool.Version = "cellwall", EscapeTerminal(r.Run.Version)
-	if m := semantic.FindStringSubmatch(r.Run.Version); m != nil {
+	if m := semantic().FindStringSubmatch(r.Run.Version); m != nil {
 		tool.SemanticVersion = m[1]
 	}
 	var open []string

@@ -3,6 +3,7 @@ package render
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // What a run calls its own objects: its id, or that and the number of a trial.
@@ -11,16 +12,20 @@ const (
 	trialWord = "TRIAL"
 )
 
-// made are names and numbers that the kernel or the library chose: those of temporary files, of
-// processes and of threads.
-var made = []struct {
+type replacement struct {
 	find    *regexp.Regexp
 	replace string
-}{
-	{regexp.MustCompile(`\b([a-z]+-)\d{6,}\b`), "${1}TEMPORARY"}, // os.MkdirTemp
-	{regexp.MustCompile(`\b(process|pid|thread|tid|task) \d+\b`), "${1} N"},
-	{regexp.MustCompile(`/proc/\d+\b`), "/proc/N"},
 }
+
+// made are names and numbers that the kernel or the library chose: those of temporary files, of
+// processes and of threads.
+var made = sync.OnceValue(func() []replacement {
+	return []replacement{
+		{regexp.MustCompile(`\b([a-z]+-)\d{6,}\b`), "${1}TEMPORARY"}, // os.MkdirTemp
+		{regexp.MustCompile(`\b(process|pid|thread|tid|task) \d+\b`), "${1} N"},
+		{regexp.MustCompile(`/proc/\d+\b`), "/proc/N"},
+	}
+})
 
 // stable takes out of a text what is new in every run: the names of the run's own objects, with the
 // path before them, which says where this machine keeps its cgroups and temporary files; and numbers
@@ -36,7 +41,7 @@ func stable(s, run string) string {
 			return trialWord
 		})
 	}
-	for _, m := range made {
+	for _, m := range made() {
 		s = m.find.ReplaceAllString(s, m.replace)
 	}
 	return s
