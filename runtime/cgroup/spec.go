@@ -32,8 +32,6 @@ func LimitsFromSpec(r *specs.LinuxResources) (Limits, error) {
 	return l, nil
 }
 
-func noWord(field string) error { return kernel.Unsupported("linux.resources.%s", field) }
-
 // size reads one of OCI's signed sizes: 0 and -1 are no limit.
 func size(field string, n *int64, to *uint64) error {
 	switch {
@@ -58,9 +56,9 @@ func (l *Limits) specMemory(r *specs.LinuxResources) error {
 	case err != nil:
 		return err
 	case m.Swappiness != nil:
-		return noWord("memory.swappiness")
+		return kernel.Unsupported("memory.swappiness")
 	case m.DisableOOMKiller != nil && *m.DisableOOMKiller:
-		return noWord("memory.disableOOMKiller")
+		return kernel.Unsupported("memory.disableOOMKiller")
 	case sum == 0:
 		return nil
 	case l.MemoryMax == 0:
@@ -79,10 +77,10 @@ func (l *Limits) specCPU(r *specs.LinuxResources) error {
 		return nil
 	}
 	if c.RealtimeRuntime != nil && *c.RealtimeRuntime != 0 || c.RealtimePeriod != nil && *c.RealtimePeriod != 0 {
-		return noWord("cpu.realtimeRuntime")
+		return kernel.Unsupported("cpu.realtimeRuntime")
 	}
 	if c.Idle != nil && *c.Idle != 0 {
-		return noWord("cpu.idle")
+		return kernel.Unsupported("cpu.idle")
 	}
 	l.CPUs, l.Mems = c.Cpus, c.Mems
 	l.CPUShares = orZero(c.Shares)
@@ -114,7 +112,7 @@ func usecs(field string, n uint64) (time.Duration, error) {
 func (l *Limits) specPidsAndPages(r *specs.LinuxResources) error {
 	// In runtime-spec 1.3 a limit of 0 is not none; the kernel then lets nothing fork.
 	if r.Pids != nil && r.Pids.Limit != nil && *r.Pids.Limit == 0 {
-		return noWord("pids.limit of 0")
+		return kernel.Unsupported("pids.limit of 0")
 	}
 	if r.Pids != nil {
 		if err := size("pids.limit", r.Pids.Limit, &l.PidsMax); err != nil {
@@ -125,10 +123,10 @@ func (l *Limits) specPidsAndPages(r *specs.LinuxResources) error {
 		l.addHuge(h.Pagesize, h.Limit)
 	}
 	if n := r.Network; n != nil && (n.ClassID != nil && *n.ClassID != 0 || len(n.Priorities) > 0) {
-		return noWord("network")
+		return kernel.Unsupported("network")
 	}
 	if len(r.Rdma) > 0 {
-		return noWord("rdma")
+		return kernel.Unsupported("rdma")
 	}
 	return nil
 }
@@ -146,10 +144,10 @@ func (l *Limits) specIO(r *specs.LinuxResources) error {
 		return nil
 	}
 	if len(b.WeightDevice) > 0 {
-		return noWord("blockIO.weightDevice")
+		return kernel.Unsupported("blockIO.weightDevice")
 	}
 	if b.LeafWeight != nil && *b.LeafWeight != 0 {
-		return noWord("blockIO.leafWeight")
+		return kernel.Unsupported("blockIO.leafWeight")
 	}
 	if b.Weight != nil && *b.Weight != 0 {
 		if *b.Weight < 10 || *b.Weight > 1000 {

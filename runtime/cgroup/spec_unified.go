@@ -7,6 +7,8 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cellwall/runtime/kernel"
 )
 
 // specUnified reads cgroup v2's files by their names.
@@ -59,7 +61,7 @@ func (l *Limits) unified(file, value string) error {
 		size, ok := strings.CutPrefix(file, "hugetlb.")
 		size, ok2 := strings.CutSuffix(size, ".max")
 		if !ok || !ok2 || !isHugeSize(size) {
-			return noWord("unified." + file)
+			return kernel.Unsupported("a file that is no limit")
 		}
 		if n != nil {
 			l.addHuge(size, *n)
@@ -67,7 +69,7 @@ func (l *Limits) unified(file, value string) error {
 	}
 	// These have fields in which 0 is no limit, so a 0 cannot be said.
 	if err == nil && n != nil && *n == 0 && (file == "memory.max" || file == "memory.high" || file == "pids.max") {
-		return noWord("unified." + file + " of 0")
+		return kernel.Unsupported("a limit of 0")
 	}
 	return err
 }

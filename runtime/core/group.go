@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +23,7 @@ func (c *Container) makeGroup(host *Host) (cgroup.Join, error) {
 	}
 	limits, err := cgroup.LimitsFromSpec(c.options.Spec.Linux.Resources)
 	if err != nil {
-		return nowhere, fmt.Errorf("linux.resources: %w", err)
+		return nowhere, err
 	}
 	limits.Devices = withDefaultDevices(limits.Devices, c.options.Spec)
 	if c.options.Parent == nil {

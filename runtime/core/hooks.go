@@ -94,7 +94,11 @@ func runHook(h specs.Hook, state []byte) error {
 	// A child of the hook may keep its output open after it.
 	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("hook %s: %w: %.200q", h.Path, err, bytes.TrimSpace(output.Bytes()))
+		err = fmt.Errorf("hook %s: %w", h.Path, err)
+		if said := bytes.TrimSpace(output.Bytes()); len(said) > 0 {
+			err = fmt.Errorf("%w: %.200q", err, said)
+		}
+		return err
 	}
 	return nil
 }

@@ -99,8 +99,8 @@ func TestChildThatIsNotThere(t *testing.T) {
 		if !stopped {
 			started <- c.start(t.Context())
 		}
-		if err := <-started; !errors.Is(err, errEarly) {
-			t.Errorf("stopped %v: start: %v, want %v", stopped, err, errEarly)
+		if err := <-started; !errors.Is(err, errEarly) || !strings.Contains(err.Error(), "killed by SIGKILL") {
+			t.Errorf("stopped %v: start: %v, want %v, and by what", stopped, err, errEarly)
 		}
 		if err := undo.Close(); err != nil {
 			t.Error(err)

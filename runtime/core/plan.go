@@ -221,7 +221,7 @@ func (p *planner) writeFile(s Step, dir arg, path, content string) {
 	open.number, open.args, open.out = unix.SYS_OPENAT, calls(dir, str(path), num(unix.O_WRONLY|unix.O_CLOEXEC)), file
 	write.number, write.args, write.min = unix.SYS_WRITE, calls(from(file), mem([]byte(content)), num(len(content))), len(content)
 	done.number, done.args = unix.SYS_CLOSE, calls(from(file))
-	open.Text = "open " + path
+	open.Text = "open " + path + " to " + s.Text
 	write.Text = s.Text
 	done.Text = "close " + path
 	p.add(open, write, done)

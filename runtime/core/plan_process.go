@@ -164,7 +164,7 @@ func (p *planner) seccomp() error {
 		if errors.Is(err, seccomp.ErrNotSupported) {
 			return kernel.Unsupported("linux.seccomp: %v", err)
 		}
-		return fmt.Errorf("compile linux.seccomp: %w", err)
+		return fmt.Errorf("linux.seccomp: %w", err)
 	}
 	p.add(Step{
 		ID: "seccomp", Barrier: "seccomp",

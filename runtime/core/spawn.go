@@ -192,11 +192,26 @@ func (c *child) receive(buf []byte, flags int) (int, error) {
 
 var errEarly = errors.New("the child ended before its program could start")
 
+// endedEarly says how the child ended, which it has.
+func (c *child) endedEarly() error {
+	var status Status
+	if c.reaper != nil {
+		<-c.reaper.done
+		status = c.reaper.status
+	} else if s, err := waitPidfd(c.pidfd, unix.WNOWAIT); err == nil {
+		status = *s
+	}
+	if status.Signal == unix.SIGKILL {
+		return fmt.Errorf("%w: %v: does its memory limit leave no room?", errEarly, status)
+	}
+	return fmt.Errorf("%w: %v", errEarly, status)
+}
+
 // ready waits until the child waits for start.
 func (c *child) ready(ctx context.Context) (master int, err error) {
 	word, err := c.listen(ctx)
 	if err == nil && len(word) != readySize {
-		err = errEarly
+		err = c.endedEarly()
 	}
 	if err != nil {
 		return 0, err
@@ -214,7 +229,7 @@ func (c *child) start(ctx context.Context) error {
 	case err != nil:
 		return err
 	case c.early:
-		return errEarly
+		return c.endedEarly()
 	case len(word) != 0:
 		return errors.New("the child reports more than it should")
 	}

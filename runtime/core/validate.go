@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -47,7 +48,7 @@ func validateProcess(s *specs.Spec) error {
 	var seen []string
 	for _, l := range s.Process.Rlimits {
 		if _, ok := rlimitNumbers[l.Type]; !ok {
-			return fmt.Errorf("process.rlimits: %q is unknown", l.Type)
+			return fmt.Errorf("process.rlimits: %q is unknown: want a name such as RLIMIT_NOFILE", l.Type)
 		}
 		if slices.Contains(seen, l.Type) {
 			return fmt.Errorf("process.rlimits: %s is there twice", l.Type)
@@ -58,8 +59,13 @@ func validateProcess(s *specs.Spec) error {
 		for _, set := range [][]string{c.Bounding, c.Effective, c.Inheritable, c.Permitted, c.Ambient} {
 			for _, name := range set {
 				if _, ok := kernel.CapabilityNumber(name); !ok {
-					return fmt.Errorf("process.capabilities: %q is unknown", name)
+					return fmt.Errorf("process.capabilities: %q is unknown: want a name such as CAP_SYS_ADMIN", name)
 				}
+			}
+		}
+		for _, name := range c.Effective {
+			if !slices.Contains(c.Permitted, name) {
+				return fmt.Errorf("process.capabilities: %s is effective, but not permitted", name)
 			}
 		}
 	}
@@ -96,7 +102,7 @@ func validateNamespaces(s *specs.Spec) error {
 	var seen []specs.LinuxNamespaceType
 	for _, n := range s.Linux.Namespaces {
 		if !slices.ContainsFunc(namespaceTypes, func(t namespaceType) bool { return t.name == n.Type }) {
-			return fmt.Errorf("linux.namespaces: type %q is unknown", n.Type)
+			return fmt.Errorf("linux.namespaces: type %q is unknown: want cgroup, ipc, mount, network, pid, time, user or uts", n.Type)
 		}
 		if slices.Contains(seen, n.Type) {
 			return fmt.Errorf("linux.namespaces: %s is there twice", n.Type)
@@ -132,12 +138,16 @@ func validateMounts(s *specs.Spec) error {
 	for _, m := range s.Mounts {
 		opts := parseMountOptions(m.Options)
 		switch {
+		case m.Destination == "":
+			return fmt.Errorf("mounts: %s has no destination", cmp.Or(m.Source, m.Type, "one"))
 		case path.Clean("/"+m.Destination) == "/":
 			return fmt.Errorf("mounts: destination %q is the root", m.Destination)
 		case isBind(m) && !path.IsAbs(m.Source):
 			return fmt.Errorf("mounts: source %q of %s is not absolute", m.Source, m.Destination)
 		case isBind(m) && opts.data != "":
 			return fmt.Errorf("mounts: option %q of %s is unknown", opts.data, m.Destination)
+		case !isBind(m) && m.Type == "bind":
+			return fmt.Errorf("mounts: %s is of type bind, but has neither the option bind nor rbind", m.Destination)
 		case !isBind(m) && m.Type == "":
 			return fmt.Errorf("mounts: %s has no type", m.Destination)
 		case !isBind(m) && (opts.set|opts.clear) != 0:
@@ -187,7 +197,7 @@ func ValidateSysctls(s *specs.Spec) error {
 func validateDevices(s *specs.Spec) error {
 	for _, d := range s.Linux.Devices {
 		if _, ok := nodeTypes[d.Type]; !ok {
-			return fmt.Errorf("linux.devices: type %q of %s is unknown", d.Type, d.Path)
+			return fmt.Errorf("linux.devices: type %q of %s is unknown: want b, c, u or p", d.Type, d.Path)
 		}
 		if !strings.HasPrefix(path.Clean(d.Path), "/dev/") || strings.ContainsRune(d.Path, 0) {
 			return fmt.Errorf("linux.devices: path %q is not below /dev", d.Path)
@@ -218,7 +228,7 @@ func validateUnsupported(s *specs.Spec) error {
 		there bool
 		what  string
 	}{
-		{s.Linux.CgroupsPath != "", "linux.cgroupsPath: the cgroup lies where the caller says"},
+		{s.Linux.CgroupsPath != "", "linux.cgroupsPath: a container's cgroup lies below the launcher's and bears its name; leave the path out"},
 		{h != nil && len(h.CreateContainer)+len(h.StartContainer) > 0, "hooks that run inside the container (createContainer, startContainer)"},
 		{s.Process.ApparmorProfile != "", "process.apparmorProfile"},
 		{s.Process.SelinuxLabel != "" || s.Linux.MountLabel != "", "SELinux labels"},

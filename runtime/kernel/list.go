@@ -24,15 +24,9 @@ func ParseList(text string) ([]int, error) {
 		if !isRange {
 			to = from
 		}
-		low, err := strconv.ParseUint(from, 10, 32)
-		if err != nil {
-			return nil, fmt.Errorf("parse list %q: %w", text, err)
-		}
-		high, err := strconv.ParseUint(to, 10, 32)
-		if err != nil {
-			return nil, fmt.Errorf("parse list %q: %w", text, err)
-		}
-		if low > high || high >= listMax {
+		low, lowErr := strconv.ParseUint(from, 10, 32)
+		high, highErr := strconv.ParseUint(to, 10, 32)
+		if lowErr != nil || highErr != nil || low > high || high >= listMax {
 			return nil, fmt.Errorf("parse list %q: no such range %s", text, item)
 		}
 		for n := low; n <= high; n++ {

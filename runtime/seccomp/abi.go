@@ -83,7 +83,7 @@ func kernelABIs(native specs.Arch) []specs.Arch {
 func abisOf(native specs.Arch, listed []specs.Arch) ([]abi, error) {
 	for _, a := range listed {
 		if !slices.Contains(foreign, a) && indexABI(a) < 0 {
-			return nil, fmt.Errorf("compile seccomp profile: unknown architecture %q", a)
+			return nil, fmt.Errorf("compile seccomp profile: unknown architecture %q: want a name such as SCMP_ARCH_X86_64", a)
 		}
 	}
 	var out []abi

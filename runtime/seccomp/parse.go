@@ -82,7 +82,7 @@ func parseRule(call specs.LinuxSyscall) (rule, error) {
 		case seen[a.Index]:
 			return rule{}, fmt.Errorf("argument %d compared twice: write two rules (or) or one SCMP_CMP_MASKED_EQ", a.Index)
 		case !slices.Contains(operators, a.Op):
-			return rule{}, fmt.Errorf("argument %d: unknown operator %q", a.Index, a.Op)
+			return rule{}, fmt.Errorf("argument %d: unknown operator %q: want a name such as SCMP_CMP_EQ", a.Index, a.Op)
 		}
 		seen[a.Index] = true
 	}
@@ -111,7 +111,7 @@ func retOf(action specs.LinuxSeccompAction, errno *uint) (uint32, error) {
 	case specs.ActNotify:
 		return 0, fmt.Errorf("action %s: %w", action, ErrNotSupported)
 	default:
-		return 0, fmt.Errorf("unknown action %q", action)
+		return 0, fmt.Errorf("unknown action %q: want a name such as SCMP_ACT_ERRNO", action)
 	}
 	switch {
 	case errno == nil && limit == 0:
