@@ -43,6 +43,8 @@ Acquire::GzipIndexes "true";
 Acquire::Retries "2";
 // A snapshot and a suite that is not updated any more are old, and meant to be.
 Acquire::Check-Valid-Until "false";
+// A suite becomes stable and oldstable. Who may sign it stays the same.
+Acquire::AllowReleaseInfoChange "true";
 Debug::NoLocking "true"; // the cache is locked as a whole
 `
 

@@ -152,8 +152,8 @@ func (m *mirror) publish(t testing.TB, suite string, packages ...pkg) {
 	if err := os.MkdirAll(filepath.Join(dist, "main/binary-amd64"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	release := fmt.Sprintf("Origin: Test\nSuite: %[1]s\nCodename: %[1]s\nDate: Wed, 01 Jan 2020 00:00:00 UTC\nValid-Until: Thu, 02 Jan 2020 00:00:00 UTC\n"+
-		"Architectures: amd64\nComponents: main\nSHA256:\n %[2]x %[3]d main/binary-amd64/Packages\n", suite, sha256.Sum256(index.Bytes()), index.Len())
+	release := fmt.Sprintf("Origin: Test\nLabel: edition %[4]d\nSuite: %[1]s\nCodename: %[1]s\nDate: Wed, 01 Jan 2020 00:00:00 UTC\nValid-Until: Thu, 02 Jan 2020 00:00:00 UTC\n"+
+		"Architectures: amd64\nComponents: main\nSHA256:\n %[2]x %[3]d main/binary-amd64/Packages\n", suite, sha256.Sum256(index.Bytes()), index.Len(), m.published)
 	for name, text := range map[string][]byte{"main/binary-amd64/Packages": index.Bytes(), "Release": []byte(release), "Release.gpg": m.signer.detached([]byte(release))} {
 		path := filepath.Join(dist, name)
 		if err := os.WriteFile(path, text, 0o644); err != nil {

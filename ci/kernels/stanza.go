@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -45,7 +44,7 @@ type dependency struct {
 	name, version string // an empty version: any
 }
 
-var aDependency = regexp.MustCompile(`^([a-z0-9][a-z0-9.+-]*)(?::[a-z]+)?(?:\s*\(\s*(=|<<|<=|>=|>>)\s*([^\s)]+)\s*\))?`)
+var aDependency = matching(`^([a-z0-9][a-z0-9.+-]*)(?::[a-z]+)?(?:\s*\(\s*(=|<<|<=|>=|>>)\s*([^\s)]+)\s*\))?`)
 
 // parts lists what a package says it is made of: the dependencies that may hold a piece of the
 // kernel, each with its alternatives. Since 6.17 Debian has the image and the modules in packages
@@ -55,7 +54,7 @@ func (s stanza) parts() [][]dependency {
 	for group := range strings.SplitSeq(s.depends, ",") {
 		var choices []dependency
 		for one := range strings.SplitSeq(group, "|") {
-			m := aDependency.FindStringSubmatch(strings.TrimSpace(one))
+			m := aDependency().FindStringSubmatch(strings.TrimSpace(one))
 			if m == nil || !aPackage.MatchString(m[1]) {
 				continue
 			}
