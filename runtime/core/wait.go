@@ -132,7 +132,7 @@ func (r *reaper) signal(sig unix.Signal) error {
 	}
 	var sent error
 	if err := conn.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), sig, nil, 0) }); err != nil {
-		return fmt.Errorf("signal: %w", err)
+		return os.ErrProcessDone // the pidfd is closed, which end does once there is nobody
 	}
 	if sent == unix.ESRCH { //nolint:errorlint // straight from the system call
 		return os.ErrProcessDone
