@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -62,12 +63,12 @@ func expand(text string, values map[string]string) (string, []string, error) {
 	return out.String(), used, nil
 }
 
-var aPlaceholder = regexp.MustCompile(`^\{([^{}\s]*)\}`)
+var aPlaceholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\{([^{}\s]*)\}`) })
 
 // placeholder is the name of the one that a text starts with. Whatever could be meant for one is: the
 // command must not get a slip of the pen as it is.
 func placeholder(text string) (name string, is bool) {
-	m := aPlaceholder.FindStringSubmatch(text)
+	m := aPlaceholder().FindStringSubmatch(text)
 	if m == nil {
 		return "", false
 	}
@@ -227,7 +228,7 @@ func (r *reader) check(f *templateFile, w *written) {
 	}
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)
+var yamlLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`line (\d+): (.*)`) })
 
 // yamlError is the first error of the YAML, as one line.
 func yamlError(file string, err error) error {
@@ -237,7 +238,7 @@ func yamlError(file string, err error) error {
 		text = many.Errors[0]
 	}
 	text, _, _ = strings.Cut(text, " in type ") // ours, which says nothing
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
+	if m := yamlLine().FindStringSubmatch(text); m != nil {
 		return fmt.Errorf("%s:%s: %s", file, m[1], m[2])
 	}
 	return fmt.Errorf("%s: %s", file, strings.ReplaceAll(text, "\n", " "))

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Older reports whether a version lacks a fix that came with the given ones, the first of each branch
@@ -28,11 +29,11 @@ func Older(version string, fixed ...string) bool {
 // before reports whether a version comes before a release, as a candidate for it does.
 func before(version string, release []int) bool {
 	order := slices.Compare(numbers(version), release)
-	return order < 0 || order == 0 && candidate.MatchString(version)
+	return order < 0 || order == 0 && candidate().MatchString(version)
 }
 
 // candidate matches "1.5.0-rc.2", and Debian's "1.5.0~rc2".
-var candidate = regexp.MustCompile(`^v?\d+(\.\d+)*[-~]rc`)
+var candidate = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^v?\d+(\.\d+)*[-~]rc`) })
 
 // numbers are the parts of a version before anything that is no number: "1.1.5+ds1" is 1, 1, 5.
 func numbers(version string) []int {

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -106,35 +107,38 @@ func (g *Guarantee) Group() string {
 }
 
 // All returns the catalogue in the order in which it is shown.
-func All() []*Guarantee {
+func All() []*Guarantee { return slices.Clone(catalogue()) }
+
+// catalogue is made at its first use: most commands need none.
+var catalogue = sync.OnceValue(func() []*Guarantee {
 	var all []*Guarantee
 	for _, group := range [][]Guarantee{
-		fsRows,
-		processRows,
-		userRows,
-		ipcRows,
-		netRows,
-		utsRows,
-		timeRows,
-		deviceRows,
-		kernelRows,
-		kernelCgroupRows,
-		syscallRows,
-		filterRows,
-		cpuRows,
-		memoryRows,
-		pidsRows,
-		ioRows,
-		abstractRows,
-		leakRows,
-		lifecycleRows,
+		fsRows(),
+		processRows(),
+		userRows(),
+		ipcRows(),
+		netRows(),
+		utsRows(),
+		timeRows(),
+		deviceRows(),
+		kernelRows(),
+		kernelCgroupRows(),
+		syscallRows(),
+		filterRows(),
+		cpuRows(),
+		memoryRows(),
+		pidsRows(),
+		ioRows(),
+		abstractRows(),
+		leakRows(),
+		lifecycleRows(),
 	} {
 		for i := range group {
 			all = append(all, &group[i])
 		}
 	}
 	return all
-}
+})
 
 // Groups returns the groups in the order of the catalogue.
 func Groups() []string {

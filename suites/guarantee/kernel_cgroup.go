@@ -11,31 +11,33 @@ import (
 	"cellwall/suites/sentinel"
 )
 
-var kernelCgroupRows = []Guarantee{{
-	ID:          "kernel.cgroup-raise",
-	Claim:       "cannot raise its own cgroup limits",
-	Source:      "cgroups(7), cgroup_namespaces(7); CVE-2023-25809",
-	Barrier:     "read-only cgroupfs",
-	Rung:        spec.Hardened,
-	Controllers: []string{"pids", "memory", "cpu"},
-	Attack:      attack.RaiseLimits,
-	Witness:     sentinel.CgroupLimitsKept,
-	Refusal:     Refusals{unix.EROFS: Mount, unix.EACCES: DAC, unix.EPERM: Capability},
-	Both:        hostRoot,
-	Controls:    spec.Edits{writableCgroups()},
-}, {
-	ID:      "kernel.cgroup-migrate",
-	Claim:   "cannot move a process out of its cgroup subtree",
-	Source:  "cgroups(7), \"Cgroups delegation\"; CVE-2021-4197",
-	Barrier: "open-time credentials and cgroup namespace",
-	Rung:    spec.Hardened,
-	Attack:  attack.LeaveCgroup,
-	Witness: sentinel.CgroupKept,
-	Refusal: Refusals{unix.EACCES: Cgroup, unix.ENOENT: CgroupNamespace},
-	// The namespace is a barrier only where cgroup2 is mounted with nsdelegate.
-	Both:     spec.Edits{spec.WithoutNamespace(specs.CgroupNamespace)},
-	Controls: hostRoot,
-}}
+func kernelCgroupRows() []Guarantee {
+	return []Guarantee{{
+		ID:          "kernel.cgroup-raise",
+		Claim:       "cannot raise its own cgroup limits",
+		Source:      "cgroups(7), cgroup_namespaces(7); CVE-2023-25809",
+		Barrier:     "read-only cgroupfs",
+		Rung:        spec.Hardened,
+		Controllers: []string{"pids", "memory", "cpu"},
+		Attack:      attack.RaiseLimits,
+		Witness:     sentinel.CgroupLimitsKept,
+		Refusal:     Refusals{unix.EROFS: Mount, unix.EACCES: DAC, unix.EPERM: Capability},
+		Both:        hostRoot,
+		Controls:    spec.Edits{writableCgroups()},
+	}, {
+		ID:      "kernel.cgroup-migrate",
+		Claim:   "cannot move a process out of its cgroup subtree",
+		Source:  "cgroups(7), \"Cgroups delegation\"; CVE-2021-4197",
+		Barrier: "open-time credentials and cgroup namespace",
+		Rung:    spec.Hardened,
+		Attack:  attack.LeaveCgroup,
+		Witness: sentinel.CgroupKept,
+		Refusal: Refusals{unix.EACCES: Cgroup, unix.ENOENT: CgroupNamespace},
+		// The namespace is a barrier only where cgroup2 is mounted with nsdelegate.
+		Both:     spec.Edits{spec.WithoutNamespace(specs.CgroupNamespace)},
+		Controls: hostRoot,
+	}}
+}
 
 func writableCgroups() spec.Edit {
 	return spec.Change("writable cgroups", func(s *specs.Spec) {

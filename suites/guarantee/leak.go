@@ -10,39 +10,41 @@ import (
 	"cellwall/suites/sentinel"
 )
 
-var leakRows = []Guarantee{{
-	ID:       "leak.cgroup-path",
-	Claim:    "cannot learn its host cgroup path",
-	Source:   "cgroup_namespaces(7)",
-	Barrier:  "cgroup namespace",
-	Rung:     spec.Namespaces,
-	Gates:    []*kernel.Feature{kernel.CgroupNamespace},
-	Attack:   attack.CgroupPath,
-	Witness:  sentinel.CgroupPathUnknown,
-	Refusal:  Refusals{unix.ENOENT: RootDirectory},
-	Both:     spec.Edits{spec.WithMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "ro"}})},
-	Controls: spec.Edits{spec.WithoutNamespace(specs.CgroupNamespace)},
-}, {
-	ID:      "leak.launcher-environment",
-	Claim:   "inherits no environment, argument or umask of its launcher",
-	Source:  "OCI runtime-spec config.md: process.env, process.user.umask; execve(2)",
-	Barrier: "clean environment, umask by the runtime",
-	Rung:    spec.Runtime,
-	Attack:  attack.LauncherEnvironment,
-	Witness: sentinel.EnvironmentClean,
-	Controls: spec.Edits{
-		spec.Change("one more variable", func(s *specs.Spec) { s.Process.Env = append(s.Process.Env, "CELLWALL_LAUNCHER=1") }),
-		spec.Omitting("the launcher's umask", "umask"),
-	},
-}, {
-	ID:       "leak.kernel-addresses",
-	Claim:    "cannot read kernel addresses",
-	Source:   "proc_kallsyms(5), proc_sys_kernel(5): kptr_restrict, capabilities(7): CAP_SYSLOG",
-	Barrier:  "capability CAP_SYSLOG",
-	Rung:     spec.Hardened,
-	Attack:   attack.KernelAddresses,
-	Witness:  sentinel.AddressesHidden,
-	Refusal:  Refusals{unix.EACCES: Capability, unix.EPERM: Capability, unix.ENOENT: RootDirectory},
-	Both:     hostRoot,
-	Controls: spec.Edits{spec.WithCapability("CAP_SYSLOG")},
-}}
+func leakRows() []Guarantee {
+	return []Guarantee{{
+		ID:       "leak.cgroup-path",
+		Claim:    "cannot learn its host cgroup path",
+		Source:   "cgroup_namespaces(7)",
+		Barrier:  "cgroup namespace",
+		Rung:     spec.Namespaces,
+		Gates:    []*kernel.Feature{kernel.CgroupNamespace},
+		Attack:   attack.CgroupPath,
+		Witness:  sentinel.CgroupPathUnknown,
+		Refusal:  Refusals{unix.ENOENT: RootDirectory},
+		Both:     spec.Edits{spec.WithMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "ro"}})},
+		Controls: spec.Edits{spec.WithoutNamespace(specs.CgroupNamespace)},
+	}, {
+		ID:      "leak.launcher-environment",
+		Claim:   "inherits no environment, argument or umask of its launcher",
+		Source:  "OCI runtime-spec config.md: process.env, process.user.umask; execve(2)",
+		Barrier: "clean environment, umask by the runtime",
+		Rung:    spec.Runtime,
+		Attack:  attack.LauncherEnvironment,
+		Witness: sentinel.EnvironmentClean,
+		Controls: spec.Edits{
+			spec.Change("one more variable", func(s *specs.Spec) { s.Process.Env = append(s.Process.Env, "CELLWALL_LAUNCHER=1") }),
+			spec.Omitting("the launcher's umask", "umask"),
+		},
+	}, {
+		ID:       "leak.kernel-addresses",
+		Claim:    "cannot read kernel addresses",
+		Source:   "proc_kallsyms(5), proc_sys_kernel(5): kptr_restrict, capabilities(7): CAP_SYSLOG",
+		Barrier:  "capability CAP_SYSLOG",
+		Rung:     spec.Hardened,
+		Attack:   attack.KernelAddresses,
+		Witness:  sentinel.AddressesHidden,
+		Refusal:  Refusals{unix.EACCES: Capability, unix.EPERM: Capability, unix.ENOENT: RootDirectory},
+		Both:     hostRoot,
+		Controls: spec.Edits{spec.WithCapability("CAP_SYSLOG")},
+	}}
+}

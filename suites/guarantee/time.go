@@ -10,18 +10,20 @@ import (
 	"cellwall/suites/sentinel"
 )
 
-var timeRows = []Guarantee{{
-	ID:      "time.offset",
-	Claim:   "cannot read the host's uptime or monotonic clock",
-	Source:  "time_namespaces(7)",
-	Barrier: "time namespace, with offsets",
-	Rung:    spec.Namespaces,
-	Gates:   []*kernel.Feature{kernel.TimeNamespace},
-	Attack:  attack.ClockOffset,
-	Witness: sentinel.ClocksOffset,
-	Refusal: Refusals{unix.EACCES: TimeNamespace, unix.EPERM: Capability},
-	Controls: spec.Edits{
-		spec.Change("no clock offsets", func(s *specs.Spec) { s.Linux.TimeOffsets = nil }),
-		spec.WithoutNamespace(specs.TimeNamespace),
-	},
-}}
+func timeRows() []Guarantee {
+	return []Guarantee{{
+		ID:      "time.offset",
+		Claim:   "cannot read the host's uptime or monotonic clock",
+		Source:  "time_namespaces(7)",
+		Barrier: "time namespace, with offsets",
+		Rung:    spec.Namespaces,
+		Gates:   []*kernel.Feature{kernel.TimeNamespace},
+		Attack:  attack.ClockOffset,
+		Witness: sentinel.ClocksOffset,
+		Refusal: Refusals{unix.EACCES: TimeNamespace, unix.EPERM: Capability},
+		Controls: spec.Edits{
+			spec.Change("no clock offsets", func(s *specs.Spec) { s.Linux.TimeOffsets = nil }),
+			spec.WithoutNamespace(specs.TimeNamespace),
+		},
+	}}
+}
