@@ -85,6 +85,9 @@ func TestV2Files(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("after taking all off\n%+v, %v, want\n%+v", got, err, want)
 	}
+	if rsvd, err := g.dirs[0].read("hugetlb.2MB.rsvd.max"); err != nil || rsvd != "max" {
+		t.Errorf("the limit of reservations is still %q, %v", rsvd, err)
+	}
 }
 
 func TestV2Reads(t *testing.T) {

@@ -185,6 +185,16 @@ func TestHugetlb(t *testing.T) {
 	if err := g.Set(Limits{Hugetlb: map[string]uint64{"3MB": 0}}); !errors.Is(err, kernel.ErrNotSupported) {
 		t.Errorf("a size that the kernel lacks: %v", err)
 	}
+	if err := g.Set(Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"hugetlb.2MB.max", "hugetlb.2MB.rsvd.max"} {
+		if d := g.dir("hugetlb"); d.v2 {
+			if got, err := d.read(file); err != nil || got != "max" {
+				t.Errorf("without a limit %s is %q, %v", file, got, err)
+			}
+		}
+	}
 }
 
 func TestIOMax(t *testing.T) {

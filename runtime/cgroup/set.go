@@ -48,11 +48,6 @@ func (g *Group) set(l Limits) error {
 			return err
 		}
 	}
-	if len(l.Hugetlb) > 0 {
-		if err := g.reserveHuge(l.Hugetlb); err != nil {
-			return err
-		}
-	}
 	if err := g.setDevices(l.Devices); err != nil {
 		return err
 	}
@@ -144,25 +139,6 @@ func (g *Group) ioWeight(weight uint64) ([]setting, error) {
 		return all, nil
 	}
 	return nil, kernel.Unsupported("io.weight in %s: it needs the iocost controller or BFQ", d.path)
-}
-
-// reserveHuge sets the reservation limits (5.7) beside the usage limits: without them a mapping
-// beyond the limit succeeds, and its first touch is a SIGBUS.
-func (g *Group) reserveHuge(sizes map[string]uint64) error {
-	d := g.dir("hugetlb")
-	for size, n := range sizes {
-		file := "hugetlb." + size + ".rsvd.max"
-		if !d.v2 {
-			file = "hugetlb." + size + ".rsvd.limit_in_bytes"
-		}
-		if !d.has(file) {
-			continue
-		}
-		if err := d.apply(setting{file: file, value: strconv.FormatUint(n, 10), took: sameSize(size)}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // apply writes a setting and reads it back.

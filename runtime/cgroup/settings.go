@@ -84,7 +84,11 @@ func (l Limits) settingsV2(old Limits) []setting {
 		if n, ok := l.Hugetlb[size]; ok {
 			value = strconv.FormatUint(n, 10)
 		}
-		all = append(all, setting{controller: "hugetlb", file: "hugetlb." + size + ".max", value: value, took: sameSize(size)})
+		// The reservation's limit (5.7) as well: without it a mapping beyond the usage's succeeds, and
+		// its first touch is a SIGBUS.
+		all = append(all,
+			setting{controller: "hugetlb", file: "hugetlb." + size + ".max", value: value, took: sameSize(size)},
+			setting{controller: "hugetlb", file: "hugetlb." + size + ".rsvd.max", value: value, took: sameSize(size)})
 	}
 	return slices.DeleteFunc(all, func(s setting) bool { return s.value == "" })
 }

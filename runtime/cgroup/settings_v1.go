@@ -63,7 +63,9 @@ func (l Limits) settingsV1(old Limits) []setting {
 		if n, ok := l.Hugetlb[size]; ok {
 			value, took = strconv.FormatUint(n, 10), sameSize(size)
 		}
-		all = append(all, setting{controller: "hugetlb", file: "hugetlb." + size + ".limit_in_bytes", value: value, took: took})
+		all = append(all,
+			setting{controller: "hugetlb", file: "hugetlb." + size + ".limit_in_bytes", value: value, took: took},
+			setting{controller: "hugetlb", file: "hugetlb." + size + ".rsvd.limit_in_bytes", value: value, took: took})
 	}
 	return slices.DeleteFunc(all, func(s setting) bool { return s.value == "" })
 }
