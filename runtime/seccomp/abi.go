@@ -30,6 +30,8 @@ type abi struct {
 	file  string // in tables
 	// numbers are those of the file and of newer, without the bit.
 	numbers map[string]uint32
+	// spans are what a profile decides, in order of numbers; compile sets them.
+	spans []span
 }
 
 var abis = []abi{

@@ -32,7 +32,7 @@ type emitted struct {
 type label int
 
 // assemble puts the ABIs' programs behind a dispatch on the architecture.
-func assemble(p profile, abis []abi) []unix.SockFilter {
+func assemble(abis []abi) []unix.SockFilter {
 	c := code{returns: map[uint32]label{}}
 	var audits []uint32 // in order of first use
 	for _, a := range abis {
@@ -42,7 +42,7 @@ func assemble(p profile, abis []abi) []unix.SockFilter {
 	}
 	starts := map[uint32]label{}
 	for _, audit := range slices.Backward(audits) {
-		if first := c.tree(p.table(audit, abis)); c.distance(first) > 0 {
+		if first := c.tree(table(audit, abis)); c.distance(first) > 0 {
 			c.goTo(first) // a lone return that was there before
 		}
 		starts[audit] = c.load(wordNr)
@@ -63,13 +63,13 @@ type choice struct {
 }
 
 // table returns the choices of all ABIs of one audit architecture, from number 0 up.
-func (p profile) table(audit uint32, abis []abi) []choice {
+func table(audit uint32, abis []abi) []choice {
 	var out []choice
 	for _, a := range abis {
 		if a.audit != audit {
 			continue
 		}
-		for _, s := range p.spans(a) {
+		for _, s := range a.spans {
 			out = append(out, choice{span: s, wide: a.wide})
 		}
 	}

@@ -62,20 +62,18 @@ type Program struct {
 	// Calls of that name get the default action.
 	Ignored []string
 
-	profile profile
-	native  abi
+	native []span
 }
 
 // Refuses returns those of the given calls of the native architecture, by number, that the program
 // does not let pass whatever their arguments.
 func (p *Program) Refuses(calls []uintptr) []uintptr {
-	spans := p.profile.spans(p.native)
 	return slices.DeleteFunc(slices.Clone(calls), func(nr uintptr) bool {
-		i, found := slices.BinarySearchFunc(spans, uint32(nr), func(s span, nr uint32) int { return cmp.Compare(s.start, nr) })
+		i, found := slices.BinarySearchFunc(p.native, uint32(nr), func(s span, nr uint32) int { return cmp.Compare(s.start, nr) })
 		if !found {
 			i--
 		}
-		l := spans[i].leaf
+		l := p.native[i].leaf
 		return len(l.rules) == 0 && strictness(l.fallback) >= strictness(unix.SECCOMP_RET_LOG)
 	})
 }
@@ -119,9 +117,12 @@ func compile(native specs.Arch, s *specs.LinuxSeccomp) (Program, error) {
 	if err != nil {
 		return Program{}, err
 	}
-	filters := assemble(p, abis)
+	for i := range abis {
+		abis[i].spans = p.spans(abis[i])
+	}
+	filters := assemble(abis)
 	if len(filters) > maxInstructions {
 		return Program{}, fmt.Errorf("compile seccomp profile: %d instructions, the kernel takes at most %d", len(filters), maxInstructions)
 	}
-	return Program{Filters: filters, Flags: p.flags, Ignored: p.unknown(abis), profile: p, native: abis[0]}, nil
+	return Program{Filters: filters, Flags: p.flags, Ignored: p.unknown(abis), native: abis[0].spans}, nil
 }
