@@ -9,11 +9,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"cellwall/bench"
 )
 
 // Exit codes. `cellwall run` and `cellwall exec` give the program's own instead of 0.
@@ -48,7 +51,7 @@ func misuse(format string, args ...any) error {
 func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
-	root := newRoot()
+	root := newRoot(args)
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -73,7 +76,23 @@ func oneLine(err error) string {
 	return strings.Join(strings.Split(strings.TrimSpace(err.Error()), "\n"), "; ")
 }
 
-func newRoot() *cobra.Command {
+// subcommand makes a command; the name is the command's own.
+type subcommand struct {
+	name string
+	make func() *cobra.Command
+}
+
+func subcommands() []subcommand {
+	return []subcommand{
+		{"verify", newVerify}, {"ladder", newLadder}, {"report", newReport}, {"run", newRun}, {"exec", newExec}, {"explain", newExplain},
+		{"doctor", newDoctor}, {"clean", newClean}, {"list", newList}, {"bench", newBench}, {bench.WorkerCommand, newBenchWorker},
+		{"compare", newCompare}, {"history", newHistory}, {"interfere", newInterfere}, {"probe", newProbe}, {"kernels", newKernels},
+	}
+}
+
+// newRoot makes the command line: of the subcommands only the one that is asked for, where one is, as
+// the flags and completions of all the others take longer than it takes to make a cgroup.
+func newRoot(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "cellwall",
 		Short: "prove that a container's walls hold",
@@ -85,11 +104,13 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return misuse("%w: see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(
-		newVerify(), newLadder(), newReport(), newRun(), newExec(), newExplain(), newDoctor(), newClean(), newList(),
-		newBench(), newBenchWorker(), newCompare(), newHistory(), newInterfere(), newProbe(),
-		newKernels(),
-	)
+	all := subcommands()
+	if i := slices.IndexFunc(all, func(s subcommand) bool { return len(args) > 0 && s.name == args[0] }); i >= 0 {
+		all = all[i : i+1]
+	}
+	for _, s := range all {
+		root.AddCommand(s.make())
+	}
 	return root
 }
 

@@ -16,6 +16,18 @@ func call(t *testing.T, args ...string) (code int, out, errs string) {
 	return code, o.String(), e.String()
 }
 
+// A command is found by its own name, and beside it there is only what cobra adds.
+func TestSubcommands(t *testing.T) {
+	for _, s := range subcommands() {
+		if found := newRoot([]string{s.name}).Commands(); len(found) != 1 || found[0].Name() != s.name {
+			t.Errorf("%s gives %v", s.name, found)
+		}
+	}
+	if n := len(newRoot(nil).Commands()); n != len(subcommands()) {
+		t.Errorf("%d commands without a name, of %d", n, len(subcommands()))
+	}
+}
+
 // TestWrongUse types what a tired person would. Each answer is one line that names the thing,
 // exit status 2, before anything is done, so it needs no privilege.
 func TestWrongUse(t *testing.T) {
