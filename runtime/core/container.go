@@ -143,8 +143,8 @@ func (c *Container) Pid() int { return c.child.pid }
 // Group returns the container's cgroup, nil if it has none of its own.
 func (c *Container) Group() *cgroup.Group { return c.group }
 
-// Start lets the container's program run. An error names the step that failed; the container
-// is then stopped.
+// Start lets the container's program run. An error names the step or the poststart hook that failed;
+// the container is then stopped, or about to.
 func (c *Container) Start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -156,7 +156,10 @@ func (c *Container) Start(ctx context.Context) error {
 		return err
 	}
 	c.state = specs.StateRunning
-	return c.hooks(c.options.Spec, startedHooks, c.child.pid)
+	if err := c.hooks(c.options.Spec, startedHooks, c.child.pid); err != nil {
+		return errors.Join(err, c.child.reaper.kill())
+	}
+	return nil
 }
 
 // Wait waits until the container's init has ended.
@@ -196,7 +199,7 @@ func (c *Container) Delete() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
 	defer cancel()
-	if err := c.Kill(unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := c.child.reaper.kill(); err != nil {
 		return err
 	}
 	if _, err := c.Wait(ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -67,6 +68,30 @@ func launch(root string) error {
 	fmt.Println(p.Pid())
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
+}
+
+// The container of a launcher without threads dies with the goroutine that made it.
+func TestOneShotDiesWithItsMaker(t *testing.T) {
+	f := newFixture(t)
+	l, err := core.NewLauncher(core.LauncherOptions{OneShot: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c *core.Container
+	made := make(chan struct{})
+	go func() {
+		defer close(made)
+		c, err = l.Create(t.Context(), "oneshot", core.Options{Spec: spec.New(spec.Namespaces, spec.Options{Rootfs: f.options.Rootfs, Args: []string{program, "wait"}})})
+	}()
+	if <-made; err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if status, err := c.Wait(ctx); err != nil || status.Signal != unix.SIGKILL {
+		t.Errorf("it ended with %s, %v", status, err)
+	}
+	check(t, c.Delete())
 }
 
 // TestDiesWithLauncher: a launcher that is killed leaves nobody, however its containers were made.

@@ -14,7 +14,8 @@ import (
 // Launcher makes containers. It keeps what it has learnt of the host and the threads from
 // which children are cloned. It is safe for concurrent use.
 type Launcher struct {
-	host Host
+	host    Host
+	oneShot bool
 
 	mu     sync.Mutex
 	idle   []*thread
@@ -25,7 +26,8 @@ type Launcher struct {
 type LauncherOptions struct {
 	// OneShot launchers make one container and end. They do not ask whether a time namespace
 	// takes effect at execve, which costs more than what its answer saves them: a child that
-	// shares the launcher's memory.
+	// shares the launcher's memory. Nor do they keep threads: the goroutine that calls Create is
+	// locked to its own, and the container dies with it.
 	OneShot bool
 }
 
@@ -35,7 +37,7 @@ func NewLauncher(o LauncherOptions) (*Launcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Launcher{host: Host{LastCapability: last, Rootless: os.Geteuid() != 0}}
+	l := &Launcher{oneShot: o.OneShot, host: Host{LastCapability: last, Rootless: os.Geteuid() != 0}}
 	if l.host.MountSetattr, err = has(kernel.MountSetattr); err != nil {
 		return nil, err
 	}
@@ -79,6 +81,11 @@ type thread struct{ jobs chan func() }
 
 // run calls f on an idle thread and waits for it.
 func (l *Launcher) run(f func()) error {
+	if l.oneShot {
+		runtime.LockOSThread() // and never unlock
+		f()
+		return nil
+	}
 	t, err := l.take()
 	if err != nil {
 		return err

@@ -114,12 +114,17 @@ func (r *reaper) wait(ctx context.Context) (Status, error) {
 	}
 }
 
-// end kills the process if it is still there.
-func (r *reaper) end() error {
-	err := r.signal(unix.SIGKILL)
-	if errors.Is(err, os.ErrProcessDone) {
-		err = nil
+// kill kills the process if it is still there.
+func (r *reaper) kill() error {
+	if err := r.signal(unix.SIGKILL); !errors.Is(err, os.ErrProcessDone) {
+		return err
 	}
+	return nil
+}
+
+// end kills the process, waits for it and lets go of it.
+func (r *reaper) end() error {
+	err := r.kill()
 	<-r.done
 	return errors.Join(err, r.file.Close())
 }
