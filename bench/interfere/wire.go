@@ -79,15 +79,12 @@ func (w *wire) inside(f func() error) error {
 
 // within runs f in the network namespace of a descriptor.
 func within(namespace int, f func() error) error {
-	done := make(chan error)
-	go kernel.ThrowAway(func() {
+	return kernel.OnThread(func() error {
 		if err := unix.Setns(namespace, unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("enter network namespace: %w", err)
-			return
+			return fmt.Errorf("enter network namespace: %w", err)
 		}
-		done <- f()
+		return f()
 	})
-	return <-done
 }
 
 // connectFar makes the shared link: to the container of process pid, with a token bucket at both ends.

@@ -125,13 +125,10 @@ func within(from string, f func() error) error {
 	if from == "" {
 		return f()
 	}
-	done := make(chan error, 1)
-	go kernel.ThrowAway(func() {
-		err := kernel.EnterMounts(from)
-		if err == nil {
-			err = f()
+	return kernel.OnThread(func() error {
+		if err := kernel.EnterMounts(from); err != nil {
+			return err
 		}
-		done <- err
+		return f()
 	})
-	return <-done
 }

@@ -42,3 +42,10 @@ func ThrowAway(f func()) {
 	<-done
 	runtime.UnlockOSThread()
 }
+
+// OnThread calls f on a thread to throw away, and returns what it returns.
+func OnThread(f func() error) error {
+	done := make(chan error, 1)
+	go ThrowAway(func() { done <- f() })
+	return <-done
+}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/kernel"
 )
 
 // showRoot binds the root directory where every user of the host may go. It is called on a thread in
@@ -103,7 +105,7 @@ func (s *Stage) readableState() (open []string, looked int, err error) {
 // readableBy asks the kernel which files a user of the host can open: on a thread that has his
 // uid for file systems, and so none of root's capabilities for them (setfsuid(2)).
 func readableBy(uid uint32, files []string) (open []string, err error) {
-	err = onThread(func() error {
+	err = kernel.OnThread(func() error {
 		for _, call := range []uintptr{unix.SYS_SETFSGID, unix.SYS_SETFSUID} {
 			// It says the id before, and fails without a word: asked again, it tells.
 			_, _, _ = unix.RawSyscall(call, uintptr(uid), 0, 0)

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 )
 
@@ -28,7 +29,7 @@ func (s *Stage) hostMounts() (*hostMounts, error) {
 	h := &hostMounts{jobs: make(chan func()), ended: make(chan struct{})}
 	go func() {
 		defer close(h.ended)
-		_ = onThread(func() error {
+		_ = kernel.OnThread(func() error {
 			for f := range h.jobs {
 				f()
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 )
 
@@ -76,7 +77,7 @@ func (n *standIn) guard(w *Watch) *Watch {
 // inNamespace runs f on a thread that has entered the namespace behind path and ends with f.
 // Descriptors that f opens stay open, and belong to the namespace.
 func inNamespace(flag int, path string, f func() error) error {
-	return onThread(func() error {
+	return kernel.OnThread(func() error {
 		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return fmt.Errorf("open namespace: %w", err)

@@ -41,7 +41,7 @@ func (s *Stage) traced(w *Watch, look func(calls []systemCall, r attack.Record) 
 		attached := make(chan error, 1)
 		go func() {
 			defer close(t.done)
-			t.err = onThread(func() error { return t.follow(attached) }) // a tracer is a thread
+			t.err = kernel.OnThread(func() error { return t.follow(attached) }) // a tracer is a thread
 		}()
 		return <-attached
 	}
