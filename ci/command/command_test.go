@@ -12,7 +12,7 @@ import (
 func call(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	code = Main(args, strings.NewReader(""), &o, &e)
+	code = Main(t.Context(), args, strings.NewReader(""), &o, &e)
 	return code, o.String(), e.String()
 }
 
@@ -46,6 +46,7 @@ func TestWrongUse(t *testing.T) {
 	wrongType := write("type", `{"process": {"args": "sh"}}`)
 	empty := write("empty", `{}`)
 	noRoot := write("noroot", `{"process":{"args":["sh"],"cwd":"/"},"root":{"path":"nowhere"},"linux":{}}`)
+	noPath := write("nopath", `{"process":{"args":["sh"],"cwd":"/"},"root":{},"linux":{}}`)
 	none := filepath.Join(bundle, "none")
 	for _, c := range []struct {
 		args []string
@@ -96,9 +97,10 @@ func TestWrongUse(t *testing.T) {
 		{args: []string{"explain", "--image", "/nosuch.tar", "--", "sh"}, want: "/nosuch.tar"},
 		{args: []string{"explain", "--bundle", none}, want: "config.json"},
 		{args: []string{"explain", "--bundle", malformed}, want: "config.json:3"},
-		{args: []string{"explain", "--bundle", wrongType}, want: "process.args"},
+		{args: []string{"explain", "--bundle", wrongType}, want: "process.args is a string, want a []string"},
 		{args: []string{"explain", "--bundle", empty}, want: "process, root and linux"},
 		{args: []string{"explain", "--bundle", noRoot}, want: "nowhere"},
+		{args: []string{"explain", "--bundle", noPath}, want: "root.path is empty"},
 		{args: []string{"explain", "--rootfs", bundle, "--memory", "80Q", "--", "sh"}, want: "80Q"},
 		{args: []string{"explain", "--rootfs", bundle, "--cpus", "-1", "--", "sh"}, want: "-1"},
 		{args: []string{"explain", "--rootfs", bundle, "--pids", "-1", "--", "sh"}, want: "-1"},
@@ -140,6 +142,24 @@ func TestHostileBundle(t *testing.T) {
 		if code == 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, strings.TrimPrefix(name, "needs a ")) {
 			t.Errorf("exit status %d, stderr %q, want one line with %q", code, errs, name)
 		}
+	}
+}
+
+// TestBundlePaths: what a bundle binds by a relative path lies in it.
+func TestBundlePaths(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "rootfs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	config := `{"process":{"args":["sh"],"cwd":"/"},"root":{"path":"rootfs"},"linux":{"namespaces":[{"type":"mount"}]},"mounts":[
+		{"destination":"/a","source":"data","options":["bind"]},{"destination":"/b","source":"./data","options":["rbind"]},
+		{"destination":"/c","source":"data","type":"tmpfs"}]}`
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := call(t, "explain", "--bundle", dir)
+	if data := filepath.Join(dir, "data"); code != 0 || strings.Count(out, "open "+data+"\n") != 2 {
+		t.Errorf("exit status %d, %s\n%s\nwant %s opened twice", code, errs, out, data)
 	}
 }
 

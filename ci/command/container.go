@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -173,10 +174,17 @@ func readBundle(dir string) (*specs.Spec, error) {
 			line := 1 + strings.Count(string(raw[:syntax.Offset]), "\n")
 			return nil, fmt.Errorf("bundle %q: config.json:%d: %w", dir, line, err)
 		}
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			return nil, fmt.Errorf("bundle %q: config.json: %s is a %s, want a %v", dir, kind.Field, kind.Value, kind.Type)
+		}
 		return nil, fmt.Errorf("bundle %q: config.json: %w", dir, err)
 	}
 	if s.Process == nil || s.Root == nil || s.Linux == nil {
 		return nil, fmt.Errorf("bundle %q: config.json needs process, root and linux", dir)
+	}
+	if s.Root.Path == "" {
+		return nil, fmt.Errorf("bundle %q: config.json: root.path is empty: name the directory, such as rootfs", dir)
 	}
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
@@ -190,7 +198,8 @@ func readBundle(dir string) (*specs.Spec, error) {
 	}
 	for i := range s.Mounts {
 		m := &s.Mounts[i]
-		if strings.HasPrefix(m.Source, ".") {
+		bind := slices.ContainsFunc(m.Options, func(o string) bool { return o == "bind" || o == "rbind" })
+		if bind && m.Source != "" && !filepath.IsAbs(m.Source) {
 			m.Source = filepath.Join(absolute, m.Source)
 		}
 	}

@@ -61,8 +61,7 @@ func has(f *kernel.Feature) (bool, error) {
 // Host returns what plans are made for. The caller fills in what depends on the container.
 func (l *Launcher) Host() Host { return l.host }
 
-// Close ends the threads. Containers that were told to die with their launcher die with the
-// thread that made them, so no container may be left.
+// Close ends the threads. A container dies with the thread that made it, so none may be left.
 func (l *Launcher) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
