@@ -2,7 +2,11 @@
 package main
 
 import (
+	"context"
 	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
 
 	"cellwall/ci/command"
 	"cellwall/ci/vm/guest"
@@ -13,5 +17,7 @@ func main() {
 	if guest.Here() {
 		guest.Main()
 	}
-	os.Exit(command.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	// Never stopped, which would start two threads: the process ends with the command.
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	os.Exit(command.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

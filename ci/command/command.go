@@ -8,13 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"cellwall/bench"
 )
@@ -47,10 +45,9 @@ func misuse(format string, args ...any) error {
 	return coded{exitUsage, fmt.Errorf(format, args...)}
 }
 
-// Main runs the command line and returns the exit code. An error is one line on stderr.
-func Main(args []string, in io.Reader, out, errs io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
-	defer stop()
+// Main runs the command line until it ends or the context does, and returns the exit code. An error is
+// one line on stderr.
+func Main(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
 	root := newRoot(args)
 	root.SetArgs(args)
 	root.SetIn(in)

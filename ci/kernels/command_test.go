@@ -24,7 +24,7 @@ func TestCommands(t *testing.T) {
 		t.Helper()
 		var out, errs bytes.Buffer
 		args = append(append([]string{"kernels"}, args...), "--file", file, "--cache", cache)
-		if got := command.Main(args, strings.NewReader(""), &out, &errs); got != code {
+		if got := command.Main(t.Context(), args, strings.NewReader(""), &out, &errs); got != code {
 			t.Errorf("%v: exit status %d, want %d: %s", args, got, code, &errs)
 		}
 		if text, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(text), "# Mine.\n") || !strings.Contains(string(text), "# oldstable\n") {
