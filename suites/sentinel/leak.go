@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -107,13 +108,13 @@ func EnvironmentClean(s *Stage) (*Watch, error) {
 }
 
 // address is a number of 64 bits as the kernel prints a pointer, with or without 0x.
-var address = regexp.MustCompile(`\b(?:0x)?([0-9a-f]{16})\b`)
+var address = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b(?:0x)?([0-9a-f]{16})\b`) })
 
 // kernelAddresses counts the addresses in the kernel's half of memory. A hashed pointer has 32
 // bits (ptr_to_id in lib/vsprintf.c), a hidden one is 0.
 func kernelAddresses(text string) int {
 	n := 0
-	for _, m := range address.FindAllStringSubmatch(text, -1) {
+	for _, m := range address().FindAllStringSubmatch(text, -1) {
 		if v, err := strconv.ParseUint(m[1], 16, 64); err == nil && v >= 1<<63 {
 			n++
 		}
