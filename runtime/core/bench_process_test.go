@@ -13,28 +13,32 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// contestant is a program that is measured from fork to exit.
+// contestant is something that is measured.
 type contestant struct {
 	name  string
-	args  []string
+	once  func(*testing.B) time.Duration
 	times []time.Duration
 }
 
-func (c *contestant) once(b *testing.B) {
-	b.Helper()
-	cmd := exec.Command(c.args[0], c.args[1:]...) //nolint:gosec // what is measured
-	cmd.Stdin = strings.NewReader("\n")           // a line is what limit.c works for
-	start := time.Now()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("%s: %v: %s", c.name, err, out)
+// process measures a program from fork to exit.
+func process(args ...string) func(*testing.B) time.Duration {
+	return func(b *testing.B) time.Duration {
+		b.Helper()
+		cmd := exec.Command(args[0], args[1:]...) //nolint:gosec // what is measured
+		cmd.Stdin = strings.NewReader("\n")       // a line is what limit.c works for
+		start := time.Now()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%s: %v: %s", args[0], err, out)
+		}
+		return time.Since(start)
 	}
-	c.times = append(c.times, time.Since(start))
 }
 
-// BenchmarkWholeProcess measures whole processes that run a bundle of crun spec, in ABCDDCBA
-// order in one run: crun, cellwall run, and what no runtime of this kind can be below, limit.c
-// (the fewest calls, without a bundle to read) and a Go program that does nothing. x-crun is the
-// ratio of a median to crun's. cellwall run has its cgroup in both.
+// BenchmarkWholeProcess measures whole processes that run a bundle of crun spec, in ABCCBA
+// order in one run: crun, cellwall run, and what no runtime of this kind can be below: limit.c
+// (the fewest calls, without a bundle to read), a Go program that does nothing, and the core alone, the
+// same container made by this process, which has run all of its code before. x-crun is the ratio of
+// a median to crun's. cellwall run and the core have a cgroup in both.
 func BenchmarkWholeProcess(b *testing.B) {
 	crun, err := exec.LookPath("crun")
 	if err != nil {
@@ -48,23 +52,24 @@ func BenchmarkWholeProcess(b *testing.B) {
 			compile(b, "testdata/true.c", f.options.Rootfs+program)
 			limit := filepath.Join(dir, "limit")
 			compile(b, "testdata/limit.c", limit)
-			bundle := f.bundle(b, crun, program, manager == "cgroupfs")
+			bundle, s := f.bundle(b, crun, program, manager == "cgroupfs")
 			limitArgs := append([]string{limit}, f.limitArgs(program)...)
 			if manager == "disabled" {
 				limitArgs = append(limitArgs[:4:4], "-")
 			}
 			all := []*contestant{
-				{name: "crun", args: []string{crun, "--cgroup-manager=" + manager, "run", "-b", bundle, "cellwall-bench"}},
-				{name: "cellwall", args: []string{goBuild(b, "../.."), "run", "--bundle", bundle}},
-				{name: "C", args: limitArgs},
-				{name: "Go", args: []string{goBuild(b, "testdata/empty.go")}},
+				{name: "crun", once: process(crun, "--cgroup-manager="+manager, "run", "-b", bundle, "cellwall-bench")},
+				{name: "cellwall", once: process(goBuild(b, "../.."), "run", "--bundle", bundle)},
+				{name: "core", once: func(b *testing.B) time.Duration { return f.once(b, s) }},
+				{name: "C", once: process(limitArgs...)},
+				{name: "Go", once: process(goBuild(b, "testdata/empty.go"))},
 			}
 			for b.Loop() {
 				for _, c := range all {
-					c.once(b)
+					c.times = append(c.times, c.once(b))
 				}
 				for _, c := range slices.Backward(all) {
-					c.once(b)
+					c.times = append(c.times, c.once(b))
 				}
 			}
 			var theirs time.Duration
@@ -83,8 +88,8 @@ func BenchmarkWholeProcess(b *testing.B) {
 	}
 }
 
-// bundle makes one as crun spec does, that runs the program.
-func (f *fixture) bundle(b *testing.B, crun, program string, resources bool) string {
+// bundle makes one as crun spec does, that runs the program, and returns its directory.
+func (f *fixture) bundle(b *testing.B, crun, program string, resources bool) (string, *specs.Spec) {
 	b.Helper()
 	dir := b.TempDir()
 	cmd := exec.Command(crun, "spec")
@@ -104,7 +109,7 @@ func (f *fixture) bundle(b *testing.B, crun, program string, resources bool) str
 	text, err = json.Marshal(&s)
 	check(b, err)
 	check(b, os.WriteFile(config, text, 0o600))
-	return dir
+	return dir, &s
 }
 
 func goBuild(b *testing.B, pkg string) string {
