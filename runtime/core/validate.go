@@ -135,6 +135,11 @@ func validateMounts(s *specs.Spec) error {
 	if !mountNS && (s.Root.Readonly || s.Linux.RootfsPropagation != "") {
 		return errors.New("root.readonly and rootfsPropagation need a mount namespace")
 	}
+	for _, p := range slices.Concat(s.Linux.MaskedPaths, s.Linux.ReadonlyPaths) {
+		if !path.IsAbs(p) || path.Clean(p) == "/" {
+			return fmt.Errorf("linux.maskedPaths, linux.readonlyPaths: want absolute paths below the root, not %q", p)
+		}
+	}
 	for _, m := range s.Mounts {
 		opts := parseMountOptions(m.Options)
 		switch {
@@ -201,6 +206,10 @@ func validateDevices(s *specs.Spec) error {
 		}
 		if !strings.HasPrefix(path.Clean(d.Path), "/dev/") || strings.ContainsRune(d.Path, 0) {
 			return fmt.Errorf("linux.devices: path %q is not below /dev", d.Path)
+		}
+		// include/linux/kdev_t.h: 12 bits and 20.
+		if d.Major>>12 != 0 || d.Minor>>20 != 0 {
+			return fmt.Errorf("linux.devices: %s has the number %d:%d, want at most 4095:1048575", d.Path, d.Major, d.Minor)
 		}
 	}
 	return nil

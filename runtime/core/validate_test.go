@@ -73,6 +73,18 @@ func TestMistakes(t *testing.T) {
 			`linux.devices: type "char" of /dev/x is unknown: want b, c, u or p`,
 		},
 		{
+			func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/x", Type: "c", Major: -1}} },
+			"linux.devices: /dev/x has the number -1:0, want at most 4095:1048575",
+		},
+		{
+			func(s *specs.Spec) { s.Linux.MaskedPaths = []string{""} },
+			`linux.maskedPaths, linux.readonlyPaths: want absolute paths below the root, not ""`,
+		},
+		{
+			func(s *specs.Spec) { s.Linux.ReadonlyPaths = []string{"/proc/.."} },
+			`linux.maskedPaths, linux.readonlyPaths: want absolute paths below the root, not "/proc/.."`,
+		},
+		{
 			func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"kernel.panic": "1"} },
 			"linux.sysctl: kernel.panic belongs to no namespace: it would change the host",
 		},
