@@ -176,8 +176,8 @@ func (p *planner) seccomp() error {
 }
 
 // survivable looks at what the plan calls under its own filter. A child that a refused call may kill, or
-// that may not even end, must not share the launcher's memory: before Linux 5.16 the core dump of a
-// signal ends all that share it.
+// that may not even end, must not share the launcher's memory: until Linux commit 0258b5fd7c71
+// the core dump of a signal ends all that share it.
 func (p *planner) survivable() error {
 	if p.filter == nil {
 		return nil

@@ -62,7 +62,7 @@ type child struct {
 // start makes a child with the namespaces and other flags given. It shares memory with its
 // parent, so that the cost does not depend on the parent's size, unless fork is asked for:
 // a child that changes its user must not, since that makes the shared memory undumpable,
-// nor one that may die of a signal, since before 5.17 its core dump takes all sharers along.
+// nor one that may die of a signal, since its core dump takes all sharers along until Linux commit 0258b5fd7c71.
 func start(flags, cgroup uint64, fork bool, calls ...call) (_ *child, err error) {
 	a, err := newArena()
 	if err != nil {
