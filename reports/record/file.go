@@ -58,6 +58,7 @@ type Set struct {
 	Benches  []Bench
 
 	Interferences []Interference
+	Cells         []Cell
 }
 
 // Read reads a stream of records. name stands for the stream in errors, which also give the
@@ -126,6 +127,15 @@ func (s *Set) add(line []byte, at string) error {
 			return err
 		}
 		s.Interferences = append(s.Interferences, i)
+	case KindCell:
+		var c Cell
+		if err := json.Unmarshal(line, &c); err != nil {
+			return fmt.Errorf("parse cell: %w", err)
+		}
+		if err := c.check(); err != nil {
+			return err
+		}
+		s.Cells = append(s.Cells, c)
 	default:
 		return fmt.Errorf("kind %.40q is unknown", h.Kind)
 	}

@@ -177,6 +177,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(golden)
 	f.Add([]byte(`{"schema":"cellwall/1","kind":"verdict","guarantee":"g","outcome":"held","controls":[{"outcome":"breached"}]}`))
 	f.Add([]byte("{\"schema\":\"cellwall/1\",\"kind\":\"run\"}\n\x00"))
+	f.Add([]byte(`{"schema":"cellwall/1","kind":"cell","place":1,"of":2,"kernel":"k","release":"6.1","cgroup":"v2","runtime":"core","outcome":"booted","tail":["x"]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		set, err := record.Read("name", bytes.NewReader(data))
 		if err != nil {
@@ -196,6 +197,11 @@ func FuzzRead(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
+		for _, c := range set.Cells {
+			if err := w.Cell(c); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, v := range set.Verdicts {
 			if err := w.Verdict(v); err != nil {
 				t.Fatal(err)
@@ -204,6 +210,9 @@ func FuzzRead(f *testing.F) {
 		again, err := record.Read("again", &b)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if len(again.Cells) != len(set.Cells) {
+			t.Fatalf("%d cells, want %d", len(again.Cells), len(set.Cells))
 		}
 		if len(again.Runs) != len(set.Runs) || len(again.Verdicts) != len(set.Verdicts) {
 			t.Fatalf("%d runs and %d verdicts, want %d and %d", len(again.Runs), len(again.Verdicts), len(set.Runs), len(set.Verdicts))

@@ -71,8 +71,8 @@ func TestLadder(t *testing.T) {
 		at("fs.c", "fs", "chroot", record.Held), at("fs.c", "fs", "bare", record.Breached), at("fs.c", "fs", "hardened", record.Breached),
 		at("fs.d", "fs", "chroot", record.Unsupported), at("fs.d", "fs", "hardened", record.Held),
 	)
-	if want := []string{"bare", "chroot", "hardened", "mine"}; !slices.Equal(l.Rungs, want) {
-		t.Errorf("rungs %v, want %v", l.Rungs, want)
+	if want := []string{"bare", "chroot", "hardened", "mine"}; !slices.Equal(l.Columns, want) {
+		t.Errorf("rungs %v, want %v", l.Columns, want)
 	}
 	if want := []string{"fs.a", "fs.c", "fs.d", "net.b"}; !slices.Equal(ids(l.Rows), want) {
 		t.Errorf("rows %v, want %v", ids(l.Rows), want)

@@ -52,21 +52,21 @@ type section struct {
 // place in the story (lost, inconclusive) is told only where it occurs.
 func sections(l *record.Ladder) []section {
 	var all []section
-	top := len(l.Rungs) - 1
-	for i, rung := range l.Rungs {
+	top := len(l.Columns) - 1
+	for i, rung := range l.Columns {
 		if i > 0 {
 			rows := l.Added(i)
 			all = append(all, section{title: fmt.Sprintf("%s adds %d", rung, len(rows)), look: lookHeld, rows: rows})
 		}
 		if rows := l.Lost(i); len(rows) > 0 {
-			all = append(all, section{title: fmt.Sprintf("%s takes away %d that %s held", rung, len(rows), l.Rungs[i-1]), look: lookBreached, rows: rows})
+			all = append(all, section{title: fmt.Sprintf("%s takes away %d that %s held", rung, len(rows), l.Columns[i-1]), look: lookBreached, rows: rows})
 		}
 		if rows := l.With(i, record.Inconclusive); len(rows) > 0 {
 			all = append(all, section{title: fmt.Sprintf("%s: inconclusive for %d", rung, len(rows)), look: lookInconclusive, rows: rows})
 		}
 	}
 	rows := l.With(top, record.Breached)
-	return append(all, section{title: fmt.Sprintf("%d still get through at %s", len(rows), l.Rungs[top]), look: lookBreached, rows: rows})
+	return append(all, section{title: fmt.Sprintf("%d still get through at %s", len(rows), l.Columns[top]), look: lookBreached, rows: rows})
 }
 
 // cellWords is what a ladder's table says of a group at a rung: "12/14 (2)".
@@ -82,10 +82,10 @@ func cellWords(t record.Tally) string {
 }
 
 func (p *page) ladderTable(l *record.Ladder) {
-	table := [][]string{append([]string{""}, l.Rungs...)}
+	table := [][]string{append([]string{""}, l.Columns...)}
 	line := func(name, group string) {
 		cells := []string{name}
-		for i := range l.Rungs {
+		for i := range l.Columns {
 			cells = append(cells, cellWords(l.At(i, group)))
 		}
 		table = append(table, cells)

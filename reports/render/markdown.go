@@ -55,11 +55,11 @@ func LadderMarkdown(w io.Writer, r Report) error {
 	var b bytes.Buffer
 	b.WriteString("# " + EscapeMarkdown(ladderHeading(r, &l)) + "\n\n")
 	b.WriteString("Held/total (breached), by group and rung.\n\n")
-	markdownRow(&b, append([]string{"group"}, l.Rungs...)...)
-	b.WriteString("| --- |" + strings.Repeat(" ---: |", len(l.Rungs)) + "\n")
+	markdownRow(&b, append([]string{"group"}, l.Columns...)...)
+	b.WriteString("| --- |" + strings.Repeat(" ---: |", len(l.Columns)) + "\n")
 	line := func(name, group string) {
 		cells := []string{name}
-		for i := range l.Rungs {
+		for i := range l.Columns {
 			cells = append(cells, cellWords(l.At(i, group)))
 		}
 		markdownRow(&b, cells...)

@@ -40,9 +40,9 @@ func LadderPicture(w io.Writer, r Report, t Text) error {
 	for _, row := range l.Rows {
 		first = max(first, 2+displaywidth.String(EscapeTerminal(row.Guarantee)))
 	}
-	names, numbers := make([]string, len(l.Rungs)), make([]string, len(l.Rungs))
+	names, numbers := make([]string, len(l.Columns)), make([]string, len(l.Columns))
 	total := first
-	for i, rung := range l.Rungs {
+	for i, rung := range l.Columns {
 		names[i], numbers[i] = EscapeTerminal(rung), strconv.Itoa(i+1)
 		total += 2 + displaywidth.String(names[i])
 	}

@@ -103,7 +103,7 @@ func class(row *record.Row, rung int) string {
 }
 
 func draw(r Report, l *record.Ladder) drawing {
-	panelWidth := labelWidth + len(l.Rungs)*cellWidth
+	panelWidth := labelWidth + len(l.Columns)*cellWidth
 	panels := 1 + (len(l.Rows)-1)/rowsPanel
 	if panels == 1 && len(l.Rows) > rowsPanel/2 {
 		panels = 2
@@ -116,10 +116,10 @@ func draw(r Report, l *record.Ladder) drawing {
 	if !r.Run.Time.IsZero() {
 		d.Subtitle += ", " + r.Run.Time.UTC().Format("2 January 2006")
 	}
-	top := len(l.Rungs) - 1
-	d.Summary = fmt.Sprintf("%d guarantees. At %s: %s.", len(l.Rows), l.Rungs[top], rungWords(l.At(top, "")))
+	top := len(l.Columns) - 1
+	d.Summary = fmt.Sprintf("%d guarantees. At %s: %s.", len(l.Rows), l.Columns[top], rungWords(l.At(top, "")))
 	d.bars(l)
-	y := max(headHeight+len(l.Rungs)*barStep, headHeight+len(d.Legend)*barStep) + rungsAt
+	y := max(headHeight+len(l.Columns)*barStep, headHeight+len(d.Legend)*barStep) + rungsAt
 	d.Height = d.panels(l, panels, panelWidth, y) + margin
 	return d
 }
@@ -136,7 +136,7 @@ func rungWords(t record.Tally) string {
 func (d *drawing) bars(l *record.Ladder) {
 	const nameWidth = 88
 	x0 := margin + nameWidth
-	for i, rung := range l.Rungs {
+	for i, rung := range l.Columns {
 		t := l.At(i, "")
 		b := bar{Name: rung, Words: rungWords(t), Y: headHeight + i*barStep, WordsX: x0 + barWidth + 12}
 		x := 0
@@ -185,14 +185,14 @@ func (d *drawing) panels(l *record.Ladder, panels, panelWidth, y0 int) int {
 		if panel < 0 || panel < panels-1 && y-y0+height/2 > share {
 			panel++
 			y = y0
-			for i, rung := range l.Rungs {
+			for i, rung := range l.Columns {
 				d.Rungs = append(d.Rungs, label{X: columnX(panel, panelWidth, i) + cellWidth/2, Y: y0 - 4, Text: rung})
 			}
 		}
 		y += groupGap
 		x := margin + panel*(panelWidth+panelGap)
 		d.Groups = append(d.Groups, label{X: x, Y: y - 6, Text: group})
-		for i := range l.Rungs {
+		for i := range l.Columns {
 			if t := l.At(i, group); t.Total > 0 {
 				d.Counts = append(d.Counts, label{X: columnX(panel, panelWidth, i) + cellWidth/2, Y: y - 6, Text: fmt.Sprintf("%d/%d", t.Held, t.Total)})
 			}
@@ -200,7 +200,7 @@ func (d *drawing) panels(l *record.Ladder, panels, panelWidth, y0 int) int {
 		for _, row := range rows {
 			d.IDs = append(d.IDs, label{X: x, Y: y + 11, Text: record.Clean(row.Guarantee, idLetters), Full: row.Guarantee + ": " + row.Claim})
 			for i, v := range row.Verdicts {
-				d.Cells = append(d.Cells, cell{X: columnX(panel, panelWidth, i) + 1, Y: y, Class: class(&row, i), Title: cellTitle(&row, l.Rungs[i], v)})
+				d.Cells = append(d.Cells, cell{X: columnX(panel, panelWidth, i) + 1, Y: y, Class: class(&row, i), Title: cellTitle(&row, l.Columns[i], v)})
 			}
 			y += rowHeight
 		}
