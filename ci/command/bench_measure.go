@@ -23,8 +23,8 @@ import (
 
 // measure runs the workers. stopped is why the run is not complete.
 func (f *benchFlags) measure(c *cobra.Command, rows []*bench.Benchmark, rule runner.Rule, effect float64) (r benchReport, stopped, err error) {
-	if os.Geteuid() != 0 {
-		return r, nil, errors.New("benchmarks make containers and cgroups, which needs root: run them with sudo")
+	if err := needRoot("bench makes containers and cgroups"); err != nil {
+		return r, nil, err
 	}
 	program, err := os.Executable()
 	if err != nil {

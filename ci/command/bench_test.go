@@ -68,15 +68,6 @@ func TestBenchList(t *testing.T) {
 	}
 }
 
-func TestBenchNeedsRoot(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("is root")
-	}
-	if code, out, errs := call(t, "bench"); code != exitInconclusive || out != "" || !strings.Contains(errs, "needs root: run them with sudo") {
-		t.Errorf("exit status %d, %q, %q", code, out, errs)
-	}
-}
-
 // build builds this program: the workers of a run are the program that runs.
 func build(t *testing.T) string {
 	t.Helper()

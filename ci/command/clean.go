@@ -24,8 +24,8 @@ func newClean() *cobra.Command {
 			"them, and removes them. What belongs to a run that is alive stays.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if os.Geteuid() != 0 {
-				return coded{exitInconclusive, errors.New("cleaning a host needs root: run it with sudo")}
+			if err := needRoot("clean removes cgroups and mounts"); err != nil {
+				return err
 			}
 			left, err := findLeft(lease.Default)
 			if err != nil {

@@ -17,12 +17,19 @@ import (
 	"cellwall/bench"
 )
 
-// Exit codes. `cellwall run` and `cellwall exec` give the program's own instead of 0.
+// Exit codes.
 const (
-	exitHeld         = 0 // every claimed guarantee held
+	exitHeld         = 0 // no claimed guarantee was breached, and what is not supported is counted
 	exitBreached     = 1
 	exitUsage        = 2 // wrong use: nothing was done
 	exitInconclusive = 3 // we could not tell, or failed ourselves
+)
+
+// Exit codes of `cellwall run` and `cellwall exec` beside the program's own: those of env(1), chroot(1) and docker.
+const (
+	exitStarter  = 125 // we failed, or were used in a wrong way
+	exitNoAccess = 126 // the program may not be executed
+	exitNoEntry  = 127 // the program is not there
 )
 
 // coded is an error with an exit code. A nil err prints nothing.
@@ -43,6 +50,33 @@ func (c coded) Unwrap() error { return c.err }
 // misuse is an error of whoever typed the command.
 func misuse(format string, args ...any) error {
 	return coded{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// needRoot refuses a caller without root. what is "verify makes containers and cgroups".
+func needRoot(what string) error {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	return misuse("%s, which needs root: run it with sudo", what)
+}
+
+// starts makes a command one that runs somebody's program, whose exit codes 2 and 3 are the program's own.
+func starts(c *cobra.Command) *cobra.Command {
+	ours := func(err error) error {
+		var c coded
+		if errors.As(err, &c) && c.err != nil && c.code != exitNoAccess && c.code != exitNoEntry {
+			return coded{exitStarter, c.err}
+		}
+		return err
+	}
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error { return ours(run(c, args)) }
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return ours(wrongFlag(c, err)) })
+	return c
+}
+
+func wrongFlag(c *cobra.Command, err error) error {
+	return misuse("%w: see %s --help", err, c.CommandPath())
 }
 
 // Main runs the command line until it ends or the context does, and returns the exit code. An error is
@@ -98,9 +132,7 @@ func newRoot(args []string) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return misuse("%w: see %s --help", err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(wrongFlag)
 	all := subcommands()
 	if i := slices.IndexFunc(all, func(s subcommand) bool { return len(args) > 0 && s.name == args[0] }); i >= 0 {
 		all = all[i : i+1]

@@ -88,9 +88,10 @@ func TestWrongUse(t *testing.T) {
 		{args: []string{"run"}, want: "--rootfs"},
 		{args: []string{"run", "--rootfs", "/", "--from-host", "sh", "--", "sh"}, want: "one root"},
 		{args: []string{"run", "--id", "../x", "--rootfs", bundle, "--", "sh"}, want: "../x"},
+		{args: []string{"run", "--moon"}, want: "unknown flag: --moon: see cellwall run --help"},
 		{args: []string{"exec"}, want: "a container and a program"},
 		{args: []string{"exec", "../x", "--", "sh"}, want: "../x"},
-		{args: []string{"exec", "nosuch", "--", "sh"}, want: "nosuch"},
+		{args: []string{"exec", "nosuch", "--", "sh"}, want: map[bool]string{true: "nosuch", false: "needs root"}[os.Geteuid() == 0]},
 		{args: []string{"explain", "--rootfs", "/nosuch", "--", "sh"}, want: "/nosuch"},
 		{args: []string{"explain", "--rootfs", bundle}, want: "no program"},
 		{args: []string{"explain", "--from-host", "no-such-program", "--", "sh"}, want: "no-such-program"},
@@ -109,15 +110,37 @@ func TestWrongUse(t *testing.T) {
 		{args: []string{"explain", "--rootfs", bundle, "--env", "A", "--", "sh"}, want: "\"A\""},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			want := exitUsage
+			if c.args[0] == "run" || c.args[0] == "exec" {
+				want = exitStarter
+			}
 			code, out, errs := call(t, c.args...)
-			if code != exitUsage {
-				t.Errorf("exit status %d, want %d", code, exitUsage)
+			if code != want {
+				t.Errorf("exit status %d, want %d", code, want)
 			}
 			if out != "" || strings.Count(errs, "\n") != 1 || !strings.HasPrefix(errs, "cellwall: ") || !strings.Contains(errs, c.want) {
 				t.Errorf("stdout %q, stderr %q, want one line with %q", out, errs, c.want)
 			}
 			if strings.Contains(errs, "goroutine") {
 				t.Errorf("a stack trace: %q", errs)
+			}
+		})
+	}
+}
+
+func TestNeedsRoot(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("is root")
+	}
+	for _, command := range []string{"verify", "ladder", "bench", "compare --binary /bin/true /bin/true", "interfere", "probe", "clean", "exec web -- sh"} {
+		t.Run(command, func(t *testing.T) {
+			want := exitUsage
+			if command == "exec web -- sh" {
+				want = exitStarter
+			}
+			code, out, errs := call(t, strings.Fields(command)...)
+			if code != want || out != "" || !strings.HasSuffix(errs, ", which needs root: run it with sudo\n") {
+				t.Errorf("exit status %d, stdout %q, stderr %q", code, out, errs)
 			}
 		})
 	}

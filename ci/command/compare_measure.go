@@ -28,8 +28,8 @@ type version struct {
 
 // runMeasured measures two versions and compares them.
 func (f *compareFlags) runMeasured(c *cobra.Command, older, newer string, rows []*bench.Benchmark, s schedule, effect float64) (err error) {
-	if os.Geteuid() != 0 {
-		return done(errors.New("benchmarks make containers and cgroups, which needs root: run them with sudo"))
+	if err := needRoot("compare makes containers and cgroups"); err != nil {
+		return err
 	}
 	find := findBinaries
 	if f.build {

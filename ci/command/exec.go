@@ -17,9 +17,10 @@ func newExec() *cobra.Command {
 	var cwd string
 	var stdin, terminal bool
 	c := &cobra.Command{
-		Use:     "exec [flags] CONTAINER -- PROGRAM [ARGUMENT...]",
-		Short:   "run a program in a container that runs",
-		Long:    "exec runs a program in a container that `cellwall run --id CONTAINER` has made, confined exactly as it is.",
+		Use:   "exec [flags] CONTAINER -- PROGRAM [ARGUMENT...]",
+		Short: "run a program in a container that runs",
+		Long: "exec runs a program in a container that `cellwall run --id CONTAINER` has made, confined exactly as it is.\n\n" +
+			"The exit status is as that of run.",
 		Example: "  sudo cellwall exec web -- ls /\n  sudo cellwall exec -it web -- bash",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -32,8 +33,11 @@ func newExec() *cobra.Command {
 			if err := core.ValidID(args[0]); err != nil {
 				return misuse("%w", err)
 			}
+			if err := needRoot("exec joins namespaces"); err != nil {
+				return err
+			}
 			entry, err := core.Find(filepath.Join(lease.Default, containersDir), args[0])
-			if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+			if errors.Is(err, os.ErrNotExist) {
 				return misuse("%w", err)
 			}
 			if err != nil {
@@ -63,7 +67,7 @@ func newExec() *cobra.Command {
 	c.Flags().StringVar(&cwd, "cwd", "", "working directory in the container")
 	c.Flags().BoolVarP(&stdin, "interactive", "i", false, "connect standard input")
 	c.Flags().BoolVarP(&terminal, "tty", "t", false, "give the program a terminal")
-	return c
+	return starts(c)
 }
 
 func execIn(c *cobra.Command, l *core.Launcher, j core.Joining, stdin bool) (err error) {

@@ -29,8 +29,8 @@ type interferenceReport struct {
 
 // measure runs a plan. stopped is why the run is not complete.
 func (f *interfereFlags) measure(c *cobra.Command, p interfere.Plan) (r interferenceReport, stopped, err error) {
-	if os.Geteuid() != 0 {
-		return r, nil, errors.New("interfere makes containers and cgroups, which needs root: run it with sudo")
+	if err := needRoot("interfere makes containers and cgroups"); err != nil {
+		return r, nil, err
 	}
 	if f.seed == 0 {
 		f.seed = rand.Uint64()>>1 | 1 //nolint:gosec // an order, no secret

@@ -71,15 +71,6 @@ func TestInterfereList(t *testing.T) {
 	}
 }
 
-func TestInterfereNeedsRoot(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("is root")
-	}
-	if code, out, errs := call(t, "interfere"); code != exitInconclusive || out != "" || !strings.Contains(errs, "needs root: run it with sudo") {
-		t.Errorf("exit status %d, %q, %q", code, out, errs)
-	}
-}
-
 // TestSettings: every means that an antagonist names is one, and settings have the names that people give.
 func TestSettings(t *testing.T) {
 	pairs, err := interfere.Pairs([]string{"request"}, nil)

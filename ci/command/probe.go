@@ -101,10 +101,7 @@ func (f *probeFlags) check(names, program []string) error {
 	if f.limit < 0 || f.slow < 0 {
 		return misuse("a time cannot be negative")
 	}
-	if os.Geteuid() != 0 {
-		return coded{exitInconclusive, errors.New("probe needs root: it loads BPF programs. Try: sudo cellwall probe")}
-	}
-	return nil
+	return needRoot("probe loads BPF programs")
 }
 
 func (f *probeFlags) run(c *cobra.Command, names, program []string) (err error) {

@@ -30,7 +30,8 @@ func newRun() *cobra.Command {
 		Use:   "run [flags] -- PROGRAM [ARGUMENT...]",
 		Short: "run a program in a container made by hand",
 		Long: "run makes a container with the core at a rung of the ladder and runs a program in it. The exit status is\n" +
-			"the program's, or 128 and the signal that killed it. The container dies with this command.",
+			"the program's, or 128 and the signal that killed it; 127 where it is not there, 126 where it may not be executed,\n" +
+			"125 where cellwall failed or was used in a wrong way. The container dies with this command.",
 		Example: "  sudo cellwall run --from-host bash,ls --rung chroot -- bash -c 'ls /'\n" +
 			"  sudo cellwall run --from-host bash,yes,tr,head,grep --memory 80M --pids 64 -it -- bash\n" +
 			"  sudo cellwall run --bundle ./bundle",
@@ -40,10 +41,10 @@ func newRun() *cobra.Command {
 		},
 	}
 	f.add(c)
-	c.Flags().StringVar(&id, "id", "", "the container's name, for cellwall exec; made up if not given")
+	c.Flags().StringVar(&id, "id", "", "the container's name, for cellwall exec, which needs root; made up if not given")
 	c.Flags().BoolVar(&watch, "watch", false, "draw CPU, memory, tasks and throttling on stderr while it runs")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "say what is done")
-	return c
+	return starts(c)
 }
 
 func (f *containerFlags) run(c *cobra.Command, args []string, id string, watch, verbose bool) (err error) {
@@ -151,9 +152,9 @@ func notStarted(err error) error {
 		return err
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		return coded{127, err}
+		return coded{exitNoEntry, err}
 	}
-	return coded{126, err}
+	return coded{exitNoAccess, err}
 }
 
 // place is where a container of this invocation lives.
@@ -165,18 +166,15 @@ type place struct {
 // takePlace takes a lease and looks for a cgroup to be in. An unprivileged caller leases in its
 // own directory and has no cgroup unless one was delegated to it.
 func takePlace(undo *cleanup.Stack) (place, error) {
-	p := place{parent: lease.Default}
-	if os.Geteuid() != 0 {
-		dir, err := ownDirectory()
-		if err != nil {
-			return p, err
-		}
-		p.parent = dir
-	}
-	held, err := lease.Take(p.parent)
+	parent, err := leases()
 	if err != nil {
-		return p, err
+		return place{}, err
 	}
+	held, err := lease.Take(parent)
+	if err != nil {
+		return place{}, err
+	}
+	p := place{parent: parent}
 	undo.Push("give back the lease", held.Close)
 	p.name, p.dir = held.Name, held.Dir
 	if os.Geteuid() != 0 {
@@ -191,9 +189,12 @@ func takePlace(undo *cleanup.Stack) (place, error) {
 	return p, nil
 }
 
-// ownDirectory is where a caller without root keeps its leases. In a directory that all may
-// write to, another user could have made it first.
-func ownDirectory() (string, error) {
+// leases is where this caller's leases are. One without root has a directory of its own: where all may
+// write to its parent, another user could have made it first.
+func leases() (string, error) {
+	if os.Geteuid() == 0 {
+		return lease.Default, nil
+	}
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("cellwall-of-%d", os.Geteuid()))
 	if runtime := os.Getenv("XDG_RUNTIME_DIR"); runtime != "" {
 		dir = filepath.Join(runtime, "cellwall")

@@ -101,6 +101,9 @@ func (r *result) exit() error {
 // tour tries every runtime at its rungs on the rows that are chosen and wanted there, with progress on
 // stderr.
 func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *result, err error) {
+	if err := needRoot(c.Name() + " makes containers and cgroups"); err != nil {
+		return nil, err
+	}
 	run, err := judge.NewRun(lease.Default)
 	if err != nil {
 		return nil, err
