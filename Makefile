@@ -14,23 +14,26 @@ help: ## list the targets
 build: ## build the static program
 	$(GO) build -trimpath -o $(BIN) .
 
-verify: build ## prove this host's walls with the core (needs root)
-	@test "$$(id -u)" = 0 || { echo 'make verify needs root: it makes containers and cgroups. Try: sudo make verify' >&2; exit 2; }
-	./$(BIN) verify --out $(OUT)
+# What needs root gets it by sudo, and only that: the build and the directories stay the user's.
+SUDO ?= $(if $(filter 0,$(shell id -u)),,sudo)
 
-ladder: build ## show what each rung of the ladder stops (needs root)
-	@test "$$(id -u)" = 0 || { echo 'make ladder needs root: it makes containers and cgroups. Try: sudo make ladder' >&2; exit 2; }
-	./$(BIN) ladder --out $(OUT)
+verify: build ## prove this host's walls with the core (root, by sudo)
+	@mkdir -p $(OUT)
+	$(SUDO) ./$(BIN) verify --out $(OUT)
 
-runtimes: build ## prove the walls of every runtime that is found, and show where they differ (needs root)
-	@test "$$(id -u)" = 0 || { echo 'make runtimes needs root: it makes containers and cgroups. Try: sudo make runtimes' >&2; exit 2; }
-	./$(BIN) verify --runtime all --out $(OUT)/runtimes
+ladder: build ## show what each rung of the ladder stops (root, by sudo)
+	@mkdir -p $(OUT)
+	$(SUDO) ./$(BIN) ladder --out $(OUT)
 
-docs: runtimes ## write docs/runtimes, a page for each runtime that is found (needs root)
+runtimes: build ## prove the walls of every runtime that is found, and show where they differ (root, by sudo)
+	@mkdir -p $(OUT)/runtimes
+	$(SUDO) env CELLWALL_REQUIRE=$(CELLWALL_REQUIRE) ./$(BIN) verify --runtime all --out $(OUT)/runtimes
+
+docs: runtimes ## write docs/runtimes, a page for each runtime that is found (root, by sudo)
 	./$(BIN) report $(OUT)/runtimes/records.jsonl --format page --out docs/runtimes
 
 test: ## run all tests; those that need root say so and are counted
-	@$(GO) test -p 1 -count=1 -json ./... | $(GO) run ./ci/tests $(TESTFLAGS)
+	@$(GO) run ./ci/tests $(TESTFLAGS) -- -p 1 -count=1 ./...
 
 KERNEL ?= debian-12
 CGROUP ?= v2
@@ -56,9 +59,9 @@ arm64: ## build and vet for arm64
 	GOARCH=arm64 $(GO) build -o /dev/null .
 	GOARCH=arm64 $(GO) vet ./...
 
-bench: build ## measure what the walls cost: start latency of every runtime that is found (needs root)
-	@test "$$(id -u)" = 0 || { echo 'make bench needs root: it makes containers and cgroups. Try: sudo make bench' >&2; exit 2; }
-	./$(BIN) bench --runtime all --out $(OUT)/bench --format text,markdown,gobench
+bench: build ## measure what the walls cost: start latency of every runtime that is found (root, by sudo)
+	@mkdir -p $(OUT)/bench
+	$(SUDO) ./$(BIN) bench --runtime all --out $(OUT)/bench --format text,markdown,gobench
 
 bench-core: ## measure the core against the same calls from C, and the whole process against crun (needs root and a C compiler)
 	$(GO) test -run '^$$' -bench StartToExit -benchtime 300x ./runtime/core

@@ -2,13 +2,15 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
-const events = `{"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:3: needs root\n"}
+const events = `{"Action":"start","Package":"p"}
+{"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:3: needs root\n"}
 {"Action":"skip","Package":"p","Test":"TestA"}
 {"Action":"pass","Package":"p","Test":"TestB"}
 {"Action":"pass","Package":"p"}
@@ -40,7 +42,7 @@ func TestWhatFails(t *testing.T) {
 		{name: "nothing at all", in: "", want: "nothing was tested"},
 		{name: "an unexpected skip", in: events, skips: list("# none\n"), want: "unexpected skip: p TestA"},
 		{name: "a skip of the same start", in: events, skips: list("p TestAB reason\n"), want: "unexpected skip"},
-		{name: "an expected skip that does not happen", in: events, skips: list("p TestA why\np TestZ why\n"), want: "TestZ did not skip"},
+		{name: "a package that does not end", in: events + `{"Action":"start","Package":"q"}` + "\n" + `{"Action":"pass","Package":"q","Test":"TestD"}`, want: "q began and did not end"},
 		{name: "a list without reasons", in: events, skips: list("p TestA\n"), want: "reason"},
 		{name: "no list", in: events, skips: "/nonexistent", want: "no such file"},
 	} {
@@ -51,5 +53,21 @@ func TestWhatFails(t *testing.T) {
 	}
 	if err := run(strings.NewReader(events), &bytes.Buffer{}, list("p TestA needs root\n")); err != nil {
 		t.Errorf("an expected skip: %v", err)
+	}
+	var out bytes.Buffer
+	err := run(strings.NewReader(events), &out, list("p TestA why\np TestZ why\n"))
+	if want := "did not skip here"; err != nil || !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "p TestZ") {
+		t.Errorf("an expected skip that does not happen: %v, want %q in\n%s", err, want, &out)
+	}
+}
+
+// TestGoTestItselfFails: its events may be all right, or none.
+func TestGoTestItselfFails(t *testing.T) {
+	read := func(r io.Reader) error { _, err := io.Copy(io.Discard, r); return err }
+	if err := tests([]string{"-run", "^$", "."}, read); err != nil {
+		t.Error(err)
+	}
+	if err := tests([]string{"./nosuch"}, read); err == nil || !strings.Contains(err.Error(), "go test: exit status 1") {
+		t.Errorf("got %v", err)
 	}
 }
