@@ -48,12 +48,12 @@ func newBench() *cobra.Command {
 			"Exit status: 0 measured, 2 wrong use, 3 too noisy for --effect, or our own failure.",
 		Example: "  sudo cellwall bench\n  sudo cellwall bench --runtime core,crun --only 'start.*' --for 60s\n" +
 			"  sudo cellwall bench --only 'inside.*' --rung namespaces,hardened --out out --format text,gobench\n  cellwall bench --list",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	flags := c.Flags()
 	flags.StringSliceVar(&f.runtimes, "runtime", []string{driver.CoreName}, "the runtimes to measure: "+driver.Forms()+"; "+everyRuntime+" is every one that is found")
-	flags.StringSliceVar(&f.rungs, "rung", nil, fmt.Sprintf("rungs of the ladder, some of %v; by default the highest that the runtime is made for", spec.Ladder()))
+	flags.StringSliceVar(&f.rungs, "rung", nil, fmt.Sprintf("rungs of the ladder, some of %s; by default the highest that the runtime is made for", strings.Join(rungNames(), ", ")))
 	flags.StringSliceVar(&f.only, "only", []string{"start.*"}, "globs of benchmarks, such as 'start.*,inside.getpid'; '*' is all")
 	flags.IntVar(&f.samples, "samples", 0, fmt.Sprintf("samples of each subject (%d if nothing else is said)", defaultSamples))
 	flags.DurationVar(&f.lasts, "for", 0, "how long to measure, in equal shares for the benchmarks, such as 60s")

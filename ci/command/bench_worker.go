@@ -21,7 +21,7 @@ func newBenchWorker() *cobra.Command {
 		Use:    bench.WorkerCommand,
 		Hidden: true,
 		Short:  "take samples for cellwall bench, which talks to it over its standard streams",
-		Args:   cobra.NoArgs,
+		Args:   noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.Runtime != bench.HostName && o.Limit == "" {
 				if err := driver.Check(o.Runtime); err != nil {

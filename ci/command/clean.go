@@ -22,7 +22,7 @@ func newClean() *cobra.Command {
 		Short: "find and remove what a killed run left",
 		Long: "clean finds the cgroups, directories and containers of runs whose process is gone, kills what still runs in\n" +
 			"them, and removes them. What belongs to a run that is alive stays.",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := needRoot("clean removes cgroups and mounts"); err != nil {
 				return err

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cellwall/bench"
+	"cellwall/runtime/driver"
 )
 
 // Exit codes.
@@ -104,7 +105,24 @@ func Main(ctx context.Context, args []string, in io.Reader, out, errs io.Writer)
 
 // oneLine joins the lines of joined errors: what a person reads last must be the whole reason.
 func oneLine(err error) string {
-	return strings.Join(strings.Split(strings.TrimSpace(err.Error()), "\n"), "; ")
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
+}
+
+// noArguments is noArguments, which takes an argument for the name of a command.
+func noArguments(c *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case c.Flags().Lookup("only") != nil:
+		return misuse("%s has flags only, and got %q: try %s --only '%s'", c.Name(), args[0], c.CommandPath(), args[0])
+	}
+	return misuse("%s has flags only, and got %q: see %s --help", c.Name(), args[0], c.CommandPath())
 }
 
 // subcommand makes a command; the name is the command's own.
@@ -129,6 +147,7 @@ func newRoot(args []string) *cobra.Command {
 		Short: "prove that a container's walls hold",
 		Long: "cellwall starts a container, attacks it from inside, watches from outside, and says for each\n" +
 			"guarantee whether it held, with a control that shows the attack would have worked without the wall.",
+		Version:       driver.OwnVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

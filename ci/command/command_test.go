@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,11 +73,15 @@ func TestWrongUse(t *testing.T) {
 		{args: []string{"report"}, want: "takes one file of records"},
 		{args: []string{"report", "a.jsonl", "b.jsonl"}, want: "takes one file of records, not 2"},
 		{args: []string{"report", "nothing.jsonl"}, want: "nothing.jsonl"},
-		{args: []string{"report", bundle}, want: "is a directory"},
+		{args: []string{"report", bundle}, want: bundle + "/records.jsonl: no such file"},
 		{args: []string{"report", "nothing.jsonl", "--format", "pdf"}, want: "pdf"},
 		{args: []string{"report", "nothing.jsonl", "--format", "jsonl"}, want: "jsonl"},
 		{args: []string{"report", "nothing.jsonl", "--format", "text,page"}, want: "--out"},
 		{args: []string{"verify", "--only", "fs.nosuch"}, want: "fs.nosuch"},
+		{args: []string{"verify", "--only", "fs"}, want: "'fs.*'"},
+		{args: []string{"verify", "fs.dotdot"}, want: "try cellwall verify --only 'fs.dotdot'"},
+		{args: []string{"doctor", "please"}, want: "see cellwall doctor --help"},
+		{args: []string{"list", "moon"}, want: `"moon" matches no guarantee`},
 		{args: []string{"verify", "--only", "[z"}, want: "[z"},
 		{args: []string{"verify", "--format", "pdf"}, want: "pdf"},
 		{args: []string{"ladder", "--format", "junit"}, want: "junit"},
@@ -135,7 +140,7 @@ func TestNeedsRoot(t *testing.T) {
 	for _, command := range []string{"verify", "ladder", "bench", "compare --binary /bin/true /bin/true", "interfere", "probe", "clean", "exec web -- sh"} {
 		t.Run(command, func(t *testing.T) {
 			want := exitUsage
-			if command == "exec web -- sh" {
+			if strings.HasSuffix(command, "-- sh") {
 				want = exitStarter
 			}
 			code, out, errs := call(t, strings.Fields(command)...)
@@ -143,6 +148,18 @@ func TestNeedsRoot(t *testing.T) {
 				t.Errorf("exit status %d, stdout %q, stderr %q", code, out, errs)
 			}
 		})
+	}
+}
+
+func TestRunWithoutRoot(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("is root")
+	}
+	for flag, want := range map[string]string{"--rung=chroot": "there are namespaces, limits and hardened", "--memory=80M": "need a cgroup", "--pids=3": "need a cgroup"} {
+		code, _, errs := call(t, "run", flag, "--from-host", "sh", "--", "sh")
+		if code != exitStarter || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit status %d, %q, want %q", flag, code, errs, want)
+		}
 	}
 }
 
@@ -204,6 +221,28 @@ func TestListAndDoctor(t *testing.T) {
 	}
 	if code, out, errs := call(t, "doctor"); code != 0 || !strings.Contains(out, "gates are open") {
 		t.Errorf("doctor: %d %q", code, errs)
+	}
+}
+
+// TestListShowsWholeRows: where attack and witness are is what a reader looks for.
+func TestListShowsWholeRows(t *testing.T) {
+	code, out, errs := call(t, "list", "-v", "fs.dotdot")
+	if code != 0 || errs != "" {
+		t.Fatalf("exit status %d: %s", code, errs)
+	}
+	for _, want := range []string{"fs.dotdot", "a container cannot", "source", "barrier", "attack", "suites/attack/fs.go:", "witness", "suites/sentinel/fs.go:", "control"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if code, all, _ := call(t, "list", "fs.*"); code != 0 || strings.Contains(all, "pids.") || !strings.Contains(all, "fs.dotdot") {
+		t.Errorf("exit status %d, %s", code, all)
+	}
+}
+
+func TestOneLine(t *testing.T) {
+	if got := oneLine(errors.New("unknown command \"verfy\"\n\nDid you mean this?\n\tverify\n")); got != `unknown command "verfy"; Did you mean this?; verify` {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"cellwall/reports/digest"
 	"cellwall/reports/render"
 	"cellwall/runtime/driver"
-	"cellwall/runtime/spec"
 )
 
 // compareFlags are the flags of compare. Those of bench mean the same here.
@@ -55,7 +54,7 @@ func newCompare() *cobra.Command {
 	flags.StringSliceVar(&f.only, "only", []string{"start.*"}, "globs of benchmarks, such as 'start.*,inside.getpid'; '*' is all, as it is by default for records")
 	flags.StringVar(&f.effect, "effect", "", "the change that has to be found, such as 5%: exit 3 where it could have been missed")
 	flags.StringSliceVar(&f.runtimes, "runtime", []string{driver.CoreName}, "the runtimes to measure: "+driver.Forms()+"; "+everyRuntime+" is every one that is found")
-	flags.StringSliceVar(&f.rungs, "rung", nil, fmt.Sprintf("rungs of the ladder, some of %v; by default the highest that the runtime is made for", spec.Ladder()))
+	flags.StringSliceVar(&f.rungs, "rung", nil, fmt.Sprintf("rungs of the ladder, some of %s; by default the highest that the runtime is made for", strings.Join(rungNames(), ", ")))
 	flags.IntVar(&f.samples, "samples", 0, fmt.Sprintf("samples of each version (%d if nothing else is said)", defaultComparedSamples))
 	flags.DurationVar(&f.lasts, "for", 0, "how long to measure, such as 60s; what seems to have changed takes its share of that once more")
 	flags.Uint64Var(&f.seed, "seed", 0, "of the order of the turns; made up if not given")

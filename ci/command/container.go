@@ -42,7 +42,7 @@ type containerFlags struct {
 func (f *containerFlags) add(c *cobra.Command) {
 	flags := c.Flags()
 	flags.SetInterspersed(false)
-	flags.StringVar(&f.rung, "rung", string(spec.Hardened), fmt.Sprintf("how much stands around the program: one of %v", spec.Ladder()))
+	flags.StringVar(&f.rung, "rung", string(spec.Hardened), fmt.Sprintf("how much stands around the program: one of %s", strings.Join(rungNames(), ", ")))
 	flags.StringVar(&f.rootfs, "rootfs", "", "an existing directory as root")
 	flags.StringSliceVar(&f.fromHost, "from-host", nil, "programs of this host, copied with their libraries into a new root: bash,ls")
 	flags.StringVar(&f.image, "image", "", "a tar or an OCI image (layout directory or archive), unpacked into a new root")

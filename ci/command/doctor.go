@@ -24,7 +24,7 @@ func newDoctor() *cobra.Command {
 		Short: "say what this host and kernel offer, and what a missing thing costs",
 		Long: "doctor asks every gate by trying: what the kernel and the host offer, why something is missing, what can\n" +
 			"be done about it, and how many guarantees cannot be verified without it.",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return done(examine(c.Context(), c.OutOrStdout())) },
 	}
 }

@@ -53,7 +53,7 @@ func newInterfere() *cobra.Command {
 		Example: "  sudo cellwall interfere --victims request --antagonists cpu,memory\n" +
 			"  sudo cellwall interfere --for 10m --out out --format text,markdown,svg\n" +
 			"  sudo cellwall interfere --victims fsync --antagonists write --rungs namespaces,limits --means io,cpuset+io\n  cellwall interfere --list",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	flags := c.Flags()

@@ -225,7 +225,7 @@ func newKernelsPrune() *cobra.Command {
 		Short: "remove kernels from the cache that the matrix file does not name",
 		Long: "prune removes kernels and indexes that the matrix file does not name, and what killed runs have left.\n\n" +
 			"Exit status: 0 removed or nothing to remove, 2 wrong use, 3 something could not be removed.",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			entries, cache, err := f.read(nil)
 			if err != nil {

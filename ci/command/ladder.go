@@ -36,7 +36,7 @@ func newLadder() *cobra.Command {
 		Long: "ladder tries the catalogue on the core at every rung and shows, for each rung and group, how many\n" +
 			"attacks it stops, and which guarantees the rung adds. With --out it draws the ladder too (ladder.svg).",
 		Example: "  sudo cellwall ladder\n  sudo cellwall ladder --only 'process.*,memory.*' --out out",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			formats := ladderFormats(f.text(c.OutOrStdout()))
 			if err := f.check(formats); err != nil {

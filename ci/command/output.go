@@ -37,9 +37,12 @@ func verifyFormats(t render.Text) []format {
 	}
 }
 
+// recordsFile holds the records in --out.
+const recordsFile = "records.jsonl"
+
 // records is the format in which verdicts are stored.
 func records() format {
-	return format{name: "jsonl", file: "records.jsonl", always: true, write: writeRecords}
+	return format{name: "jsonl", file: recordsFile, always: true, write: writeRecords}
 }
 
 func writeRecords(w io.Writer, r render.Report) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -14,9 +15,9 @@ import (
 func newReport() *cobra.Command {
 	var f outputFlags
 	c := &cobra.Command{
-		Use:   "report FILE.jsonl",
+		Use:   "report FILE.jsonl|DIR",
 		Short: "write stored records again, in any format",
-		Long: "report reads the records that verify has stored and writes them again. It runs nothing and needs no privilege.\n\n" +
+		Long: "report reads the records that verify has stored (--out DIR) and writes them again. It runs nothing and needs no privilege.\n\n" +
 			"Exit status: 0 written, 2 wrong use or a file of no use, 3 the records are of a run that was stopped, or our own failure.",
 		Example: "  cellwall report out/records.jsonl\n  cellwall report out/records.jsonl --format markdown,sarif --out out\n" +
 			"  cellwall report out/records.jsonl --format page --out docs/runtimes",
@@ -50,7 +51,10 @@ func newReport() *cobra.Command {
 
 // readReport reads the records of one run.
 func readReport(path string) (_ render.Report, err error) {
-	file, err := os.Open(path) //nolint:gosec // the user names it
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = filepath.Join(path, recordsFile)
+	}
+	file, err := os.Open(path)
 	if err != nil {
 		return render.Report{}, fmt.Errorf("read records: %w", err)
 	}

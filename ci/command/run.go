@@ -17,6 +17,7 @@ import (
 	"cellwall/runtime/cleanup"
 	"cellwall/runtime/core"
 	"cellwall/runtime/lease"
+	"cellwall/runtime/spec"
 )
 
 // containersDir is where running containers are written down, below the leases' directory.
@@ -55,6 +56,9 @@ func (f *containerFlags) run(c *cobra.Command, args []string, id string, watch, 
 	}
 	if err := f.sources(); err != nil {
 		return err // before anything is made
+	}
+	if err := f.needsNoRoot(); err != nil {
+		return err
 	}
 	var undo cleanup.Stack
 	defer func() {
@@ -101,6 +105,21 @@ func (f *containerFlags) run(c *cobra.Command, args []string, id string, watch, 
 		fmt.Fprintf(c.ErrOrStderr(), "container %s, init %d, cgroup %s\n", id, container.Pid(), groupPath(container))
 	}
 	return done(f.attend(c, container, watch))
+}
+
+// needsNoRoot refuses what only root can have.
+func (f *containerFlags) needsNoRoot() error {
+	rung, err := spec.ParseRung(f.rung)
+	if err != nil || os.Geteuid() == 0 {
+		return nil // build says what is wrong
+	}
+	if !rung.Covers(spec.Namespaces) {
+		return misuse("--rung %s needs root: without it there are %s, %s and %s", rung, spec.Namespaces, spec.Limits, spec.Hardened)
+	}
+	if f.memory != "" || f.cpus != 0 || f.pids != 0 {
+		return misuse("--memory, --cpus and --pids need a cgroup, and that needs root")
+	}
+	return nil
 }
 
 // seclude closes the directory of a container's root to all but the container's own root: the

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
+	"path"
 	"slices"
 	"time"
 
@@ -42,15 +42,26 @@ func (f *tourFlags) check(formats []format) error {
 	if err := checkRuntimes(f.runtimes); err != nil {
 		return err
 	}
-	for _, glob := range f.only {
-		if _, err := filepath.Match(glob, ""); err != nil {
-			return misuse("--only %q: %w", glob, err)
-		}
-		if !slices.ContainsFunc(guarantee.All(), func(g *guarantee.Guarantee) bool { return guarantee.Match([]string{glob}, g.ID) }) {
-			return misuse("--only %q matches no guarantee: cellwall list shows them all", glob)
-		}
+	if err := checkIDs("--only ", f.only); err != nil {
+		return err
 	}
 	return f.outputFlags.check(formats)
+}
+
+// checkIDs refuses globs that name no guarantee. flag stands before them in messages.
+func checkIDs(flag string, globs []string) error {
+	for _, glob := range globs {
+		if _, err := path.Match(glob, ""); err != nil {
+			return misuse("%s%q: %w", flag, glob, err)
+		}
+		if slices.Contains(guarantee.Groups(), glob) {
+			return misuse("%s%q is a group: name its guarantees, as '%s.*'", flag, glob, glob)
+		}
+		if !slices.ContainsFunc(guarantee.All(), func(g *guarantee.Guarantee) bool { return guarantee.Match([]string{glob}, g.ID) }) {
+			return misuse("%s%q matches no guarantee: cellwall list shows them all", flag, glob)
+		}
+	}
+	return nil
 }
 
 // result is what a tour has found.

@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,7 @@ func newVerify() *cobra.Command {
 			"Exit status: 0 all claimed guarantees held, 1 one was breached, 2 wrong use, 3 inconclusive or our own failure.",
 		Example: "  sudo cellwall verify\n  sudo cellwall verify --only 'pids.*' -v\n  sudo cellwall verify --out out --format text,junit\n" +
 			"  sudo cellwall verify --runtime core,runc\n  sudo cellwall verify --runtime all --out out --format text,sarif",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if rung != "" {
 				if _, err := spec.ParseRung(rung); err != nil {
@@ -58,7 +59,7 @@ func newVerify() *cobra.Command {
 	}
 	f.add(c, formats(render.Text{}))
 	c.Flags().BoolVar(&f.strict, "strict", false, "claim for the runtime all that its rung has, also what it does not claim or is known to break")
-	c.Flags().StringVar(&rung, "rung", "", fmt.Sprintf("the rung of the ladder to verify, one of %v; by default the highest that the runtime is made for", spec.Ladder()))
+	c.Flags().StringVar(&rung, "rung", "", fmt.Sprintf("the rung of the ladder to verify, one of %s; by default the highest that the runtime is made for", strings.Join(rungNames(), ", ")))
 	complete(c, "rung", rungNames())
 	return c
 }

@@ -18,12 +18,15 @@ func NewCore(l *core.Launcher) Runtime { return coreRuntime{l} }
 
 func (coreRuntime) Name() string { return CoreName }
 
-// Version is the version of this binary, as the module system knows it.
-func (coreRuntime) Version(context.Context) (string, error) {
+// Version is that of this binary.
+func (coreRuntime) Version(context.Context) (string, error) { return OwnVersion(), nil }
+
+// OwnVersion is the version of this binary, as the module system knows it.
+func OwnVersion() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version, nil
+		return info.Main.Version
 	}
-	return "(devel)", nil
+	return "(devel)"
 }
 
 // Floor is the ground: the core makes every rung.
