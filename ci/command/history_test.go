@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,14 +83,14 @@ func TestHistoryThatCannotBeRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cut := func(e os.DirEntry, size int64) {
+		path := filepath.Join(dir, e.Name())
+		if err := errors.Join(os.Chmod(path, 0o644), os.Truncate(path, size)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for i := range 5 {
-		path := filepath.Join(dir, entries[i*3].Name())
-		if err := os.Chmod(path, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Truncate(path, 1000); err != nil {
-			t.Fatal(err)
-		}
+		cut(entries[i*3], 1000)
 	}
 	for _, command := range []string{"check", "show"} {
 		code, out, errs := call(t, "history", command, dir)
@@ -99,9 +100,7 @@ func TestHistoryThatCannotBeRead(t *testing.T) {
 		}
 	}
 	for _, e := range entries {
-		if err := os.Truncate(filepath.Join(dir, e.Name()), 0); err != nil {
-			t.Fatal(err)
-		}
+		cut(e, 0)
 	}
 	for _, command := range []string{"check", "show"} {
 		if code, out, errs := call(t, "history", command, dir); code != exitInconclusive || out != "" || !strings.Contains(errs, "and 27 more") {
