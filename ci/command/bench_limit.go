@@ -49,7 +49,7 @@ func (f *benchFlags) buildLimit(c *cobra.Command, rows []*bench.Benchmark) (_ *r
 		return nil, none, err
 	}
 	binary := filepath.Join(held.Dir, "limit")
-	if out, err := exec.CommandContext(c.Context(), compiler, "-O2", "-static", "-o", binary, source).CombinedOutput(); err != nil { //nolint:gosec // the user names it
+	if out, err := exec.CommandContext(c.Context(), compiler, "-O2", "-static", "-o", binary, source).CombinedOutput(); err != nil {
 		return nil, none, errors.Join(fmt.Errorf("build %s: %w: %.300q", source, err, out), held.Close())
 	}
 	return &runner.Subject{Label: worker.LimitName, Runtime: bench.HostName, Rung: spec.Bare, Limit: binary}, held.Close, nil

@@ -50,7 +50,7 @@ func (f *benchFlags) measure(c *cobra.Command, rows []*bench.Benchmark, rule run
 		return r, nil, err
 	}
 	if f.seed == 0 {
-		f.seed = rand.Uint64()>>1 | 1 //nolint:gosec // an order, no secret
+		f.seed = rand.Uint64()>>1 | 1 // an order, no secret
 	}
 	width, is := terminalWidth(c.ErrOrStderr())
 	progress := &render.BenchProgress{Out: c.ErrOrStderr(), Terminal: is, Width: width}

@@ -89,7 +89,7 @@ func cellwall(t *testing.T) func(args ...string) (code int, out, errs string) {
 	program := build(t)
 	return func(args ...string) (int, string, string) {
 		var out, errs strings.Builder
-		cmd := exec.Command(program, args...) //nolint:gosec // ours
+		cmd := exec.Command(program, args...)
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		if err := cmd.Run(); cmd.ProcessState == nil {
 			t.Fatal(err)
@@ -157,7 +157,7 @@ func TestBenchRefuses(t *testing.T) {
 func TestBenchLeavesNothing(t *testing.T) {
 	program := build(t)
 	for _, sig := range []os.Signal{os.Interrupt, os.Kill} {
-		cmd := exec.Command(program, "bench", "--only", "start.exit", "--for", "10m") //nolint:gosec // ours
+		cmd := exec.Command(program, "bench", "--only", "start.exit", "--for", "10m")
 		out, err := cmd.StderrPipe()
 		if err != nil {
 			t.Fatal(err)

@@ -85,7 +85,7 @@ const endTimeout = 10 * time.Second
 
 // output runs a tool and returns what it prints. Its error is what the tool says.
 func output(ctx context.Context, dir, name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // git and go
+	cmd := exec.CommandContext(ctx, name, args...)
 	var out, errs bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "LC_ALL=C")

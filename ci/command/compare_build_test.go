@@ -72,7 +72,7 @@ func repository(t *testing.T, levels ...float64) (dir string, run func(args ...s
 	run = func(args ...string) string {
 		t.Helper()
 		args = append([]string{"-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"}, args...)
-		out, err := exec.Command("git", args...).CombinedOutput() //nolint:gosec // a test
+		out, err := exec.Command("git", args...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("git %v: %v: %s", args, err, out)
 		}
@@ -110,7 +110,7 @@ func TestRevisionsAreBuilt(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What a repository would run on a checkout is not run.
-	if err := os.WriteFile(".git/hooks/post-checkout", []byte("#!/bin/sh\nexit 3\n"), 0o755); err != nil { //nolint:gosec // a hook is run
+	if err := os.WriteFile(".git/hooks/post-checkout", []byte("#!/bin/sh\nexit 3\n"), 0o755); err != nil { // a hook is run
 		t.Fatal(err)
 	}
 	var errs bytes.Buffer
@@ -192,7 +192,7 @@ func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
 	}
 	ended := filepath.Join(bin, "ended")
 	script := "#!/bin/sh\ntrap 'kill $!; echo > " + ended + "; exit 1' INT\nsleep 600 &\necho > " + begun + "\nwait\n"
-	if err := os.WriteFile(filepath.Join(bin, "go"), []byte(script), 0o755); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(filepath.Join(bin, "go"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
@@ -215,7 +215,7 @@ func TestBinariesThatAreNone(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	for _, name := range []string{"old", "new"} {
-		if err := os.WriteFile(name, []byte("#!/bin/sh\nexit 3\n"), 0o755); err != nil { //nolint:gosec // it is run
+		if err := os.WriteFile(name, []byte("#!/bin/sh\nexit 3\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -251,7 +251,7 @@ func TestCompareBuild(t *testing.T) {
 		{"HEAD", "v3", 0, "1 compared: 0 worse, 1 better\n", ""},
 		{"v3", "moon", exitUsage, "", `^cellwall: --build: .* has no revision "moon"`},
 	} {
-		cmd := exec.Command(program, "compare", "--build", c.older, c.newer, "--samples", "40", "--only", "start.e*", "--out", out) //nolint:gosec // ours
+		cmd := exec.Command(program, "compare", "--build", c.older, c.newer, "--samples", "40", "--only", "start.e*", "--out", out)
 		var text, errs strings.Builder
 		cmd.Stdout, cmd.Stderr = &text, &errs
 		if err := cmd.Run(); cmd.ProcessState == nil {
@@ -283,7 +283,7 @@ func TestCompareBinary(t *testing.T) {
 		if plant != "" {
 			args = append(args, "--plant", plant)
 		}
-		out, err := exec.Command(program, args...).CombinedOutput() //nolint:gosec // ours
+		out, err := exec.Command(program, args...).CombinedOutput()
 		var code *exec.ExitError
 		if got := map[bool]int{true: 0, false: -1}[err == nil]; errors.As(err, &code) && code.ExitCode() != want || code == nil && got != want {
 			t.Errorf("planted %q: %v, want exit status %d:\n%s", plant, err, want, out)

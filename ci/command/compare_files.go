@@ -190,7 +190,7 @@ func escapeGlob(name string) string {
 }
 
 func readSet(path string) (_ record.Set, err error) {
-	file, err := os.Open(path) //nolint:gosec // the user names it
+	file, err := os.Open(path)
 	if err != nil {
 		return record.Set{}, fmt.Errorf("read records: %w", err)
 	}

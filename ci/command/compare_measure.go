@@ -70,7 +70,7 @@ func (f *compareFlags) comparer(c *cobra.Command, rows []*bench.Benchmark, versi
 		rows: rows, control: runner.Control(own), selection: f.only, effect: effect, seed: f.seed, warmup: f.warmup, programs: map[string]string{},
 	}
 	if m.seed == 0 {
-		m.seed = rand.Uint64()>>1 | 1 //nolint:gosec // an order, no secret
+		m.seed = rand.Uint64()>>1 | 1 // an order, no secret
 	}
 	for i, side := range []string{digest.OldSide, digest.NewSide} {
 		subjects, absent, err := f.subjects(c.Context(), versions[i].program)
@@ -147,7 +147,7 @@ func progressOf(out io.Writer, title string) func(round, rounds int, share float
 func (f *compareFlags) known(ctx context.Context, rows []*bench.Benchmark, versions [2]version) (kept []*bench.Benchmark, notes []string, err error) {
 	kept = rows
 	for _, v := range versions {
-		out, err := exec.CommandContext(ctx, v.program, "bench", "--list").Output() //nolint:gosec // the user names it
+		out, err := exec.CommandContext(ctx, v.program, "bench", "--list").Output()
 		if ctx.Err() != nil {
 			return nil, nil, errors.New("interrupted")
 		}

@@ -34,7 +34,7 @@ func (f *compareFlags) writeCompare(out io.Writer, r *compareReport) error {
 				return err
 			}
 		default:
-			if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // a report is no secret
+			if err := os.MkdirAll(f.out, 0o755); err != nil {
 				return fmt.Errorf("make --out: %w", err)
 			}
 			if err := writeFile(filepath.Join(f.out, to.file), render.Report{}, to.write); err != nil {

@@ -34,7 +34,7 @@ type faked struct {
 
 func newFaked(seed uint64) *faked {
 	return &faked{
-		random: rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // a test
+		random: rand.New(rand.NewPCG(seed, 1)),
 		level:  func(string, string, int) float64 { return 1 },
 		fails:  func(string, string, int) error { return nil },
 		rounds: map[string]int{}, took: map[string][]string{},
@@ -347,7 +347,7 @@ func TestWrongUseOfCompare(t *testing.T) {
 // ran writes a run with samples of start.exec and start.exit to a file, after a change.
 func ran(t *testing.T, path, id string, level float64, change func(*record.Run, []record.Bench)) string {
 	t.Helper()
-	random := rand.New(rand.NewPCG(uint64(len(path)), uint64(level*1000))) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(uint64(len(path)), uint64(level*1000)))
 	run := record.Run{ID: id, Kernel: "6.18.44", Machine: "x86_64", CPUs: 2, CgroupMode: "v2", Benching: &record.Benching{Rule: "40 samples"}}
 	var benches []record.Bench
 	for _, name := range []string{"start.exec", "start.exit"} {

@@ -160,7 +160,7 @@ func hostOptions() (spec.Options, error) {
 
 // readBundle reads config.json. Relative host paths in it are relative to the bundle.
 func readBundle(dir string) (*specs.Spec, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, "config.json")) //nolint:gosec // the user names it
+	raw, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("bundle %q: no config.json in it", dir)
 	}

@@ -79,7 +79,7 @@ func readAcks(file string) ([]history.Ack, error) {
 	if file == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(file) //nolint:gosec // the user names it
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, misuse("--ack: %w", err)
 	}

@@ -87,7 +87,7 @@ func writeShow(out io.Writer, r render.History, f *outputFlags) error {
 				return err
 			}
 		default:
-			if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // a report is no secret
+			if err := os.MkdirAll(f.out, 0o755); err != nil {
 				return fmt.Errorf("make --out: %w", err)
 			}
 			if err := writeFile(filepath.Join(f.out, to.file), render.Report{}, to.write); err != nil {

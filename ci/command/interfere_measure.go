@@ -33,7 +33,7 @@ func (f *interfereFlags) measure(c *cobra.Command, p interfere.Plan) (r interfer
 		return r, nil, err
 	}
 	if f.seed == 0 {
-		f.seed = rand.Uint64()>>1 | 1 //nolint:gosec // an order, no secret
+		f.seed = rand.Uint64()>>1 | 1 // an order, no secret
 	}
 	p.Seed = f.seed
 	run, err := runner.Describe(c.Context(), runner.Plan{Seed: p.Seed}, nil, 0)
@@ -110,7 +110,7 @@ func (f *interfereFlags) writeInterference(out io.Writer, r interferenceReport) 
 				return err
 			}
 		default:
-			if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // a report is no secret
+			if err := os.MkdirAll(f.out, 0o755); err != nil {
 				return fmt.Errorf("make --out: %w", err)
 			}
 			write := func(w io.Writer, _ render.Report) error { return to.write(w) }

@@ -153,7 +153,7 @@ func TestInterfere(t *testing.T) {
 func TestInterfereLeavesNothing(t *testing.T) {
 	program := build(t)
 	for _, sig := range []os.Signal{os.Interrupt, os.Kill} {
-		cmd := exec.Command(program, "interfere", "--victims", "fsync", "--antagonists", "inodes", "--rungs", "namespaces", "--means", "", "--for", "10m", "--window", "2s") //nolint:gosec // ours
+		cmd := exec.Command(program, "interfere", "--victims", "fsync", "--antagonists", "inodes", "--rungs", "namespaces", "--means", "", "--for", "10m", "--window", "2s")
 		out, err := cmd.StderrPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -174,7 +174,7 @@ func TestInterfereLeavesNothing(t *testing.T) {
 			t.Errorf("exit status %d after an interrupt", cmd.ProcessState.ExitCode())
 		}
 		if sig == os.Kill {
-			if said, err := exec.Command(program, "clean").CombinedOutput(); err != nil || !strings.Contains(string(said), name) { //nolint:gosec // ours
+			if said, err := exec.Command(program, "clean").CombinedOutput(); err != nil || !strings.Contains(string(said), name) {
 				t.Errorf("clean: %v: %s", err, said)
 			}
 		}

@@ -120,7 +120,7 @@ func (f *outputFlags) text(out io.Writer) render.Text {
 // write writes the formats: what has a file into --out, or to stdout where there is no --out.
 func (f *outputFlags) write(out io.Writer, r render.Report, formats []format) error {
 	if f.out != "" {
-		if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // a report is no secret
+		if err := os.MkdirAll(f.out, 0o755); err != nil {
 			return fmt.Errorf("make --out: %w", err)
 		}
 	}
@@ -180,7 +180,7 @@ func fileName(runtime string) string {
 }
 
 func writeFile(path string, r render.Report, write func(io.Writer, render.Report) error) (err error) {
-	file, err := os.Create(path) //nolint:gosec // the user names it
+	file, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}

@@ -156,7 +156,7 @@ func runBeside(ctx context.Context, program []string, in io.Reader, out io.Write
 	if err != nil {
 		return misuse("%w", err)
 	}
-	cmd := exec.CommandContext(ctx, path, program[1:]...) //nolint:gosec // what the user asked for
+	cmd := exec.CommandContext(ctx, path, program[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, out
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	signal.Ignore(os.Interrupt) // the terminal sends it to the program as well, which decides

@@ -76,7 +76,7 @@ func (v *probeView) plot(file string, end time.Time) (err error) {
 	for _, l := range v.lanes {
 		t.Lanes = append(t.Lanes, render.Lane{Name: l.name, Kind: string(l.kind), Spans: l.spans})
 	}
-	f, err := os.Create(file) //nolint:gosec // what the user asked for
+	f, err := os.Create(file)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (v *probeView) words(p *opened, e probes.Event) []string {
 	say(e.Errno != "", "%s", e.Errno)
 	say(e.Count > 0, "%d times", e.Count)
 	say(e.Length > 0, "%s", span(e.Length))
-	say(e.Pages > 0, "%s", size(e.Pages*uint64(os.Getpagesize()))) //nolint:gosec // it is positive
+	say(e.Pages > 0, "%s", size(e.Pages*uint64(os.Getpagesize())))
 	say(e.Pid != 0, "%s[%d]", e.Comm, e.Pid)
 	say(e.By != 0 || e.ByPid != 0, "by %s[%d]", p.name(e.By), e.ByPid)
 	say(e.Kind == probes.Throttled || e.Kind == probes.Waited, "CPU %d", e.CPU)
@@ -267,7 +267,7 @@ func heights(buckets [probes.Buckets]uint64) string {
 	for _, n := range buckets[:last+1] {
 		mark := 0
 		if n > 0 {
-			mark = 1 + int(n*7/most) //nolint:gosec // at most 8
+			mark = 1 + int(n*7/most) // at most 8
 		}
 		line = append(line, marks[mark])
 	}

@@ -129,7 +129,7 @@ func seclude(dir string, s *specs.Spec) error {
 	if len(s.Linux.GIDMappings) > 0 {
 		group = int(s.Linux.GIDMappings[0].HostID)
 	}
-	if err := errors.Join(os.Chown(dir, -1, group), os.Chmod(dir, 0o710)); err != nil { //nolint:gosec // the group passes
+	if err := errors.Join(os.Chown(dir, -1, group), os.Chmod(dir, 0o710)); err != nil { // the group passes
 		return fmt.Errorf("close the directory of the root: %w", err)
 	}
 	return nil

@@ -34,7 +34,7 @@ func onlyOnPath(t *testing.T, names ...string) (dir string) {
 		if fails, ok := strings.CutPrefix(name, "!"); ok {
 			name, script = fails, "#!/bin/sh\nexit 1\n"
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil { //nolint:gosec // it is run
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -121,7 +121,7 @@ func TestFindRuntimes(t *testing.T) {
 // A runtime that is there and does not work is no absent one.
 func TestABrokenRuntimeIsNotAbsent(t *testing.T) {
 	dir := onlyOnPath(t)
-	if err := os.WriteFile(filepath.Join(dir, "runc"), []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(filepath.Join(dir, "runc"), []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	_, absent, err := findRuntimes(t.Context(), []string{everyRuntime}, fakeRuntime{name: driver.CoreName})

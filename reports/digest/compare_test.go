@@ -19,7 +19,7 @@ type host struct {
 }
 
 func newHost(seed uint64) *host {
-	return &host{random: rand.New(rand.NewPCG(seed, 1)), run: 0.2, process: 0.03} //nolint:gosec // a test
+	return &host{random: rand.New(rand.NewPCG(seed, 1)), run: 0.2, process: 0.03}
 }
 
 // bench is a subject of a run in which the host has a level.

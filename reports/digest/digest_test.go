@@ -12,7 +12,7 @@ import (
 
 // noisy is a subject of n blocks, two samples each, about a level.
 func noisy(name string, level float64, n int, seed uint64) *record.Bench {
-	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test
+	r := rand.New(rand.NewPCG(seed, 1))
 	b := &record.Bench{Benchmark: "a.one", Subject: name, Unit: record.Seconds, Better: record.Lower}
 	for i := range 2 * n {
 		b.Samples = append(b.Samples, record.Sample{Block: i / 2, Seq: i, Value: level * (1 + r.Float64()/10), CPU: level / 2})

@@ -38,7 +38,7 @@ func (n *New) File() string { return n.name.String() }
 // program that was measured; empty is what the records tell. now is the time, so that a run of a clock that
 // is ahead is refused.
 func Check(path, commit string, now time.Time) (*New, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // the user names it
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read a run: %w", err)
 	}
@@ -87,7 +87,7 @@ func named(path string, err error) error {
 // Add writes a run into a directory, which is made if it is not there. A run that is there is refused, under
 // whatever name, and nothing is ever replaced. After an error or a crash there is either the whole file or none.
 func Add(dir string, n *New) (err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // a history is no secret
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the history: %w", err)
 	}
 	if err := n.absent(dir); err != nil {
@@ -146,7 +146,7 @@ func (n *New) absent(dir string) error {
 
 // syncDirectory makes what was done to a directory last.
 func syncDirectory(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the user names it
+	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("add a run: %w", err)
 	}

@@ -34,7 +34,7 @@ type simulated struct {
 }
 
 func newSimulated(seed uint64, rows ...string) *simulated {
-	return &simulated{random: rand.New(rand.NewPCG(seed, 1)), rows: rows, samples: 8} //nolint:gosec // a test
+	return &simulated{random: rand.New(rand.NewPCG(seed, 1)), rows: rows, samples: 8}
 }
 
 // text is the file of run i.

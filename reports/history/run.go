@@ -96,7 +96,7 @@ func (h *History) decode(runs []*Run) error {
 			return
 		}
 		path := filepath.Join(h.Dir, r.File)
-		text, err := os.ReadFile(path) //nolint:gosec // the user names it
+		text, err := os.ReadFile(path)
 		if err != nil {
 			errs[i] = fmt.Errorf("read a run: %w", err)
 			return
@@ -115,7 +115,7 @@ func readRun(dir, file string) (*Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // the user names it
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read a run: %w", err)
 	}

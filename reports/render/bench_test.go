@@ -29,7 +29,7 @@ func measured(t *testing.T) render.Bench {
 		Before: record.Host{Governor: "performance", Load: [3]float64{0.5, 1, 2}, CPUTicks: 1000, ThrottledUsec: &throttled},
 		After:  record.Host{Load: [3]float64{1.5, 1, 2}, CPUTicks: 2000, StealTicks: 20, SwapIn: 3, ThrottledUsec: &later},
 	}
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
+	r := rand.New(rand.NewPCG(1, 2))
 	bench := func(name, subject string, unit record.Unit, better record.Better, level, cpu float64) record.Bench {
 		group, _, _ := strings.Cut(name, ".")
 		b := record.Bench{

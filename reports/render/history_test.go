@@ -21,7 +21,7 @@ import (
 
 // series is one of n runs that changes by a factor at a run.
 func series(benchmark, host string, unit record.Unit, better record.Better, n, at int, factor float64) *history.Series {
-	random := rand.New(rand.NewPCG(uint64(n), uint64(at))) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(uint64(n), uint64(at)))
 	s := &history.Series{Key: history.Key{Benchmark: benchmark, Runtime: "core", Rung: "hardened", Host: host}, Unit: unit, Better: better}
 	for i := range n {
 		level := 3e-3 * math.Exp(0.02*random.NormFloat64())

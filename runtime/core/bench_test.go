@@ -41,7 +41,7 @@ func compile(b *testing.B, source, to string) {
 	if err != nil {
 		b.Skip("needs a C compiler: the C program is the limit that is measured against")
 	}
-	if out, err := exec.Command(cc, "-O2", "-static", "-o", to, source).CombinedOutput(); err != nil { //nolint:gosec // our own source
+	if out, err := exec.Command(cc, "-O2", "-static", "-o", to, source).CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
 }
@@ -56,7 +56,7 @@ func (f *fixture) startLimit(b *testing.B, program string) *limit {
 	b.Helper()
 	binary := filepath.Join(b.TempDir(), "limit")
 	compile(b, "testdata/limit.c", binary)
-	cmd := exec.Command(binary, f.limitArgs(program)...) //nolint:gosec // our own program
+	cmd := exec.Command(binary, f.limitArgs(program)...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	in, err := cmd.StdinPipe()

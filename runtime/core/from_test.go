@@ -27,7 +27,7 @@ func TestFrom(t *testing.T) {
 		if err := unix.Mount("tmpfs", usr, "tmpfs", 0, "mode=755"); err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(usr, "f"), []byte("from"), 0o644) //nolint:gosec // read by a mapped root
+		return os.WriteFile(filepath.Join(usr, "f"), []byte("from"), 0o644) // read by a mapped root
 	})
 	for _, r := range []spec.Rung{spec.Chroot, spec.Namespaces, spec.Hardened} {
 		t.Run(string(r), func(t *testing.T) {

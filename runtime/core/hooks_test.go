@@ -39,7 +39,7 @@ func TestHooks(t *testing.T) {
 		"start":  {Status: specs.StateRunning, Pid: pid},
 		"stop":   {Status: specs.StateStopped},
 	} {
-		raw, err := os.ReadFile(filepath.Join(dir, name+".state")) //nolint:gosec // ours
+		raw, err := os.ReadFile(filepath.Join(dir, name+".state"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func TestHooks(t *testing.T) {
 		if err := json.Unmarshal(raw, &got); err != nil || got.ID != "held" || got.Status != want.Status || got.Pid != want.Pid {
 			t.Errorf("%s: state %s, %v", name, raw, err)
 		}
-		env, err := os.ReadFile(filepath.Join(dir, name+".env")) //nolint:gosec // ours
+		env, err := os.ReadFile(filepath.Join(dir, name+".env"))
 		if err != nil || strings.Contains(string(env), "CELLWALL_SECRET") || !strings.Contains(string(env), "TO=") {
 			t.Errorf("%s: the environment is not its own alone (%v)", name, err)
 		}

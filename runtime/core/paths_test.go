@@ -17,7 +17,7 @@ import (
 func (f *fixture) link(t *testing.T, target, at string) {
 	t.Helper()
 	path := filepath.Join(f.options.Rootfs, at)
-	check(t, os.MkdirAll(filepath.Dir(path), 0o755)) //nolint:gosec // an image's
+	check(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	check(t, os.Symlink(target, path))
 	t.Cleanup(func() { check(t, os.Remove(path)) })
 }
@@ -63,7 +63,7 @@ func TestImageLinksStayInside(t *testing.T) {
 // TestRelativeLinksOfImages: /var/run is ../run in most images.
 func TestRelativeLinksOfImages(t *testing.T) {
 	f := newFixture(t)
-	check(t, os.MkdirAll(filepath.Join(f.options.Rootfs, "run"), 0o755)) //nolint:gosec // an image's
+	check(t, os.MkdirAll(filepath.Join(f.options.Rootfs, "run"), 0o755))
 	f.link(t, "../run", "/var/run")
 	out, _ := f.run(t, spec.Hardened, spec.Edits{spec.Change("a mount behind a link", func(s *specs.Spec) {
 		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/var/run/lock", Type: "tmpfs", Source: "tmpfs"})
@@ -79,7 +79,7 @@ func TestImageLinksLeadNoMountIntoProc(t *testing.T) {
 	f := newFixture(t)
 	for link, target := range map[string]string{"/data": "/proc/tty", "/var/data": "../sys/kernel"} {
 		f.link(t, target, link)
-		check(t, os.MkdirAll(filepath.Join(f.options.Rootfs, strings.TrimPrefix(target, "..")), 0o755)) //nolint:gosec // an image's
+		check(t, os.MkdirAll(filepath.Join(f.options.Rootfs, strings.TrimPrefix(target, "..")), 0o755))
 	}
 	out, _ := f.run(t, spec.Namespaces, spec.Edits{spec.Change("mounts behind links", func(s *specs.Spec) {
 		for _, at := range []string{"/data", "/data/driver", "/var/data", "/proc/fs", "/proc/fs/below"} {

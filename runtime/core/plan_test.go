@@ -58,11 +58,11 @@ func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
 	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil { //nolint:gosec // a golden
+		if err := os.WriteFile(path, got, 0o644); err != nil { // a golden
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(path) //nolint:gosec // a golden
+	want, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func Seal() error {
 			return fmt.Errorf("seal the program: %w", err)
 		}
 	}
-	err = syscall.Exec(fmt.Sprintf("/proc/self/fd/%d", fd), os.Args, os.Environ()) //nolint:gosec // our own
+	err = syscall.Exec(fmt.Sprintf("/proc/self/fd/%d", fd), os.Args, os.Environ()) // our own
 	return errors.Join(fmt.Errorf("seal the program: execute it again: %w", err), unix.Close(fd))
 }
 

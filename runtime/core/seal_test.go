@@ -35,7 +35,7 @@ func TestSeal(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(t.TempDir(), "program")
-	if err := os.WriteFile(program, self, 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(program, self, 0o755); err != nil { // a program
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), program)
@@ -68,7 +68,7 @@ func TestSeal(t *testing.T) {
 		}
 		check(t, w.Close())
 	}
-	if after, err := os.ReadFile(program); err != nil || !bytes.Equal(after, self) { //nolint:gosec // ours
+	if after, err := os.ReadFile(program); err != nil || !bytes.Equal(after, self) {
 		t.Errorf("the program's file has changed (%v)", err)
 	}
 }

@@ -63,7 +63,7 @@ func Find(dir, id string) (*Entry, error) {
 	if err := ValidID(id); err != nil {
 		return nil, err
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, id, stateFile)) //nolint:gosec // the id is checked
+	raw, err := os.ReadFile(filepath.Join(dir, id, stateFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("container %s does not run here (cellwall run --id %s makes it): %w", id, id, os.ErrNotExist)
 	}

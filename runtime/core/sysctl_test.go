@@ -26,7 +26,7 @@ func TestSysctlIsWrittenToTheKernel(t *testing.T) {
 			sentinel := filepath.Join(over, name)
 			check(t, os.MkdirAll(filepath.Dir(sentinel), 0o755))
 			check(t, os.WriteFile(sentinel, []byte("sentinel"), 0o666))
-			check(t, os.Chmod(sentinel, 0o666)) //nolint:gosec // so that only the path decides
+			check(t, os.Chmod(sentinel, 0o666)) // so that only the path decides
 			c, _ := f.hold(t, r, func(s *specs.Spec) {
 				spec.WithMount(specs.Mount{Destination: "/proc/sys/net", Source: over, Options: []string{"bind"}}).Apply(s)
 				s.Linux.Sysctl = map[string]string{"net.ipv4.ip_default_ttl": value}

@@ -56,7 +56,7 @@ func waitPidfd(pidfd, options int) (*Status, error) {
 		break
 	}
 	if info.pid == 0 {
-		return nil, nil //nolint:nilnil // documented: still there
+		return nil, nil // documented: still there
 	}
 	s := &Status{CPU: time.Duration(usage.Utime.Nano() + usage.Stime.Nano())}
 	const exited = 1 // CLD_EXITED

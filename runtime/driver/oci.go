@@ -62,7 +62,7 @@ func newOCI(ctx context.Context, name, path string, q quirks) (*oci, error) {
 func (o *oci) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, o.path, "features").Output() //nolint:gosec // the user names the runtime
+	out, err := exec.CommandContext(ctx, o.path, "features").Output()
 	var f features.Features
 	if err == nil {
 		err = json.Unmarshal(out, &f)
@@ -89,7 +89,7 @@ func version(ctx context.Context, path string) (string, error) {
 func versionOf(ctx context.Context, path string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the user names the runtime
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.WaitDelay = drained
 	out, err := cmd.Output()
 	if err != nil {
@@ -190,7 +190,7 @@ func (o *oci) Create(ctx context.Context, b Bundle) (_ Container, err error) {
 		return nil, fmt.Errorf("make the bundle: %w", err)
 	}
 	c.undo.Push("remove the bundle", func() error { return os.RemoveAll(c.dir) })
-	if err := os.Chmod(c.dir, 0o755); err != nil { //nolint:gosec // a mapped root must pass
+	if err := os.Chmod(c.dir, 0o755); err != nil { // a mapped root must pass
 		return nil, fmt.Errorf("make the bundle: %w", err)
 	}
 	// The runtime gets the id as it is, our own paths no part of one that could lead elsewhere.

@@ -70,7 +70,7 @@ const maxLog = 64 << 10
 
 // lastError is the last message of a log in JSON lines, or nothing.
 func lastError(path string) string {
-	f, err := os.Open(path) //nolint:gosec // we named it
+	f, err := os.Open(path)
 	if err != nil {
 		return ""
 	}

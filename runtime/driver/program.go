@@ -50,7 +50,7 @@ type program struct {
 // program inherits, and nothing else of this process. The thread lasts as long as the program,
 // which is killed when the context or the thread ends.
 func (l launch) start(ctx context.Context) (*program, error) {
-	cmd := exec.CommandContext(ctx, l.argv[0], l.argv[1:]...) //nolint:gosec // the user names the runtime
+	cmd := exec.CommandContext(ctx, l.argv[0], l.argv[1:]...)
 	// A nil *os.File would be a reader that is not nil.
 	if l.stdin != nil {
 		cmd.Stdin = l.stdin

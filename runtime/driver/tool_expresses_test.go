@@ -43,7 +43,7 @@ func TestFindTemplate(t *testing.T) {
 func TestUnfitTools(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "applet")
 	for script, unfit := range map[string]bool{"exit 1": true, "kill -9 $$": false, "exit 0": false} {
-		check(t, os.WriteFile(file, []byte("#!/bin/sh\n"+script+"\n"), 0o755)) //nolint:gosec // it is run
+		check(t, os.WriteFile(file, []byte("#!/bin/sh\n"+script+"\n"), 0o755))
 		for _, name := range []string{"chroot", "unshare", "bwrap"} {
 			_, err := driver.Find(t.Context(), name+"="+file, nil)
 			want := unfit && name != "bwrap" // whose name is its own
@@ -63,7 +63,7 @@ func TestVersionOfOneThatHangs(t *testing.T) {
 	dir := t.TempDir()
 	file, begun := filepath.Join(dir, "hangs"), filepath.Join(dir, "begun")
 	check(t, unix.Mkfifo(begun, 0o600))
-	check(t, os.WriteFile(file, []byte("#!/bin/sh\nsleep 1000 & echo $! >"+begun+"\nwait\n"), 0o755)) //nolint:gosec // it is run
+	check(t, os.WriteFile(file, []byte("#!/bin/sh\nsleep 1000 & echo $! >"+begun+"\nwait\n"), 0o755))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	child := make(chan int)

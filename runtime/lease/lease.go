@@ -33,7 +33,7 @@ type Lease struct {
 // Take makes a lease below parent. The kernel drops its lock when the process ends, however it
 // does: flock(2).
 func Take(parent string) (_ *Lease, err error) {
-	if err := os.MkdirAll(parent, 0o755); err != nil { //nolint:gosec // a mapped root must pass
+	if err := os.MkdirAll(parent, 0o755); err != nil { // a mapped root must pass
 		return nil, fmt.Errorf("make the directory of leases: %w", err)
 	}
 	unlock, err := lock(parent)
@@ -44,7 +44,7 @@ func Take(parent string) (_ *Lease, err error) {
 	l := &Lease{Name: Prefix + strings.ToLower(rand.Text()[:tokenLength])}
 	defer l.undo.OnError(&err)
 	l.Dir = filepath.Join(parent, l.Name)
-	if err := os.Mkdir(l.Dir, 0o755); err != nil { //nolint:gosec // a mapped root must pass
+	if err := os.Mkdir(l.Dir, 0o755); err != nil { // a mapped root must pass
 		return nil, fmt.Errorf("make the lease's directory: %w", err)
 	}
 	l.undo.Push("remove the lease's directory", func() error { return os.RemoveAll(l.Dir) })

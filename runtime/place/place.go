@@ -103,7 +103,7 @@ func (p *Place) directory() error {
 		return nil
 	}
 	p.Dir = filepath.Join(sharedMemory, p.Name)
-	if err := os.Mkdir(p.Dir, 0o755); err != nil { //nolint:gosec // a mapped root must pass
+	if err := os.Mkdir(p.Dir, 0o755); err != nil { // a mapped root must pass
 		return fmt.Errorf("make a directory: %w", err)
 	}
 	p.Undo.Push("remove the directory", func() error { return os.RemoveAll(p.Dir) })
@@ -129,12 +129,12 @@ func (p *Place) CopySelf(name string) (string, error) {
 
 // CopyProgram copies a program to a file that is not there yet, and lets everybody execute it.
 func CopyProgram(from, to string) (err error) {
-	in, err := os.Open(from) //nolint:gosec // our own program
+	in, err := os.Open(from)
 	if err != nil {
 		return fmt.Errorf("copy the program: %w", err)
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755) //nolint:gosec // containers execute it
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
 	if err != nil {
 		return fmt.Errorf("copy the program: %w", err)
 	}
