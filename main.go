@@ -17,7 +17,7 @@ func main() {
 	if guest.Here() {
 		guest.Main()
 	}
-	// Never stopped, which would start two threads: the process ends with the command.
+	// Its stop is not called on purpose: that would start two threads, and the process is about to exit.
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	os.Exit(command.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -48,7 +48,7 @@ func (c coded) Error() string {
 
 func (c coded) Unwrap() error { return c.err }
 
-// misuse is an error of whoever typed the command.
+// misuse is a usage error.
 func misuse(format string, args ...any) error {
 	return coded{exitUsage, fmt.Errorf(format, args...)}
 }

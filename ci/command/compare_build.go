@@ -68,7 +68,7 @@ func buildCommit(ctx context.Context, top, commit, worktree, program string) (er
 		}
 		err = errors.Join(err, os.RemoveAll(worktree))
 	}()
-	// No hook of the repository has a say in it.
+	// The repository has hooks of its own, which are not to run.
 	if _, err := git(ctx, top, "-c", "core.hooksPath="+os.DevNull, "worktree", "add", "--detach", "--quiet", worktree, commit); err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func newHistoryAdd() *cobra.Command {
 		Short: "add runs, each a file that cellwall bench --out has written",
 		Long: "add copies files of records into a history, which is made if it is not there. Each has to hold one run, without\n" +
 			"an error in it. A run that is there already is refused, and nothing is ever replaced.\n\n" +
-			"Exit status: 0 all are added, 2 wrong use or a file of no use, 3 our own failure.",
+			"Exit status: 0 all are added, 2 wrong use or an unusable file, 3 our own failure.",
 		Example: "  cellwall history add history out/bench.jsonl --commit \"$(git rev-parse HEAD)\"",
 		Args:    needs(true, "add DIR FILE..."),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -168,7 +168,7 @@ func TestWrongUseOfHistory(t *testing.T) {
 	}
 }
 
-// TestHistoryAddsWhatItCan: one file of no use does not keep the others out.
+// TestHistoryAddsWhatItCan: one unusable file does not keep the others out.
 func TestHistoryAddsWhatItCan(t *testing.T) {
 	from, dir := t.TempDir(), filepath.Join(t.TempDir(), "h")
 	good := func(name string) string {

@@ -53,7 +53,7 @@ func (f *kernelFlags) read(globs []string) ([]kernels.Entry, *kernels.Cache, err
 	return entries, cache, nil
 }
 
-// chooseKernels takes those that a glob names, in the order of the file. A glob that names none is a slip.
+// chooseKernels takes those that a glob names, in the order of the file. A glob that names none is an error.
 func chooseKernels(entries []kernels.Entry, globs []string, file string) ([]kernels.Entry, error) {
 	if len(globs) == 0 {
 		return entries, nil

@@ -18,7 +18,7 @@ func newReport() *cobra.Command {
 		Use:   "report FILE.jsonl|DIR",
 		Short: "write stored records again, in any format",
 		Long: "report reads the records that verify has stored (--out DIR) and writes them again. It runs nothing and needs no privilege.\n\n" +
-			"Exit status: 0 written, 2 wrong use or a file of no use, 3 the records are of a run that was stopped, or our own failure.",
+			"Exit status: 0 written, 2 wrong use or an unusable file, 3 the records are of a run that was stopped, or our own failure.",
 		Example: "  cellwall report out/records.jsonl\n  cellwall report out/records.jsonl --format markdown,sarif --out out\n" +
 			"  cellwall report out/records.jsonl --format page --out docs/runtimes",
 		Args: func(_ *cobra.Command, args []string) error {

@@ -96,7 +96,7 @@ func findRuntimes(ctx context.Context, list []string, core driver.Runtime) (foun
 	return found, absent, nil
 }
 
-// why is the reason for which a runtime of which a program is there is absent all the same.
+// why says why a runtime whose program is there still counts as absent.
 func why(err error) string {
 	var unfit *driver.Unfit
 	if !errors.As(err, &unfit) {
