@@ -38,7 +38,7 @@ func Together(runs []Measurement) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return changes(older, newer, func(older, newer []measured) (a, b [][]float64) {
+	return changes(older, newer, func(older, newer []measured) (a, b [][]float64, err error) {
 		for _, o := range older {
 			at := slices.IndexFunc(newer, func(n measured) bool { return n.Run == o.Run })
 			if at < 0 {
@@ -48,10 +48,14 @@ func Together(runs []Measurement) ([]Change, error) {
 			if interleaved(o.Bench, n.Bench) {
 				a, b = append(a, o.Values()), append(b, n.Values())
 			} else { // one after the other, each beside the control
-				a, b = append(a, slices.Concat(o.relative()...)), append(b, slices.Concat(n.relative()...))
+				both, err := units([]measured{o, n}, true)
+				if err != nil {
+					return nil, nil, err
+				}
+				a, b = append(a, both[0]), append(b, both[1])
 			}
 		}
-		return a, b
+		return a, b, nil
 	})
 }
 
@@ -94,9 +98,15 @@ func Apart(older, newer []Measurement) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return changes(o, n, func(older, newer []measured) (a, b [][]float64) {
+	return changes(o, n, func(older, newer []measured) (a, b [][]float64, err error) {
 		perRun := min(len(older), len(newer)) >= ManyRuns
-		return units(older, perRun), units(newer, perRun)
+		if err = sameControl(slices.Concat(older, newer)); err != nil {
+			return nil, nil, err
+		}
+		if a, err = units(older, perRun); err == nil {
+			b, err = units(newer, perRun)
+		}
+		return a, b, err
 	})
 }
 
@@ -163,8 +173,9 @@ func sameUnit(a, b measured) error {
 		where(b), b.Benchmark, b.Unit, b.Better, a.Unit, a.Better, where(a))
 }
 
-// changes compares each Key that both sides have. units makes the units of both of it.
-func changes(older, newer side, units func(older, newer []measured) (a, b [][]float64)) ([]Change, error) {
+// changes compares each Key that both sides have. units makes the units of both of it, or says why
+// there are none.
+func changes(older, newer side, units func(older, newer []measured) (a, b [][]float64, err error)) ([]Change, error) {
 	var all []Change
 	for _, k := range older.keys {
 		o, n := older.of[k], newer.of[k]
@@ -193,7 +204,11 @@ func changes(older, newer side, units func(older, newer []measured) (a, b [][]fl
 	}
 	for i := range all {
 		if c := &all[i]; c.None == "" {
-			a, b := units(older.of[c.Key], newer.of[c.Key])
+			a, b, err := units(older.of[c.Key], newer.of[c.Key])
+			if err != nil {
+				c.None = err.Error()
+				continue
+			}
 			c.decide(a, b, len(all))
 		}
 	}

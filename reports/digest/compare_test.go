@@ -229,6 +229,11 @@ func TestWhatCannotBeCompared(t *testing.T) {
 		change(m[0].Benchmarks[0].Subjects[0])
 		return m
 	}
+	controlled := func(change func(*record.Bench)) []digest.Measurement {
+		m := newHost(8).apart("c", 1, 2, 1)
+		change(m[0].Benchmarks[0].Control)
+		return m
+	}
 	plain := run(func(*record.Bench) {})
 	for name, c := range map[string]struct {
 		newer []digest.Measurement
@@ -238,6 +243,9 @@ func TestWhatCannotBeCompared(t *testing.T) {
 		"unsupported":   {newer: run(func(b *record.Bench) { b.Unsupported, b.Samples = "not supported: no such thing", nil }), none: "unsupported on the new side: no such thing"},
 		"zero":          {newer: run(func(b *record.Bench) { b.Samples[4].Value = 0 }), none: "only positive numbers have a ratio"},
 		"few blocks":    {newer: run(func(b *record.Bench) { b.Samples = b.Samples[:8] }), none: "4 blocks, at least 6 are needed"},
+		"other control": {newer: controlled(func(b *record.Bench) { b.Unit = record.Bytes }), none: `its control is in "s" at run r0 and in "bytes" at run c0`},
+		"zero control":  {newer: controlled(func(b *record.Bench) { b.Samples[5].Value = 0 }), none: "run c0: its control has no ratio in block 2"},
+		"half control":  {newer: controlled(func(b *record.Bench) { b.Samples = b.Samples[:20] }), none: "run c0: its control has no ratio in block 10"},
 		"another unit":  {newer: run(func(b *record.Bench) { b.Unit = record.Bytes }), err: `run r0: benchmark "a.0": it is in "bytes" (lower is better) here and in "s"`},
 		"another sense": {newer: run(func(b *record.Bench) { b.Better = record.Higher }), err: `(higher is better) here and in "s" (lower is better) at run r0`},
 		"nothing":       {newer: nil, err: "there is nothing to compare"},

@@ -506,6 +506,12 @@ func TestSeries(t *testing.T) {
 				b[4].Samples[k].Value = -1
 			}
 		}
+		if i == 4 {
+			b[1].Unit = record.Bytes // the control of start.exec
+			for k := range b[3].Samples {
+				b[3].Samples[k].Value = 0 // that of rate.1
+			}
+		}
 	}
 	s.fill(t, dir, 8)
 	h := load(t, dir)
@@ -527,8 +533,8 @@ func TestSeries(t *testing.T) {
 	}
 	want := []string{
 		"memory.idle core hardened x86_64, 2 CPUs, Linux 6.18 bytes 5", "memory.idle core hardened x86_64, 2 CPUs, Linux 7.0 bytes 2",
-		"rate.1 core hardened x86_64, 2 CPUs, Linux 6.18 s 5", "rate.1 core hardened x86_64, 2 CPUs, Linux 7.0 s 2",
-		"start.exec core hardened x86_64, 2 CPUs, Linux 6.18 s 5", "start.exec core hardened x86_64, 2 CPUs, Linux 7.0 s 2",
+		"rate.1 core hardened x86_64, 2 CPUs, Linux 6.18 s 4", "rate.1 core hardened x86_64, 2 CPUs, Linux 7.0 s 2",
+		"start.exec core hardened x86_64, 2 CPUs, Linux 6.18 s 4", "start.exec core hardened x86_64, 2 CPUs, Linux 7.0 s 2",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)

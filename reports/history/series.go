@@ -24,6 +24,8 @@ type Series struct {
 	Unit   record.Unit
 	Better record.Better
 	Points []Point // in order of time
+
+	controlled bool // whether their control is in the same unit
 }
 
 // Point is what one run has shown.
@@ -40,8 +42,8 @@ const together = 64
 
 // Series are the series of a history whose benchmarks match one of the globs, in order of benchmark, runtime,
 // rung and host. Those that have no run since a time are left out, and no more runs are decoded than Changes
-// needs for that; the zero time is all. A run of another unit than the newest, or without a positive median,
-// has no point. Of what cannot be decoded there is an error, and a series of the rest.
+// needs for that; the zero time is all. A run of another unit than the newest, or whose control is, or
+// without positive medians, has no point. Of what cannot be decoded there is an error, and a series of the rest.
 func (h *History) Series(globs []string, since time.Time) ([]*Series, error) {
 	by := map[Key]*Series{}
 	var errs []error
@@ -81,17 +83,19 @@ func (r *Run) addTo(by map[Key]*Series, globs []string) {
 		if l.Control || !valid(l.median) || !matches(globs, l.Benchmark) {
 			continue
 		}
+		c, controlled := controls[l.Benchmark]
+		controlled = controlled && c.Unit == l.Unit
 		k := Key{l.Benchmark, l.Runtime, l.Rung, r.Host}
 		s := by[k]
 		if s == nil {
-			s = &Series{Key: k, Unit: l.Unit, Better: l.Better}
+			s = &Series{Key: k, Unit: l.Unit, Better: l.Better, controlled: controlled}
 			by[k] = s
 		}
-		if l.Unit != s.Unit || l.Better != s.Better {
+		if l.Unit != s.Unit || l.Better != s.Better || controlled != s.controlled || controlled && !valid(c.median) {
 			continue
 		}
 		p := Point{Run: r, Median: l.median, Log: math.Log(l.median)}
-		if c, there := controls[l.Benchmark]; there && c.Unit == l.Unit && valid(c.median) {
+		if controlled {
 			p.Log -= math.Log(c.median)
 		}
 		s.Points = append(s.Points, p)
