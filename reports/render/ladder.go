@@ -21,7 +21,7 @@ func LadderText(w io.Writer, r Report, t Text) error {
 	p := &page{Text: t}
 	p.hang(0, bold, ladderHeading(r, &l))
 	p.line("")
-	p.ladderTable(&l)
+	p.gridTable(&l.Grid)
 	width := 0
 	for _, row := range l.Rows {
 		width = max(width, displaywidth.String(EscapeTerminal(row.Guarantee)))
@@ -81,19 +81,25 @@ func cellWords(t record.Tally) string {
 	return s
 }
 
-func (p *page) ladderTable(l *record.Ladder) {
-	table := [][]string{append([]string{""}, l.Columns...)}
+// gridCells is a table of groups by columns, without its head; its last line counts all.
+func gridCells(g *record.Grid) [][]string {
+	var table [][]string
 	line := func(name, group string) {
 		cells := []string{name}
-		for i := range l.Columns {
-			cells = append(cells, cellWords(l.At(i, group)))
+		for i := range g.Columns {
+			cells = append(cells, cellWords(g.At(i, group)))
 		}
 		table = append(table, cells)
 	}
-	for _, group := range l.Groups {
+	for _, group := range g.Groups {
 		line(group, group)
 	}
 	line("all", "")
+	return table
+}
+
+func (p *page) gridTable(g *record.Grid) {
+	table := append([][]string{append([]string{""}, g.Columns...)}, gridCells(g)...)
 	widths := make([]int, len(table[0]))
 	for _, cells := range table {
 		for i, c := range cells {

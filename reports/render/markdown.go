@@ -55,19 +55,7 @@ func LadderMarkdown(w io.Writer, r Report) error {
 	var b bytes.Buffer
 	b.WriteString("# " + EscapeMarkdown(ladderHeading(r, &l)) + "\n\n")
 	b.WriteString("Held/total (breached), by group and rung.\n\n")
-	markdownRow(&b, append([]string{"group"}, l.Columns...)...)
-	b.WriteString("| --- |" + strings.Repeat(" ---: |", len(l.Columns)) + "\n")
-	line := func(name, group string) {
-		cells := []string{name}
-		for i := range l.Columns {
-			cells = append(cells, cellWords(l.At(i, group)))
-		}
-		markdownRow(&b, cells...)
-	}
-	for _, group := range l.Groups {
-		line(group, group)
-	}
-	line("all", "")
+	markdownGrid(&b, &l.Grid)
 	for _, s := range sections(&l) {
 		b.WriteString("\n## " + EscapeMarkdown(s.title) + "\n\n")
 		for _, row := range s.rows {
@@ -75,6 +63,14 @@ func LadderMarkdown(w io.Writer, r Report) error {
 		}
 	}
 	return flush(w, &b)
+}
+
+func markdownGrid(b *bytes.Buffer, g *record.Grid) {
+	markdownRow(b, append([]string{"group"}, g.Columns...)...)
+	b.WriteString("| --- |" + strings.Repeat(" ---: |", len(g.Columns)) + "\n")
+	for _, cells := range gridCells(g) {
+		markdownRow(b, cells...)
+	}
 }
 
 func markdownRow(b *bytes.Buffer, cells ...string) {

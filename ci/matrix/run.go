@@ -1,0 +1,113 @@
+package matrix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"cellwall/ci/vm"
+	"cellwall/reports/record"
+)
+
+// Job is a run of the matrix, or of one of its shards.
+type Job struct {
+	Boots []Boot
+	// Guest is what all guests share: the program and its command, files, size and limits.
+	Guest vm.Guest
+	// Boot boots one, as (*vm.Host).Run does.
+	Boot func(context.Context, vm.Guest) (vm.Result, error)
+	// Records gets all records, each as soon as it is there.
+	Records io.Writer
+	// Step is told which boot is at work, from 1, and what share of all is behind. It may be nil.
+	Step func(what string, boot, of int, share float64)
+}
+
+// Run boots one guest after the other. A guest that fails is no error: its cells say so. An error is
+// that of ctx or of Records, and leaves the cells that were not begun waiting.
+func (j *Job) Run(ctx context.Context) error {
+	out := record.NewWriter(j.Records)
+	for _, b := range j.Boots {
+		if err := writeCells(out, b.Cells); err != nil {
+			return err
+		}
+	}
+	for i, b := range j.Boots {
+		what := b.Kernel.Name + " with cgroup " + b.Cgroup
+		r := &receiver{out: out, cells: b.Cells, prefix: b.Kernel.Name + "/" + b.Cgroup + "/"}
+		r.step = func() {
+			if j.Step != nil {
+				j.Step(what, i+1, len(j.Boots), (float64(i)+r.share())/float64(len(j.Boots)))
+			}
+		}
+		r.step()
+		if err := j.boot(ctx, b, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// boot boots a guest and writes how its cells ended.
+func (j *Job) boot(ctx context.Context, b Boot, r *receiver) error {
+	g, said := j.Guest, &lastLine{}
+	g.Kernel, g.Cgroup, g.Records, g.Stderr = b.Kernel, b.Cgroup, r, said
+	result, err := j.Boot(ctx, g)
+	if r.failed != nil {
+		return r.failed
+	}
+	outcome, reason := r.judge(result, err, said.String())
+	if ctx.Err() != nil {
+		outcome, reason = record.WeFailed, "interrupted"
+	}
+	for i := range r.cells {
+		c := &r.cells[i]
+		c.Outcome, c.Reason, c.Accel, c.Up, c.Took = outcome, reason, result.Accel, result.Up, result.Took
+		if outcome != record.CellBooted {
+			c.Tail = result.Tail
+		}
+	}
+	return errors.Join(writeCells(r.out, r.cells), ctx.Err())
+}
+
+// judge says how a guest ended. What verify itself thinks of its verdicts is in these: only whether
+// all of them are there is asked here.
+func (r *receiver) judge(result vm.Result, err error, said string) (record.CellOutcome, string) {
+	var kernel *vm.BootError
+	switch {
+	case errors.As(err, &kernel):
+		return record.KernelFailed, kernel.Why
+	case err != nil:
+		return record.WeFailed, err.Error()
+	case r.run == "":
+		return record.WeFailed, strings.TrimSuffix(fmt.Sprintf("verify ended with status %d before it began: %s", result.Exit, said), ": ")
+	case r.got != r.asked:
+		return record.WeFailed, strings.TrimSuffix(fmt.Sprintf("verify ended with status %d after %d of %d verdicts: %s", result.Exit, r.got, r.asked, said), ": ")
+	}
+	return record.CellBooted, strings.Join(result.Notes, "; ")
+}
+
+func writeCells(out *record.Writer, cells []record.Cell) error {
+	for _, c := range cells {
+		if err := out.Cell(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lastLine keeps the last line that is written to it: how a command says why it failed.
+type lastLine struct{ text string }
+
+func (l *lastLine) Write(p []byte) (int, error) {
+	const most = 4096
+	l.text += string(p)
+	if at := strings.LastIndexByte(strings.TrimRight(l.text, "\n"), '\n'); at >= 0 {
+		l.text = l.text[at+1:]
+	}
+	l.text = l.text[max(len(l.text)-most, 0):]
+	return len(p), nil
+}
+
+func (l *lastLine) String() string { return strings.TrimSpace(l.text) }
