@@ -177,8 +177,12 @@ func (w *Worker) silent(ctx context.Context, cause error) error {
 		return ctx.Err()
 	}
 	err := w.end()
-	if err == nil {
+	exit := (*exec.ExitError)(nil)
+	switch {
+	case err == nil:
 		err = fmt.Errorf("it has ended, with status 0: %w", cause)
+	case errors.As(err, &exit) && !exit.Exited(): // it had no time to undo what it has made
+		err = fmt.Errorf("%w: cellwall clean removes what it left", err)
 	}
 	return w.gone(err)
 }

@@ -39,7 +39,7 @@ func TestWorkersThatDoNotBegin(t *testing.T) {
 	for _, c := range []struct{ name, script, want string }{
 		{"dead", `read -r x; echo boom >&2; exit 3`, `exit status 3: it wrote "boom"`},
 		{"dead with success", `read -r x; exit 0`, "it has ended, with status 0"},
-		{"killed", `read -r x; kill -9 $$`, "signal: killed"},
+		{"killed", `read -r x; kill -9 $$`, "signal: killed: cellwall clean removes what it left"},
 		{"babble", `read -r x; echo hello there`, `it says "hello there", which is no reply: /bin/sh has to be a build of cellwall`},
 		{"another object", `read -r x; echo '{"answer":42}'`, `it says "{\"answer\":42}", which is no reply`},
 		{"no name", `read -r x; echo '{}'`, "it does not say who it is"},
