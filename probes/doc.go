@@ -18,7 +18,9 @@
 // oom sees the choice of a victim, its last thread's exit, the reaper's work and the moment when
 // the kernel lets go of it (mark_victim, sched_process_exit, finish_task_reaping,
 // sched_process_free). Whose limit it was is not in those: By is the cgroup of the task whose
-// allocation failed, and the limit is one of the cgroups above both. The kernel frees a task an RCU
+// allocation failed, and the limit is one of the cgroups above both. Before Linux 6.9 mark_victim has
+// a number where it has the task now, and nothing else tells whose cgroup it is: there only the
+// files are left. The kernel frees a task an RCU
 // grace period after its parent has waited for it, so oom-released comes late.
 //
 // pids sees every clone and fork that ends with EAGAIN (sys_exit). On that rung RLIMIT_NPROC and
@@ -42,8 +44,8 @@
 // said. Typed tracepoints (tp_btf) need BTF and bpf_get_current_task_btf (Linux 5.11), raw ones
 // (raw_tp) BTF and bpf_probe_read_kernel, which lockdown for confidentiality refuses. Both need the
 // ring buffer (5.8) and root, or CAP_BPF and CAP_PERFMON. Where no program can be loaded the
-// cgroup's files are polled; that says how much and how often, but neither who nor when. Classic
-// tracepoints and kprobes are no rungs of their own: every kernel that grants them grants raw_tp.
+// cgroup's files are polled; that says how much and how often, but neither who nor when. A tracepoint
+// whose arguments are others than a program expects, by BTF, is refused by name on any rung.
 //
 // # What it costs
 //

@@ -44,7 +44,7 @@ func openOOM(s *session) error {
 		{"sched_process_exit", OOMExit, false, lastThread},
 		{"finish_task_reaping", OOMReaped, false, func(p *program, _ string) { p.Arg(asm.R6, 0) }},
 		{"sched_process_free", OOMReleased, true, func(p *program, _ string) {
-			p.Arg(asm.R7, 0)
+			p.task(asm.R7, 0)
 			p.Field(asm.R6, asm.R7, "task_struct.pid")
 		}},
 	} {
@@ -73,7 +73,7 @@ func openOOM(s *session) error {
 // lastThread leaves in R6 the process of the task that exits, if it is its last thread. The
 // kernel has counted the thread out already.
 func lastThread(p *program, done string) {
-	p.Arg(asm.R7, 0)
+	p.task(asm.R7, 0)
 	p.Path(asm.R0, asm.R7, "task_struct.signal", "signal_struct.live.counter")
 	p.Do(asm.JNE.Imm(asm.R0, 0, done))
 	p.Field(asm.R6, asm.R7, "task_struct.tgid")
@@ -84,7 +84,7 @@ func lastThread(p *program, done string) {
 func writeMark(p *program, victims *ebpf.Map) {
 	p.begin()
 	value, done := p.Slot(victimBytes), p.NewLabel("done")
-	p.Arg(asm.R7, 0)
+	p.task(asm.R7, 0)
 	p.cgroup(asm.R8, asm.R7, "memory")
 	p.watch(done)
 	p.open(OOMKill)
@@ -94,7 +94,7 @@ func writeMark(p *program, victims *ebpf.Map) {
 	p.Do(asm.LoadMem(asm.R0, asm.RFP, p.id, asm.DWord), asm.LoadMem(asm.R1, asm.RFP, p.watched, asm.DWord))
 	p.store(value+victimCgroup, asm.R0)
 	p.store(value+victimWatched, asm.R1)
-	p.task(asm.R7)
+	p.of(asm.R7)
 	p.Field(asm.R0, asm.R7, "task_struct.tgid")
 	p.set(rawPid, asm.R0, asm.Word)
 	p.Do(asm.StoreMem(asm.RFP, p.key, asm.R0, asm.Word))

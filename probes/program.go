@@ -17,10 +17,11 @@ const ancestors = 8
 type program struct {
 	*code.Builder
 	session *session
-	event   int16 // slot of a raw
-	id      int16 // slot of a cgroup's id
-	watched int16 // slot of the watched cgroup's id
-	key     int16 // slot for keys
+	point   string // the tracepoint
+	event   int16  // slot of a raw
+	id      int16  // slot of a cgroup's id
+	watched int16  // slot of the watched cgroup's id
+	key     int16  // slot for keys
 }
 
 // begin sets the slots apart that most programs need.
@@ -42,6 +43,18 @@ func (p *program) cgroup(dst, task asm.Register, controller string) {
 func (p *program) cgroupID(dst, group asm.Register) { //nolint:unparam // the caller says where
 	p.Path(dst, group, "cgroup.kn", "kernfs_node.id")
 }
+
+// pointer loads argument i of the tracepoint, which some kernels have in another place or not at all: unless
+// it points to that structure here, the program fails.
+func (p *program) pointer(dst asm.Register, i int, structure string) {
+	if err := p.Layout().Points(p.point, i, structure); err != nil {
+		p.Fail(err)
+	}
+	p.Arg(dst, i)
+}
+
+// task loads argument i of the tracepoint, a task.
+func (p *program) task(dst asm.Register, i int) { p.pointer(dst, i, "task_struct") }
 
 // current loads the current task.
 func (p *program) current(dst asm.Register) { //nolint:unparam // the caller says where
@@ -178,8 +191,8 @@ func (p *program) set(field int16, src asm.Register, size asm.Size) {
 	p.Do(asm.StoreMem(asm.RFP, p.event+field, src, size))
 }
 
-// task fills in pid and name of a task.
-func (p *program) task(task asm.Register) { //nolint:unparam // the caller says where
+// of fills in pid and name of a task.
+func (p *program) of(task asm.Register) { //nolint:unparam // the caller says where
 	p.Field(asm.R0, task, "task_struct.pid")
 	p.set(rawPid, asm.R0, asm.Word)
 	p.Text(p.event+rawComm, task, "task_struct.comm", commBytes)

@@ -21,7 +21,7 @@ func openRunq(s *session, slow time.Duration) error {
 		err := s.attach(point, func(p *program) {
 			w := beginWaits(p, "cpu", began)
 			done := p.NewLabel("done")
-			p.Arg(asm.R7, 0)
+			p.task(asm.R7, 0)
 			w.queued(done)
 			p.Label(done)
 			p.Exit()
@@ -33,11 +33,11 @@ func openRunq(s *session, slow time.Duration) error {
 	return s.attach("sched_switch", func(p *program) {
 		w := beginWaits(p, "cpu", began)
 		off, done := p.NewLabel("off"), p.NewLabel("done")
-		p.Arg(asm.R7, 2)
-		p.Arg(asm.R6, 1)
+		p.task(asm.R7, 2)
+		p.task(asm.R6, 1)
 		w.running(slow, off)
 		p.Label(off)
-		p.Arg(asm.R7, 1)
+		p.task(asm.R7, 1)
 		runnable := p.NewLabel("runnable")
 		p.Arg(asm.R0, 0)
 		p.Do(asm.JNE.Imm(asm.R0, 0, runnable)) // it was preempted, maybe on its way to sleep
@@ -50,13 +50,18 @@ func openRunq(s *session, slow time.Duration) error {
 	})
 }
 
-// queued notes that the task in R7 can run from now on, unless it is throttled or idle.
+// queued notes that the task in R7 can run from now on, unless it is throttled or idle. One that was
+// woken while it still had the CPU has a note already, which does not outlive its being throttled.
 func (w *waits) queued(none string) {
 	w.Field(asm.R0, asm.R7, "task_struct.pid")
-	w.Do(asm.JEq.Imm(asm.R0, 0, none))
+	w.Do(asm.JEq.Imm(asm.R0, 0, none), asm.StoreMem(asm.RFP, w.key, asm.R0, asm.Word))
 	if w.Layout().Has(throttleCount) {
+		runs := w.NewLabel("not throttled")
 		w.Path(asm.R0, asm.R7, "task_struct.se.cfs_rq", throttleCount)
-		w.Do(asm.JNE.Imm(asm.R0, 0, none))
+		w.Do(asm.JEq.Imm(asm.R0, 0, runs))
+		w.Delete(w.began, w.key)
+		w.Do(asm.Ja.Label(none))
+		w.Label(runs)
 	}
 	w.start(none)
 }

@@ -77,8 +77,8 @@ func waitForACPU(t *testing.T, o Options) {
 // A task that the CPU limit stops does not wait for a CPU.
 func TestAThrottledTaskDoesNotWait(t *testing.T) {
 	needRoot(t)
-	const period, window = 100 * time.Millisecond, time.Second
-	g := newGroup(t, "runq", cgroup.Limits{CPUMax: cgroup.CPUMax{Quota: period / 10, Period: period}})
+	const window = time.Second
+	g := newGroup(t, "runq", quota(10))
 	p := open(t, "runq", g, Options{})
 	gather(t, p, func() {
 		if out, err := inGroup(t, g, "spin", "1", window.String()).CombinedOutput(); err != nil {

@@ -58,7 +58,7 @@ func (s *session) attachAs(function ebpf.AttachType, point string, write func(*p
 	if s.rung == RawTracepoint {
 		load = code.Helper
 	}
-	p := &program{Builder: code.New(s.layout, load), session: s}
+	p := &program{Builder: code.New(s.layout, load), session: s, point: point}
 	write(p)
 	ins, err := p.Program()
 	if err != nil {

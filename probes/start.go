@@ -79,7 +79,7 @@ func (m *member) born() {
 	m.process()
 	m.Lookup(m.family, m.key)
 	m.Do(asm.JEq.Imm(asm.R0, 0, m.done))
-	m.Arg(asm.R7, 0)
+	m.task(asm.R7, 0)
 	m.Field(asm.R6, asm.R7, "task_struct.tgid")
 	m.Field(asm.R0, asm.R7, "task_struct.pid")
 	m.Do(
@@ -132,7 +132,7 @@ func (m *member) leaves() {
 	m.Do(asm.JSGE.Imm(asm.R6, 0, fine), asm.Mov.Imm(asm.R0, 0), asm.Sub.Reg(asm.R0, asm.R6))
 	m.set(rawErrno, asm.R0, asm.Word)
 	m.Label(fine)
-	m.task(asm.R7)
+	m.of(asm.R7)
 	m.send()
 }
 
@@ -144,7 +144,7 @@ func (m *member) moment(call string) {
 	m.Now()
 	m.set(rawAt, asm.R0, asm.DWord)
 	m.Do(asm.StoreImm(asm.RFP, m.event+rawCall, int64(calls[call]), asm.Word)) //nolint:gosec // numbers of system calls
-	m.task(asm.R7)
+	m.of(asm.R7)
 	m.send()
 }
 

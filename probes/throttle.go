@@ -50,9 +50,9 @@ func openThrottle(s *session) error {
 		since string // where not every kernel has the tracepoint
 	}{
 		{"sched_switch", func(e *episodes) {
-			e.Arg(asm.R7, 2)
+			e.task(asm.R7, 2)
 			e.ended()
-			e.Arg(asm.R7, 1)
+			e.task(asm.R7, 1)
 			e.began()
 		}, ""},
 		{"sched_wakeup", (*episodes).woken, ""},
@@ -63,7 +63,7 @@ func openThrottle(s *session) error {
 	} {
 		err := s.attach(t.point, func(p *program) {
 			p.begin()
-			t.write(&episodes{program: p, open: open, here: here, queue: p.Slot(8), table: p.Slot(8), value: p.Slot(episodeBytes)})
+			t.write(&episodes{program: p, open: open, here: here, queue: p.Slot(8), above: p.Slot(8), table: p.Slot(8), value: p.Slot(episodeBytes)})
 			p.Exit()
 		})
 		if err != nil && t.since == "" {
@@ -80,12 +80,13 @@ type episodes struct {
 	open  *ebpf.Map // address of a cfs_rq -> its episode
 	here  *ebpf.Map // CPU -> those addresses
 	queue int16     // slot of that address
+	above int16     // slot of the sched_entity above it
 	table int16     // slot of the address of a CPU's queues
 	value int16     // slot of an episode
 }
 
 func (e *episodes) woken() {
-	e.Arg(asm.R7, 0)
+	e.task(asm.R7, 0)
 	e.began()
 }
 
@@ -94,7 +95,7 @@ func (e *episodes) added() {
 	done := e.NewLabel("done")
 	e.Arg(asm.R6, 1)
 	e.Do(asm.LSh.Imm(asm.R6, 32), asm.ArSh.Imm(asm.R6, 32), asm.JSLE.Imm(asm.R6, 0, done))
-	e.Arg(asm.R7, 0)
+	e.pointer(asm.R7, 0, "rq")
 	e.Field(asm.R6, asm.R7, "rq.cpu")
 	e.look(done)
 	e.Label(done)
@@ -163,25 +164,33 @@ func (e *episodes) each(done string, do func(next string)) {
 	}
 }
 
-// began begins an episode if the task in R7 is below a throttled queue that has none.
+// began begins an episode of each throttled queue above the task in R7 that has none.
 func (e *episodes) began() {
-	done, found := e.NewLabel("not begun"), e.NewLabel("found")
+	done := e.NewLabel("begun")
 	e.each(done, func(next string) {
 		e.Do(asm.JEq.Imm(asm.R8, 0, next))
 		for _, field := range []string{"cfs_rq.throttled", "cfs_rq.throttled_clock"} {
 			e.Field(asm.R0, asm.R8, field)
 			e.Do(asm.JEq.Imm(asm.R0, 0, next))
 		}
-		e.Do(asm.Ja.Label(found))
+		e.store(e.queue, asm.R8)
+		e.Lookup(e.open, e.queue)
+		e.Do(asm.JNE.Imm(asm.R0, 0, next))
+		e.store(e.above, asm.R6)
+		begun := e.NewLabel("begun")
+		e.begin(begun)
+		e.Label(begun)
+		e.Do(asm.LoadMem(asm.R6, asm.RFP, e.above, asm.DWord))
 	})
-	e.Do(asm.Ja.Label(done))
-	e.Label(found)
-	e.store(e.queue, asm.R8)
+	e.Label(done)
+}
+
+// begin begins the episode of the queue in R8, whose address is in its slot, unless nobody watches it.
+// It jumps to none, or ends there.
+func (e *episodes) begin(none string) {
 	e.Path(asm.R6, asm.R8, "cfs_rq.rq", "rq.cpu")
 	e.Path(asm.R8, asm.R8, "cfs_rq.tg", "task_group.css.cgroup")
-	e.watch(done)
-	e.Lookup(e.open, e.queue)
-	e.Do(asm.JNE.Imm(asm.R0, 0, done))
+	e.watch(none)
 	e.Now()
 	e.store(e.value+episodeAt, asm.R0)
 	e.Do(asm.LoadMem(asm.R0, asm.RFP, e.id, asm.DWord), asm.LoadMem(asm.R1, asm.RFP, e.watched, asm.DWord))
@@ -194,12 +203,11 @@ func (e *episodes) began() {
 	e.Insert(e.open, e.queue, e.value, ebpf.UpdateNoExist)
 	e.Do(asm.JEq.Imm(asm.R0, 0, kept))
 	e.lose(lostStates)
-	e.Do(asm.Ja.Label(done))
+	e.Do(asm.Ja.Label(none))
 	e.Label(kept)
-	e.queues(done)
+	e.queues(none)
 	e.Do(asm.Mov.Imm(asm.R1, 0), asm.LoadMem(asm.R2, asm.RFP, e.queue, asm.DWord))
 	e.replace()
-	e.Label(done)
 }
 
 // ended closes the episode of a queue above the task in R7 if it is not throttled any more.

@@ -23,9 +23,9 @@ func throttled(t testing.TB, g *cgroup.Group) time.Duration {
 const throttledApart = 0.005
 
 func TestThrottledTimeIsTheKernels(t *testing.T) {
-	for _, quota := range []int{5, 20, 50, 150} {
+	for _, percent := range []int{5, 20, 50, 150} {
 		for _, threads := range []int{1, 2, 8} {
-			t.Run(fmt.Sprintf("%d percent, %d threads", quota, threads), func(t *testing.T) { compareThrottled(t, quota, threads, Options{}) })
+			t.Run(fmt.Sprintf("%d percent, %d threads", percent, threads), func(t *testing.T) { compareThrottled(t, percent, threads, Options{}) })
 		}
 	}
 }
@@ -36,11 +36,11 @@ func TestThrottledTimeOnEveryRung(t *testing.T) {
 
 // compareThrottled lets threads spin in a group with a quota in percent of a CPU, and compares
 // what the probe saw with what the kernel counted.
-func compareThrottled(t *testing.T, quota, threads int, o Options) {
+func compareThrottled(t *testing.T, percent, threads int, o Options) {
 	t.Helper()
 	needRoot(t)
-	const period, window = 100 * time.Millisecond, time.Second
-	g := newGroup(t, "throttle", cgroup.Limits{CPUMax: cgroup.CPUMax{Quota: period * time.Duration(quota) / 100, Period: period}})
+	const window = time.Second
+	g := newGroup(t, "throttle", quota(percent))
 	p := open(t, "throttle", g, o)
 	events := gather(t, p, func() {
 		if out, err := inGroup(t, g, "spin", fmt.Sprint(threads), window.String()).CombinedOutput(); err != nil {
@@ -59,7 +59,7 @@ func compareThrottled(t *testing.T, quota, threads int, o Options) {
 	if math.Abs(apart) > throttledApart {
 		t.Errorf("the probe's %v and the kernel's %v are %.2f %% apart", sum, kernel, 100*apart)
 	}
-	if quota <= 20 && kernel == 0 { // more than that it may not get on a busy host
+	if percent <= 20 && kernel == 0 { // more than that it may not get on a busy host
 		t.Error("it was not throttled")
 	}
 	total, err := p.Total(g.Path("cpu"))

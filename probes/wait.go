@@ -50,6 +50,6 @@ func (w *waits) end(kind Kind, none string) {
 	w.Do(asm.LoadMem(asm.R0, asm.RFP, w.from, asm.DWord))
 	w.set(rawAt, asm.R0, asm.DWord)
 	w.since(rawAt)
-	w.task(asm.R7)
+	w.of(asm.R7)
 	w.count()
 }

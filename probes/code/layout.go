@@ -128,6 +128,26 @@ func (l *Layout) Value(enum, name string) (int, error) {
 	return 0, kernel.Unsupported("this kernel has no %s", name)
 }
 
+// Points reports whether argument i of a tracepoint, the first being 0, points to a structure. The error wraps
+// kernel.ErrNotSupported where it does not, or this kernel has no such tracepoint.
+func (l *Layout) Points(tracepoint string, i int, structure string) error {
+	var t *btf.Typedef
+	if err := l.types.TypeByName("btf_trace_"+tracepoint, &t); err != nil {
+		return kernel.Unsupported("this kernel has no tracepoint %s", tracepoint)
+	}
+	if p, ok := btf.UnderlyingType(t).(*btf.Pointer); ok {
+		f, ok := btf.UnderlyingType(p.Target).(*btf.FuncProto)
+		if ok && i+1 < len(f.Params) { // the first one is the data of whoever is attached
+			if arg, ok := btf.UnderlyingType(f.Params[i+1].Type).(*btf.Pointer); ok {
+				if s, ok := btf.UnderlyingType(arg.Target).(*btf.Struct); ok && s.Name == structure {
+					return nil
+				}
+			}
+		}
+	}
+	return kernel.Unsupported("argument %d of this kernel's tracepoint %s is no struct %s", i, tracepoint, structure)
+}
+
 // maxElement bounds an index: no offset can overflow.
 const maxElement = 1 << 12
 

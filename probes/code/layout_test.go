@@ -20,6 +20,11 @@ func (f fakes) TypeByName(name string, typ any) error {
 			*to = s
 			return nil
 		}
+	case **btf.Typedef:
+		if d, ok := f[name].(*btf.Typedef); ok {
+			*to = d
+			return nil
+		}
 	case **btf.Enum:
 		if e, ok := f[name].(*btf.Enum); ok {
 			*to = e
@@ -111,6 +116,46 @@ func TestFieldThatIsNotThere(t *testing.T) {
 	}
 	if _, err := l.Value("others", "first"); !errors.Is(err, kernel.ErrNotSupported) {
 		t.Error(err)
+	}
+}
+
+// An argument of a tracepoint is what the kernel's types say, whatever its place was in another kernel.
+func TestPoints(t *testing.T) {
+	task := &btf.Pointer{Target: &btf.Struct{Name: "task_struct"}}
+	number := &btf.Typedef{Name: "pid_t", Type: &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed}}
+	data := btf.FuncParam{Name: "__data", Type: &btf.Pointer{Target: &btf.Void{}}}
+	tracepoint := func(args ...btf.Type) *btf.Typedef {
+		f := &btf.FuncProto{Params: []btf.FuncParam{data}}
+		for _, a := range args {
+			f.Params = append(f.Params, btf.FuncParam{Type: a})
+		}
+		return &btf.Typedef{Type: &btf.Pointer{Target: f}}
+	}
+	l := NewLayout(fakes{
+		"btf_trace_switch":   tracepoint(number, task, task, number),
+		"btf_trace_switch50": tracepoint(number, number, task, task), // as sched_switch was in Linux 5.18.0
+		"btf_trace_victim":   tracepoint(task, number),
+		"btf_trace_victim61": tracepoint(number), // as mark_victim was before Linux 6.9
+		"btf_trace_const":    tracepoint(&btf.Pointer{Target: &btf.Const{Type: task.Target}}),
+		"btf_trace_none":     tracepoint(),
+		"btf_trace_group":    tracepoint(&btf.Pointer{Target: &btf.Struct{Name: "cgroup"}}),
+		"btf_trace_odd":      &btf.Typedef{Type: number},
+	})
+	for _, c := range []struct {
+		point string
+		i     int
+		says  string // "" where it is a task
+	}{
+		{"switch", 1, ""}, {"switch", 2, ""}, {"victim", 0, ""}, {"const", 0, ""},
+		{"switch50", 1, "argument 1 of this kernel's tracepoint switch50 is no struct task_struct"},
+		{"victim61", 0, "argument 0 of this kernel's tracepoint victim61 is no"},
+		{"none", 0, "is no struct"}, {"switch", 4, "is no struct"}, {"group", 0, "is no struct"}, {"odd", 0, "is no struct"},
+		{"other", 0, "no tracepoint other"},
+	} {
+		err := l.Points(c.point, c.i, "task_struct")
+		if c.says == "" && err != nil || c.says != "" && (!errors.Is(err, kernel.ErrNotSupported) || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("Points(%s, %d): %v", c.point, c.i, err)
+		}
 	}
 }
 

@@ -1,0 +1,62 @@
+package probes
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"cellwall/runtime/cgroup"
+)
+
+// quota is a CPU limit in percent of a CPU, with the usual period.
+func quota(percent int) cgroup.Limits {
+	const period = 100 * time.Millisecond
+	return cgroup.Limits{CPUMax: cgroup.CPUMax{Quota: period * time.Duration(percent) / 100, Period: period}}
+}
+
+// Limits of a cgroup and of the one above it have their own episodes, also at the same time. cgroup v1 refuses a
+// limit above the one above.
+func TestNestedLimitsHaveTheirOwnEpisodes(t *testing.T) {
+	needRoot(t)
+	for _, c := range []struct{ above, below int }{{20, 10}, {15, 15}} {
+		t.Run(fmt.Sprintf("%d above %d", c.above, c.below), func(t *testing.T) {
+			above := newGroup(t, "above", quota(c.above))
+			var groups []*cgroup.Group
+			for _, name := range []string{"a", "b"} {
+				g, err := above.Create(name, quota(c.below))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = g.Close() })
+				groups = append(groups, g)
+			}
+			p := open(t, "throttle", above, Options{Each: true})
+			gather(t, p, func() {
+				var waits []func() error
+				for _, g := range groups {
+					c := inGroup(t, g, "spin", "2", "1500ms")
+					if err := c.Start(); err != nil {
+						t.Fatal(err)
+					}
+					waits = append(waits, c.Wait)
+				}
+				for _, wait := range waits {
+					if err := wait(); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			for _, g := range append(groups, above) {
+				total, err := p.Total(g.Path("cpu"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				kernel := throttled(t, g)
+				t.Logf("%s: %v in %d episodes, the kernel's %v", g.Name(), total.Length, total.Count, kernel)
+				if (total.Length - kernel).Abs() > time.Duration(throttledApart*float64(kernel))+time.Millisecond {
+					t.Errorf("%s: the probe's %v and the kernel's %v", g.Name(), total.Length, kernel)
+				}
+			}
+		})
+	}
+}
