@@ -2,6 +2,7 @@ package probes
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -12,6 +13,16 @@ import (
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/kernel"
 )
+
+// EPERM has several causes, and the kernel does not say which one it is.
+func TestWhyItIsNotPermitted(t *testing.T) {
+	err := unsupported(fmt.Errorf("map create: %w (MEMLOCK may be too low)", unix.EPERM))
+	for _, cause := range []string{"lockdown", "CAP_BPF", "CAP_PERFMON", "ulimit -l"} {
+		if !errors.Is(err, kernel.ErrNotSupported) || !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), cause) {
+			t.Errorf("%v does not tell of %s", err, cause)
+		}
+	}
+}
 
 // Every rung of every probe either attaches, or says why it cannot and leaves nothing.
 func TestEveryRung(t *testing.T) {

@@ -98,8 +98,8 @@ func unsupported(err error) error {
 	if errors.Is(err, kernel.ErrNotSupported) {
 		return err
 	}
-	if errors.Is(err, unix.EPERM) { // the library suspects the memlock limit, which has not counted since 5.11
-		return fmt.Errorf("%w: lockdown forbids it, or CAP_BPF or CAP_PERFMON is missing: %w", kernel.ErrNotSupported, unix.EPERM)
+	if errors.Is(err, unix.EPERM) { // the library suspects the memlock limit alone, which has not counted since 5.11
+		return fmt.Errorf("%w: lockdown forbids it, CAP_BPF or CAP_PERFMON is missing, or before Linux 5.11 ulimit -l is too low: %w", kernel.ErrNotSupported, unix.EPERM)
 	}
 	return fmt.Errorf("%w: %w", kernel.ErrNotSupported, err)
 }
