@@ -305,7 +305,7 @@ func TestNewPlaceNeedsRoot(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("is root")
 	}
-	if _, err := bench.NewPlace(t.TempDir()); err == nil || !strings.Contains(err.Error(), "takes root") {
+	if _, err := bench.NewPlace(t.TempDir()); err == nil || !strings.Contains(err.Error(), "needs root") {
 		t.Errorf("got %v", err)
 	}
 }

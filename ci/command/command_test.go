@@ -5,8 +5,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // call runs the command line and returns the exit code and both streams.
@@ -79,6 +82,9 @@ func TestWrongUse(t *testing.T) {
 		{args: []string{"report", "nothing.jsonl", "--format", "text,page"}, want: "--out"},
 		{args: []string{"verify", "--only", "fs.nosuch"}, want: "fs.nosuch"},
 		{args: []string{"verify", "--only", "fs"}, want: "'fs.*'"},
+		{args: []string{"verify", "--only", ""}, want: "names nothing"},
+		{args: []string{"verify", "--out", bundle + "/malformed/config.json/deep"}, want: "not a directory"},
+		{args: []string{"verify", "--out", bundle + "/malformed/config.json"}, want: "is no directory"},
 		{args: []string{"verify", "fs.dotdot"}, want: "try cellwall verify --only 'fs.dotdot'"},
 		{args: []string{"doctor", "please"}, want: "see cellwall doctor --help"},
 		{args: []string{"list", "moon"}, want: `"moon" matches no guarantee`},
@@ -182,6 +188,20 @@ func TestHostileBundle(t *testing.T) {
 		if code == 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, strings.TrimPrefix(name, "needs a ")) {
 			t.Errorf("exit status %d, stderr %q, want one line with %q", code, errs, name)
 		}
+	}
+}
+
+func TestUserAndEnvironment(t *testing.T) {
+	for user, want := range map[string]specs.User{"1000": {UID: 1000, GID: 1000}, "1000:1000": {UID: 1000, GID: 1000}, "7:8": {UID: 7, GID: 8}, "0:5": {GID: 5}} {
+		s := &specs.Spec{Process: &specs.Process{}}
+		f := containerFlags{user: user}
+		if err := f.setUser(s); err != nil || s.Process.User.UID != want.UID || s.Process.User.GID != want.GID {
+			t.Errorf("--user %s: %+v, %v", user, s.Process.User, err)
+		}
+	}
+	got, err := setEnv([]string{"PATH=/bin", "PATHS=x"}, []string{"A=1", "PATH=/opt", "A=2"})
+	if want := []string{"PATHS=x", "PATH=/opt", "A=2"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
 }
 

@@ -211,11 +211,9 @@ func (f *containerFlags) change(s *specs.Spec) error {
 	if f.hostname != "" {
 		s.Hostname = f.hostname
 	}
-	s.Process.Env = append(s.Process.Env, f.env...)
-	for _, e := range f.env {
-		if !strings.Contains(e, "=") {
-			return misuse("--env %q: want NAME=VALUE", e)
-		}
+	var err error
+	if s.Process.Env, err = setEnv(s.Process.Env, f.env); err != nil {
+		return err
 	}
 	if f.cwd != "" {
 		s.Process.Cwd = f.cwd
@@ -247,17 +245,30 @@ func (f *containerFlags) setUser(s *specs.Spec) error {
 	if !both {
 		gid = uid
 	}
-	for text, to := range map[string]*uint32{uid: &s.Process.User.UID, gid: &s.Process.User.GID} {
-		id, err := strconv.ParseUint(text, 10, 32)
+	for _, id := range []struct {
+		text string
+		to   *uint32
+	}{{uid, &s.Process.User.UID}, {gid, &s.Process.User.GID}} {
+		n, err := strconv.ParseUint(id.text, 10, 32)
 		if err != nil {
 			return misuse("--user %q: want UID or UID:GID, as numbers", f.user)
 		}
-		*to = uint32(id)
-	}
-	if uid == gid {
-		s.Process.User.GID = s.Process.User.UID
+		*id.to = uint32(n)
 	}
 	return nil
+}
+
+// setEnv puts NAME=VALUE pairs into an environment. Of two with one name programs take either.
+func setEnv(env, pairs []string) ([]string, error) {
+	for _, pair := range pairs {
+		name, _, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return nil, misuse("--env %q: want NAME=VALUE", pair)
+		}
+		env = slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, name+"=") })
+		env = append(env, pair)
+	}
+	return env, nil
 }
 
 func parseBind(text string) (specs.Mount, error) {

@@ -52,7 +52,9 @@ func newExec() *cobra.Command {
 			}
 			defer launcher.Close() //nolint:errcheck // it only ends threads
 			p := core.DefaultProcess(entry.Spec, args[1:])
-			p.Env = append(p.Env, env...)
+			if p.Env, err = setEnv(p.Env, env); err != nil {
+				return err
+			}
 			p.Terminal = terminal
 			if cwd != "" {
 				p.Cwd = cwd

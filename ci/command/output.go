@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"cellwall/reports/record"
 	"cellwall/reports/render"
@@ -105,7 +106,29 @@ func (f *outputFlags) check(formats []format) error {
 	if len(f.format) > 1 && f.out == "" {
 		return misuse("--format %s needs --out: several formats cannot share one output", strings.Join(f.format, ","))
 	}
-	return nil
+	return f.checkOut()
+}
+
+// checkOut refuses a directory that cannot be made: after a run all that it found would be lost.
+func (f *outputFlags) checkOut() error {
+	if f.out == "" {
+		return nil
+	}
+	for dir := f.out; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		switch {
+		case errors.Is(err, os.ErrNotExist) && dir != filepath.Dir(dir):
+			continue
+		case err != nil:
+			return misuse("--out: %w", err)
+		case !info.IsDir():
+			return misuse("--out %s: %s is no directory", f.out, dir)
+		}
+		if err := unix.Access(dir, unix.W_OK); err != nil {
+			return misuse("--out %s: write to %s: %w", f.out, dir, err)
+		}
+		return nil
+	}
 }
 
 func (f *outputFlags) text(out io.Writer) render.Text {

@@ -51,6 +51,9 @@ func (f *tourFlags) check(formats []format) error {
 // checkIDs refuses globs that name no guarantee. flag stands before them in messages.
 func checkIDs(flag string, globs []string) error {
 	for _, glob := range globs {
+		if glob == "" {
+			return misuse("%s%q names nothing: without it all are tried", flag, glob)
+		}
 		if _, err := path.Match(glob, ""); err != nil {
 			return misuse("%s%q: %w", flag, glob, err)
 		}

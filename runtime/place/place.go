@@ -58,7 +58,7 @@ const (
 // have so many tasks and bytes of memory, which is read back before anything runs in it.
 func Take(dir string, tasks, memory uint64) (_ *Place, err error) {
 	if os.Geteuid() != 0 {
-		return nil, errors.New("it takes root to make containers and cgroups: run it with sudo, or in a privileged container")
+		return nil, errors.New("this needs root, as it makes cgroups: run it with sudo, or in a privileged container")
 	}
 	p := &Place{}
 	defer p.Undo.OnError(&err)
