@@ -48,7 +48,7 @@ func Compare(older, newer [][]float64, o Options) (Comparison, error) {
 	}
 	n := len(ratios)
 	if need := blocksFor(min(1-o.Confidence, o.Alpha)); n < need {
-		return Comparison{}, fmt.Errorf("compare with confidence %g and alpha %g: %d blocks, at least %d are needed", o.Confidence, o.Alpha, n, need)
+		return Comparison{}, fmt.Errorf("compare with confidence %.3g and alpha %.3g: %d blocks, at least %d are needed", o.Confidence, o.Alpha, n, need)
 	}
 	slices.Sort(ratios)
 	rank, reached := rankT(n, o.Confidence)

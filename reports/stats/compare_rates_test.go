@@ -132,7 +132,7 @@ func TestCompareRefuses(t *testing.T) {
 	}{
 		{nil, nil, stats.Options{}, "no blocks"},
 		{good, good[:5], stats.Options{}, "6 blocks of old samples and 5 of new ones"},
-		{good[:5], good[:5], stats.Options{}, "5 blocks, at least 6 are needed"},
+		{good[:5], good[:5], stats.Options{}, "confidence 0.95 and alpha 0.05: 5 blocks, at least 6 are needed"},
 		{good, good, stats.Options{Alpha: 0.001}, "6 blocks, at least 11 are needed"},
 		{good, good, stats.Options{Confidence: 0.99}, "6 blocks, at least 8 are needed"},
 		{good, good, stats.Options{Confidence: 0.99, Alpha: 0.05}, "6 blocks, at least 8 are needed"},
