@@ -47,9 +47,11 @@ func (s *Stage) hostileImages() ([]hostileImage, error) {
 	images := []hostileImage{
 		{outside: dir, edits: bind(link), about: volumePrefix[1:] + s.Name},
 		{outside: dir, edits: bind(link + "-old"), about: volumePrefix[1:] + s.Name, name: "-old"},
-		{outside: far, edits: noDev, about: "/dev", name: "-dev", prepare: func() error {
+		// With the usual tmpfs, which a runtime may mount elsewhere than it makes the devices.
+		{outside: far, about: "/dev", name: "-dev-tmpfs", prepare: func() error {
 			return errors.Join(os.Rename(s.Rootfs+"/dev", s.Rootfs+"/kept"), os.Symlink(far, s.Rootfs+"/dev"))
 		}},
+		{outside: far, edits: noDev, about: "/dev", name: "-dev"},
 	}
 	err = errors.Join(publicDir(source), publicDir(far), os.Symlink(dir, s.Rootfs+link), os.Symlink(oldRoot+dir, s.Rootfs+link+"-old"))
 	if err != nil {
@@ -110,7 +112,7 @@ func OutsideUntouched(s *Stage) (*Watch, error) {
 			if f, err = s.Launch(ctx, s.Name+image.name, s.hostileWatch(image)); err != nil {
 				return f, fmt.Errorf("container %s: %w", image.name, err)
 			}
-			if image.prepare != nil && s.Has(MakesDevicesBehindLinks) {
+			if image.about == "/dev" && s.Has(MakesDevicesBehindLinks) {
 				if err := unix.Mknod(s.Rootfs+"/dev/null", unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil && !errors.Is(err, unix.EEXIST) { //nolint:gosec // a device number
 					return f, fmt.Errorf("stand in for a careless runtime: %w", err)
 				}

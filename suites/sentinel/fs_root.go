@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -124,7 +123,11 @@ func NothingInherited(s *Stage) (*Watch, error) {
 				if err != nil {
 					return fmt.Errorf("look at the attacker's descriptors: %w", err)
 				}
-				if inherited(e.Name(), to) {
+				ours, err := inherited(a.PID, e.Name())
+				if err != nil {
+					return fmt.Errorf("look at the attacker's descriptors: %w", err)
+				}
+				if ours {
 					held = append(held, e.Name()+" "+to)
 					directory = directory || strings.HasSuffix(to, dir) // by its path in the attacker's mounts
 					socket = socket || strings.HasPrefix(to, "socket:")
@@ -143,16 +146,26 @@ func NothingInherited(s *Stage) (*Watch, error) {
 	}, nil
 }
 
-// goRuntimes are the files that the Go runtime opens for itself in every program: to wait, and to follow
-// the CPU limit of its cgroup (since Go 1.25, where it sees one).
-var goRuntimes = []string{"anon_inode:[eventpoll]", "anon_inode:[eventfd]", "cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us"}
-
-// inherited reports whether a descriptor that a program starts with is neither one of its standard
-// streams nor one that the Go runtime has opened by then.
-func inherited(number, to string) bool {
+// inherited reports whether a descriptor has come through the exec that began a program, and is none of its
+// standard streams. Such a one is not close-on-exec; those that the Go runtime opens for itself in every
+// program, to wait and to follow the CPU limit of its cgroup, all are.
+func inherited(pid int, number string) (bool, error) {
 	const stderr = 2
 	n, err := strconv.Atoi(number)
-	return err == nil && n > stderr && !slices.Contains(goRuntimes, filepath.Base(to))
+	if err != nil || n <= stderr {
+		return false, err
+	}
+	path := fmt.Sprintf("/proc/%d/fdinfo/%d", pid, n)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return false, err
+	}
+	var position int64
+	var flags int
+	if _, err := fmt.Sscanf(string(b), "pos: %d\nflags: %o\n", &position, &flags); err != nil { // proc_pid_fdinfo(5)
+		return false, fmt.Errorf("parse %s: %w", path, err)
+	}
+	return flags&unix.O_CLOEXEC == 0, nil
 }
 
 // StartsInside asks for a working directory behind a descriptor of the launcher, which is a

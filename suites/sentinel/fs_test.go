@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -136,23 +137,39 @@ func TestMountsUnchanged(t *testing.T) {
 	}
 }
 
+// TestInherited: an inherited descriptor is told by its flags, whatever the file's name.
 func TestInherited(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cpu.max")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
-		number, to string
-		want       bool
+		name  string
+		flags int
+		want  bool
 	}{
-		{"0", "pipe:[7]", false},
-		{"2", "/dev/null", false},
-		{"3", "anon_inode:[eventpoll]", false},
-		{"4", "anon_inode:[eventfd]", false},
-		{"3", "/sys/fs/cgroup/cpu/x/cpu.cfs_quota_us", false},
-		{"7", "/sys/fs/cgroup", true}, // CVE-2024-21626
-		{"3", "/", true},
-		{"5", "socket:[7]", true},
-		{"17", "anon_inode:[pidfd]", true},
+		{name: "of the launcher", flags: unix.O_RDWR, want: true},
+		{name: "of the launcher, to read", flags: unix.O_RDONLY, want: true},
+		{name: "of the launcher, a path", flags: unix.O_PATH, want: true},
+		{name: "of the Go runtime", flags: unix.O_RDONLY | unix.O_CLOEXEC},
 	} {
-		if got := inherited(c.number, c.to); got != c.want {
-			t.Errorf("%s %s: %v", c.number, c.to, got)
+		t.Run(c.name, func(t *testing.T) {
+			fd, err := unix.Open(path, c.flags, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(fd) //nolint:errcheck // nothing was written
+			if got, err := inherited(os.Getpid(), strconv.Itoa(fd)); err != nil || got != c.want {
+				t.Errorf("inherited: %v, %v", got, err)
+			}
+		})
+	}
+	for _, stream := range []string{"0", "1", "2"} {
+		if got, err := inherited(os.Getpid(), stream); err != nil || got {
+			t.Errorf("stream %s: %v, %v", stream, got, err)
 		}
+	}
+	if _, err := inherited(os.Getpid(), "1000000"); err == nil {
+		t.Error("no error for a descriptor that is none")
 	}
 }
