@@ -39,7 +39,7 @@ func TestOf(t *testing.T) {
 		{name: "runc", lacks: noTime, version: "1.1.5", row: "time.offset"},
 		{name: "runc", lacks: noTime, version: "1.2.0", row: "time.offset", none: true},
 		{name: "runc", version: "1.4.2", row: "fs.image-symlink", known: true},
-		{name: "runc", version: "1.4.4", row: "fs.image-symlink", none: true},
+		{name: "runc", version: "1.4.3", row: "fs.image-symlink", none: true},
 		{name: "runc", version: "1.5.0-rc.1", row: "fs.image-symlink", known: true},
 		{name: "runc", version: "1.1.5", row: "time.offset", none: true},
 		{name: "crun", version: "1.8.1", row: "fs.noexec", known: true},

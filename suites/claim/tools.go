@@ -87,7 +87,7 @@ var bwrapTable = []Exception{
 		Known:  true,
 		Reason: "it follows links of the image to /oldroot, where it has the host's root meanwhile, and makes mount points there as its launcher",
 		Source: "CVE-2026-87766, GHSA-pxhw-h44j-8pfx; bubblewrap issue 195",
-		Advice: "update to 0.12.0 or younger, never run it as root on an image of somebody else's, or resolve destinations before",
+		Advice: "update to 0.12.0 or newer, never run it as root on an image of somebody else's, or resolve destinations before",
 	},
 	{
 		Rows:   []string{"fs.noexec"},
