@@ -31,7 +31,7 @@ const (
 	Breached     Outcome = "breached"     // the witness saw the breach
 	Unsupported  Outcome = "unsupported"  // kernel or runtime lacks it; the reason is named
 	Inconclusive Outcome = "inconclusive" // we could not tell
-	Unproven     Outcome = "unproven"     // its control may only run in a throw-away guest, and this is none
+	Unproven     Outcome = "unproven"     // the attack did nothing, and no control was run: the runtime does not claim the row
 )
 
 // Outcomes lists every outcome in the order in which tables show them.

@@ -13,7 +13,7 @@ type Tally struct {
 	Known        int // breached, as the runtime's claims say
 	Unsupported  int
 	Inconclusive int
-	Unproven     int // its control may not run here
+	Unproven     int // not claimed, and the attack did nothing
 	NotClaimed   int // breached, where the runtime does not claim it
 	Proven       int // held, all controls breached, and the barrier held alone
 	Leaked       int // left something on the host

@@ -209,7 +209,7 @@ func TestOCIExpresses(t *testing.T) {
 		for want, edit := range map[string]spec.Edit{
 			"a step of the core":    spec.Omitting("nothing", "close-descriptors"),
 			"without a mount":       spec.WithoutNamespace(specs.MountNamespace),
-			"host's root directory": spec.HostRoot(),
+			"host's root directory": spec.HostRootDirectory(),
 			"setgroups": spec.Change("", func(s *specs.Spec) {
 				s.Annotations = map[string]string{spec.DenySetgroups: "true"}
 			}),

@@ -94,7 +94,7 @@ func TestToolExpresses(t *testing.T) {
 	for name, cases := range map[string]map[string]spec.Edit{
 		"bwrap": {
 			"a step of the core":          spec.Omitting("nothing", "close-descriptors"),
-			"host's root directory":       spec.HostRoot(),
+			"host's root directory":       spec.HostRootDirectory(),
 			"mount namespace always":      spec.WithoutNamespace(specs.MountNamespace),
 			"no time namespace":           spec.JoinNamespace(specs.TimeNamespace, ""),
 			"joins no pid namespace":      spec.JoinNamespace(specs.PIDNamespace, "/proc/1/ns/pid"),

@@ -166,13 +166,13 @@ func bare(o Options) *specs.Spec {
 		},
 		Linux: &specs.Linux{},
 	}
-	HostRoot().Apply(s)
+	HostRootDirectory().Apply(s)
 	return s
 }
 
-// HostRoot leaves the process in the host's root directory: no chroot and no pivot_root. The
+// HostRootDirectory leaves the process in the host's root directory: no chroot and no pivot_root. The
 // program keeps its place, so its path becomes a host path.
-func HostRoot() Edit {
+func HostRootDirectory() Edit {
 	return Change("the host's root directory", func(s *specs.Spec) {
 		if len(s.Process.Args) > 0 {
 			s.Process.Args[0] = filepath.Join(s.Root.Path, s.Process.Args[0])

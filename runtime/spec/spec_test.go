@@ -38,7 +38,7 @@ func TestEditsChangeACopy(t *testing.T) {
 		spec.Unconfined(),
 		spec.Allowing("bpf"),
 		spec.WithRlimit("RLIMIT_NOFILE", 7),
-		spec.HostRoot(),
+		spec.HostRootDirectory(),
 	}
 	original := spec.New(spec.Hardened, options)
 	for _, n := range original.Linux.Namespaces {

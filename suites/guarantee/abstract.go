@@ -68,7 +68,7 @@ func abstractRlimitRows() []Guarantee {
 		Attack:  attack.InFlight,
 		Witness: sentinel.ParkedBounded,
 		Refusal: Refusals{unix.ETOOMANYREFS: Rlimit},
-		Both:    hostRoot,
+		Both:    noUserNamespace,
 		// CAP_SYS_RESOURCE does the same, but not every launcher has it to give.
 		Controls: spec.Edits{spec.WithCapability("CAP_SYS_ADMIN")},
 	}, {

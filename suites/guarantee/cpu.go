@@ -77,7 +77,7 @@ func cpuRows() []Guarantee {
 		Attack:   attack.RaisePriority,
 		Witness:  sentinel.PriorityKept,
 		Refusal:  Refusals{unix.EPERM: Capability, unix.EACCES: Capability},
-		Both:     hostRoot,
+		Both:     noUserNamespace,
 		Controls: spec.Edits{spec.WithCapability("CAP_SYS_NICE")},
 	}}
 }

@@ -23,7 +23,7 @@ func fsRows() []Guarantee {
 		Attack:   attack.Dotdot,
 		Witness:  sentinel.CanaryFile,
 		Refusal:  Refusals{unix.ENOENT: RootDirectory},
-		Controls: spec.Edits{spec.HostRoot()},
+		Controls: spec.Edits{spec.HostRootDirectory()},
 	}, {
 		ID:       "fs.nested-chroot",
 		Claim:    "cannot leave its root by a nested chroot",

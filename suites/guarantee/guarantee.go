@@ -51,16 +51,6 @@ const (
 // Refusals says which layer an errno names when the barrier stands alone.
 type Refusals map[unix.Errno]Layer
 
-// Where says where a control may run.
-type Where string
-
-const (
-	// OnHost controls harm nothing but their sentinel.
-	OnHost Where = "host"
-	// InGuest controls would hurt the host and run only in a throw-away virtual machine.
-	InGuest Where = "vm"
-)
-
 // Guarantee is one row of the catalogue.
 type Guarantee struct {
 	ID    string // group.name
@@ -86,15 +76,14 @@ type Guarantee struct {
 	// Controls each take the barrier away, or one of several: with every one of them the witness must
 	// see a breach, and one of all that the claim names (sentinel.Finding.Intact).
 	Controls spec.Edits
-	Where    Where
 	// Alone rows measure time or a resource of the whole host and run beside nothing else.
 	Alone bool
 }
 
 // What rows have in common as their Both.
 var (
-	// hostRoot makes root the host's: a user namespace would be a second wall.
-	hostRoot = spec.Edits{spec.WithoutNamespace(specs.UserNamespace)}
+	// noUserNamespace makes root the host's: a user namespace would be a second wall.
+	noUserNamespace = spec.Edits{spec.WithoutNamespace(specs.UserNamespace)}
 	// capabilityAlone leaves a capability as the only wall: a user namespace would make it worthless,
 	// and the filter would come before it.
 	capabilityAlone = spec.Edits{spec.WithoutNamespace(specs.UserNamespace), spec.Unconfined()}

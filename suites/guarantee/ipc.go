@@ -53,7 +53,7 @@ func ipcRows() []Guarantee {
 		Attack:   attack.LandlockScope,
 		Witness:  sentinel.ScopeKept,
 		Refusal:  Refusals{unix.EPERM: Landlock},
-		Both:     hostRoot,
+		Both:     noUserNamespace,
 		Controls: spec.Edits{{Name: sentinel.NoScope}},
 	}, {
 		ID:       "ipc.dev-shm",

@@ -21,7 +21,7 @@ func kernelRows() []Guarantee {
 		Attack:   attack.OpenForWrite,
 		Witness:  sentinel.SysrqClosed,
 		Refusal:  Refusals{unix.EROFS: Mount, unix.EACCES: DAC},
-		Both:     hostRoot,
+		Both:     noUserNamespace,
 		Controls: spec.Edits{noReadonlyPaths()},
 	}, {
 		ID:       "kernel.sysctl-global",
@@ -32,7 +32,7 @@ func kernelRows() []Guarantee {
 		Attack:   attack.OpenForWrite,
 		Witness:  sentinel.SysctlsClosed,
 		Refusal:  Refusals{unix.EROFS: Mount, unix.EACCES: DAC},
-		Both:     hostRoot,
+		Both:     noUserNamespace,
 		Controls: spec.Edits{noReadonlyPaths()},
 	}, {
 		ID:      "kernel.sysfs-write",
@@ -43,7 +43,7 @@ func kernelRows() []Guarantee {
 		Attack:  attack.OpenSysfs,
 		Witness: sentinel.SysfsClosed,
 		Refusal: Refusals{unix.EROFS: Mount, unix.EACCES: DAC},
-		Both:    hostRoot,
+		Both:    noUserNamespace,
 		Controls: spec.Edits{spec.WithMount(specs.Mount{
 			Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev"},
 		})},

@@ -22,20 +22,20 @@ func kernelCgroupRows() []Guarantee {
 		Attack:      attack.RaiseLimits,
 		Witness:     sentinel.CgroupLimitsKept,
 		Refusal:     Refusals{unix.EROFS: Mount, unix.EACCES: DAC, unix.EPERM: Capability},
-		Both:        hostRoot,
+		Both:        noUserNamespace,
 		Controls:    spec.Edits{writableCgroups()},
 	}, {
 		ID:      "kernel.cgroup-migrate",
 		Claim:   "cannot move a process out of its cgroup subtree",
-		Source:  "cgroups(7), \"Cgroups delegation\"; CVE-2021-4197",
-		Barrier: "open-time credentials and cgroup namespace",
+		Source:  "cgroups(7), \"Cgroups delegation\"",
+		Barrier: "delegation containment",
 		Rung:    spec.Hardened,
 		Attack:  attack.LeaveCgroup,
 		Witness: sentinel.CgroupKept,
 		Refusal: Refusals{unix.EACCES: Cgroup, unix.ENOENT: CgroupNamespace},
 		// The namespace is a barrier only where cgroup2 is mounted with nsdelegate.
 		Both:     spec.Edits{spec.WithoutNamespace(specs.CgroupNamespace)},
-		Controls: hostRoot,
+		Controls: noUserNamespace,
 	}}
 }
 

@@ -44,7 +44,7 @@ func leakRows() []Guarantee {
 		Attack:   attack.KernelAddresses,
 		Witness:  sentinel.AddressesHidden,
 		Refusal:  Refusals{unix.EACCES: Capability, unix.EPERM: Capability, unix.ENOENT: RootDirectory},
-		Both:     hostRoot,
+		Both:     noUserNamespace,
 		Controls: spec.Edits{spec.WithCapability("CAP_SYSLOG")},
 	}}
 }

@@ -62,7 +62,7 @@ func processLifeRows() []Guarantee {
 		Attack:   attack.OOMScore,
 		Witness:  sentinel.OOMScoreKept,
 		Refusal:  Refusals{unix.EACCES: Capability},
-		Both:     hostRoot,
+		Both:     noUserNamespace,
 		Controls: spec.Edits{spec.WithCapability("CAP_SYS_RESOURCE")},
 	}}
 }

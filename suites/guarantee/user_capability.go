@@ -74,7 +74,7 @@ func userCapabilityRows() []Guarantee {
 		Attack:   attack.RlimitRaise,
 		Witness:  sentinel.RlimitsKept,
 		Refusal:  Refusals{unix.EPERM: Capability},
-		Both:     hostRoot,
+		Both:     noUserNamespace,
 		Controls: spec.Edits{spec.WithCapability("CAP_SYS_RESOURCE")},
 	}}
 }

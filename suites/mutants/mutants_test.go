@@ -136,7 +136,7 @@ func declareWeak(run *judge.Run) {
 		// kernel mounts no proc, sysfs or mqueue of a namespace that does not belong to it.
 		rung spec.Rung
 	}{
-		{edit: spec.HostRoot(), rows: []string{"fs.dotdot"}, rung: spec.Chroot},
+		{edit: spec.HostRootDirectory(), rows: []string{"fs.dotdot"}, rung: spec.Chroot},
 		{edit: spec.WithoutNamespace(specs.PIDNamespace), rows: []string{"process.own-namespaces"}, rung: spec.Limits},
 		{edit: spec.WithoutNamespace(specs.NetworkNamespace), rows: []string{"process.own-namespaces", "net.host-loopback", "ipc.abstract-socket"}, rung: spec.Limits},
 		{edit: spec.WithoutNamespace(specs.IPCNamespace), rows: []string{"process.own-namespaces"}, rung: spec.Limits},

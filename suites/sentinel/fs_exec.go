@@ -81,7 +81,7 @@ func HelperGainsNothing(s *Stage) (*Watch, error) {
 		})},
 		Target: attack.Target{Path: v.path + "/" + attack.Program},
 		Ready: func(_ context.Context, a *Subject) error {
-			if root, err = hostRoot(a.PID); err != nil {
+			if root, err = hostUIDOfRoot(a.PID); err != nil {
 				return err
 			}
 			return h.do(func() error {
@@ -122,8 +122,8 @@ func HelperGainsNothing(s *Stage) (*Watch, error) {
 	}, nil
 }
 
-// hostRoot is the host uid of root in the user namespace of a process.
-func hostRoot(pid int) (int, error) {
+// hostUIDOfRoot is the host uid of root in the user namespace of a process.
+func hostUIDOfRoot(pid int) (int, error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/uid_map", pid))
 	if err != nil {
 		return 0, fmt.Errorf("read the attacker's uid map: %w", err)
