@@ -66,14 +66,15 @@ func (f *compareFlags) runFiles(c *cobra.Command, older, newer string, effect fl
 	if err := f.writeCompare(c.OutOrStdout(), r); err != nil {
 		return done(err)
 	}
-	var noisy []string
+	var missed []string
 	for i := range r.Changes {
-		if ch := &r.Changes[i]; ch.Says(effect) == digest.TooNoisy {
-			noisy = append(noisy, ch.Benchmark)
+		ch := &r.Changes[i]
+		if says := ch.Says(effect); says == digest.TooNoisy || effect > 0 && says == digest.NoRatio && !ch.Nowhere {
+			missed = append(missed, ch.Benchmark)
 		}
 	}
-	if len(noisy) > 0 {
-		return coded{exitInconclusive, fmt.Errorf("a change of %s could have been missed in %s: measure longer, more runs, or with cellwall compare --build", f.effect, strings.Join(noisy, ", "))}
+	if len(missed) > 0 {
+		return coded{exitInconclusive, fmt.Errorf("a change of %s could have been missed in %s: measure longer, more runs, or with cellwall compare --build", f.effect, strings.Join(missed, ", "))}
 	}
 	return nil
 }
@@ -169,9 +170,9 @@ func readBenches(errs io.Writer, from string, globs []string) ([]record.Set, err
 			continue
 		}
 		held += len(set.Benches)
-		runs, err := splitRuns(set, globs)
+		runs, err := splitRuns(file, set, globs)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return nil, err
 		}
 		sets = append(sets, runs...)
 	}
@@ -198,13 +199,13 @@ func readSet(path string) (_ record.Set, err error) {
 	return record.Read(path, file)
 }
 
-// splitRuns makes a set of each run, with the benchmarks that the globs match.
-func splitRuns(set record.Set, globs []string) ([]record.Set, error) {
+// splitRuns makes a set of each run of a file, with the benchmarks that the globs match.
+func splitRuns(file string, set record.Set, globs []string) ([]record.Set, error) {
 	var runs []record.Set
 	at := map[string]int{}
 	for _, r := range set.Runs {
 		if _, twice := at[r.ID]; twice {
-			return nil, fmt.Errorf("run %.40q is there twice", r.ID)
+			return nil, fmt.Errorf("%s: run %.40q is there twice", file, r.ID)
 		}
 		at[r.ID] = len(runs)
 		runs = append(runs, record.Set{Runs: []record.Run{r}})

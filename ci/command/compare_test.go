@@ -403,6 +403,26 @@ func TestRecordsAreCompared(t *testing.T) {
 		!strings.Contains(errs, "a change of 0.01% could have been missed in start.exit: measure longer") {
 		t.Errorf("exit status %d, %q, %q", code, out, errs)
 	}
+	// A row that has no ratio was not found to be the same.
+	stuck := ran(t, at("stuck.jsonl"), "r3", 1, func(_ *record.Run, benches []record.Bench) { benches[0].Samples[0].Value = 0 })
+	for effect, want := range map[string]int{"": 0, "50%": exitInconclusive} {
+		if code, out, errs := call(t, "compare", older, stuck, "--only", "start.exec", "--effect", effect); code != want || !strings.Contains(out, "1 compared: 1 cannot be compared") ||
+			strings.Contains(errs, "could have been missed in start.exec") != (want != 0) {
+			t.Errorf("--effect %q: exit status %d, %q, %q", effect, code, out, errs)
+		}
+	}
+	// A record of a run that nothing describes is named once.
+	text, err := os.ReadFile(older)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, headless, _ := strings.Cut(string(text), "\n")
+	if err := os.WriteFile(at("headless.jsonl"), []byte(headless), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := call(t, "compare", at("headless.jsonl"), newer); code != exitUsage || strings.Count(errs, "headless.jsonl") != 1 {
+		t.Errorf("exit status %d, %q", code, errs)
+	}
 	// Directories, in which there may be other records.
 	for i := range 6 {
 		for side, level := range map[string]float64{"a": 1, "b": 1.2} {
