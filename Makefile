@@ -6,7 +6,7 @@ LINT    ?= golangci-lint
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build verify ladder runtimes docs test test-vm race fuzz lint arm64 bench bench-core clean
+.PHONY: help build verify ladder runtimes docs matrix test test-vm race fuzz lint arm64 bench bench-core clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r t d; do printf '  %-10s %s\n' "$$t" "$$d"; done
@@ -39,6 +39,10 @@ KERNEL ?= debian-12
 CGROUP ?= v2
 test-vm: ## run the tests that need a kernel as root in a guest with KERNEL, of ci/matrix.yaml (needs QEMU)
 	@$(GO) run ./ci/testvm -kernel $(KERNEL) -cgroup $(CGROUP) ./probes ./runtime/cgroup ./runtime/core | $(GO) run ./ci/tests $(TESTFLAGS)
+
+MATRIX ?=
+matrix: build ## verify the core on every kernel of ci/matrix.yaml, in guests (needs QEMU); MATRIX has further flags
+	./$(BIN) matrix --out $(OUT)/matrix $(MATRIX)
 
 race: ## run the tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -count=1 ./...

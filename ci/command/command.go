@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cellwall/bench"
+	"cellwall/ci/vm"
 	"cellwall/runtime/driver"
 )
 
@@ -136,6 +137,7 @@ func subcommands() []subcommand {
 		{"verify", newVerify}, {"ladder", newLadder}, {"report", newReport}, {"run", newRun}, {"exec", newExec}, {"explain", newExplain},
 		{"doctor", newDoctor}, {"clean", newClean}, {"list", newList}, {"bench", newBench}, {bench.WorkerCommand, newBenchWorker},
 		{"compare", newCompare}, {"history", newHistory}, {"interfere", newInterfere}, {"probe", newProbe}, {"kernels", newKernels},
+		{"matrix", func() *cobra.Command { return newMatrix(new(vm.Host).Run) }},
 	}
 }
 

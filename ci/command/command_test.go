@@ -74,7 +74,7 @@ func TestWrongUse(t *testing.T) {
 		{args: []string{"ladder", "--runtime", "core,runc"}, want: "one runtime"},
 		{args: []string{"ladder", "--format", "page"}, want: "page"},
 		{args: []string{"report"}, want: "takes one file of records"},
-		{args: []string{"report", "a.jsonl", "b.jsonl"}, want: "takes one file of records, not 2"},
+		{args: []string{"report", "a.jsonl", "b.jsonl"}, want: "a.jsonl: no such file"},
 		{args: []string{"report", "nothing.jsonl"}, want: "nothing.jsonl"},
 		{args: []string{"report", bundle}, want: bundle + "/records.jsonl: no such file"},
 		{args: []string{"report", "nothing.jsonl", "--format", "pdf"}, want: "pdf"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"slices"
 	"time"
@@ -26,12 +27,15 @@ type tourFlags struct {
 	runtimes []string
 	only     []string
 	strict   bool
+	records  int // a descriptor that gets each record as soon as it is there; 0 is none
 }
 
 func (f *tourFlags) add(c *cobra.Command, formats []format) {
 	flags := c.Flags()
 	flags.StringSliceVar(&f.runtimes, "runtime", []string{driver.CoreName}, "the runtimes to verify: "+driver.Forms()+"; "+everyRuntime+" is every one that is found")
 	flags.StringSliceVar(&f.only, "only", nil, "globs of guarantee ids, such as 'fs.*,pids.fork-bomb'")
+	flags.IntVar(&f.records, "records", 0, "a descriptor that gets each record as soon as it is there")
+	flags.Lookup("records").Hidden = true // it is for cellwall matrix
 	complete(c, "only", ids())
 	complete(c, "runtime", append(driver.Names(), everyRuntime))
 	f.outputFlags.add(c, formats)
@@ -149,10 +153,20 @@ func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *r
 	for _, s := range subjects {
 		r.report.Run.Asked += len(s.Rows)
 	}
+	var live io.Writer = io.Discard
+	if f.records > 0 {
+		live = os.NewFile(uintptr(f.records), "records")
+	}
+	records := record.NewWriter(live)
+	if err := records.Run(r.report.Run); err != nil {
+		return nil, err
+	}
+	var lost error // a record that could not be written
 	width, is := terminalWidth(c.ErrOrStderr())
 	progress := &render.Progress{Out: c.ErrOrStderr(), Terminal: is, Width: width, Several: len(described) > 1}
 	tour := isolation.Tour{Subjects: subjects, Begin: progress.Begin, Done: func(v record.Verdict) {
 		progress.Done(v)
+		lost = errors.Join(lost, records.Verdict(v))
 		r.report.Verdicts = append(r.report.Verdicts, v)
 	}}
 	start := time.Now()
@@ -160,6 +174,9 @@ func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *r
 	tour.Run(io.Discard) // the verdicts say more than its result
 	progress.Finish()
 	r.report.Elapsed = time.Since(start)
+	if lost != nil {
+		return nil, lost
+	}
 	if got := len(r.report.Verdicts); got < r.report.Run.Asked {
 		// Silence is no verdict: rows that did not run are not held.
 		r.stopped = fmt.Errorf("stopped after %d of %d guarantees", got, r.report.Run.Asked)

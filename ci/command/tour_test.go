@@ -81,7 +81,11 @@ func TestVerifyAll(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit status %d: %s\n%s", code, errs, out)
 	}
-	r, err := readReport(filepath.Join(dir, "records.jsonl"))
+	sets, err := readSets([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := oneReport(dir, &sets[0])
 	if err != nil {
 		t.Fatal(err)
 	}

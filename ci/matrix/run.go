@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"strings"
 
 	"cellwall/ci/vm"
@@ -25,7 +26,8 @@ type Job struct {
 }
 
 // Run boots one guest after the other. A guest that fails is no error: its cells say so. An error is
-// that of ctx or of Records, and leaves the cells that were not begun waiting.
+// that of ctx, of Records, or of a program that this host
+// lacks (exec.ErrNotFound), and leaves the cells that were not begun waiting.
 func (j *Job) Run(ctx context.Context) error {
 	out := record.NewWriter(j.Records)
 	for _, b := range j.Boots {
@@ -56,6 +58,9 @@ func (j *Job) boot(ctx context.Context, b Boot, r *receiver) error {
 	result, err := j.Boot(ctx, g)
 	if r.failed != nil {
 		return r.failed
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		return err
 	}
 	outcome, reason := r.judge(result, err, said.String())
 	if ctx.Err() != nil {

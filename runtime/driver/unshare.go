@@ -30,6 +30,14 @@ type unshare struct {
 // looked for where it runs.
 var aids = []string{"sh", "setpriv", "setsid", "env", "prlimit", "mount", "hostname", "mkdir", "ln"}
 
+// Aids are further programs of the host that a runtime of that name starts.
+func Aids(name string) []string {
+	if name == "unshare" {
+		return slices.Clone(aids)
+	}
+	return nil
+}
+
 func newUnshare(ctx context.Context, name, path string) (Runtime, error) {
 	v, err := fitVersion(ctx, name, path)
 	if err != nil {
