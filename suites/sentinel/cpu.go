@@ -14,13 +14,14 @@ import (
 )
 
 // Bandwidth of the baits. The kernel enforces it at ticks and pays back later what was too much,
-// so that a window may see a tick too much on each CPU; a tick is at most 10 ms.
+// so that a window may see a tick too much on each CPU; a tick is at most 10 ms. A window of 200 ms
+// allows 62 ms, half again as much as the quota: twice the quota gives 80.
 const (
-	cpuPeriod   = 25 * time.Millisecond
-	cpuQuota    = 2500 * time.Microsecond
+	cpuPeriod   = 10 * time.Millisecond
+	cpuQuota    = 2 * time.Millisecond
 	cpuTick     = 10 * time.Millisecond
 	cpuSpinners = 2
-	cpuWindow   = 100 * time.Millisecond
+	cpuWindow   = 200 * time.Millisecond
 	// cpuPatience is how long a busy host may take to give the attacker what it needs.
 	cpuPatience = 5 * time.Second
 )
@@ -150,7 +151,7 @@ func (u *spent) spinning(ctx context.Context, _ string, a *Subject) error {
 
 // allowed is the most that the quota gives in the window.
 func (u *spent) allowed() time.Duration {
-	return time.Duration(u.window/cpuPeriod+1)*cpuQuota*11/10 + cpuSpinners*cpuTick
+	return time.Duration(u.window/cpuPeriod+1)*cpuQuota + cpuSpinners*cpuTick
 }
 
 func (u *spent) judge(what string) (Finding, error) {

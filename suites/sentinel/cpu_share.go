@@ -19,15 +19,15 @@ import (
 	"cellwall/suites/attack"
 )
 
-// Weights on one CPU: the attacker's share is one in nine, and one in three where it has the
-// weight of its neighbours.
+// Weights on one CPU: the attacker's share is one in five, and one in three where it has twice its
+// weight, which is that of its neighbours.
 const (
-	weightBait      = 25
+	weightBait      = 50
 	weightNeighbour = 100
-	weightMost      = 0.22 // halfway
+	weightMost      = 0.265 // halfway
 	// weightMinimum is what the three have to get together: one tick, of 10 ms at the most, must not
 	// decide.
-	weightMinimum = 120 * time.Millisecond
+	weightMinimum = 240 * time.Millisecond
 )
 
 // WithWeight sets cpu.weight, and cpu.shares by the kernel's own scale where it is v1's.
@@ -102,7 +102,7 @@ func ShareKept(s *Stage) (*Watch, error) {
 		share := float64(used[0].usage()) / float64(total)
 		return Finding{
 			Breached: share > weightMost,
-			Evidence: fmt.Sprintf("it got %.0f %% of %v of CPU time that three wanted; its weight allows %.0f %%, equal weights 33 %%", 100*share, total, 100.0*weightBait/(weightBait+2*weightNeighbour)),
+			Evidence: fmt.Sprintf("it got %.0f %% of %v of CPU time that three wanted; its weight gives %.0f %%, more than %.1f %% is a breach", 100*share, total, 100.0*weightBait/(weightBait+2*weightNeighbour), 100*weightMost),
 		}, MustTry(r, "spin")
 	}
 	return w, nil

@@ -24,9 +24,10 @@ import (
 const (
 	fileLimit, fileBound = 64 << 10, 256 << 10
 	deviceBytes          = 4 << 20
-	readRate             = 1 << 20 // bytes a second
-	readWindow           = 150 * time.Millisecond
+	readRate             = 4 << 20 // bytes a second
+	readWindow           = 300 * time.Millisecond
 	readBound            = 16 << 20
+	ioShareWindow        = 150 * time.Millisecond
 	ioWeightBait         = 100
 	ioWeightNeighbour    = 2000
 	ioShareMost          = 0.3 // between the tenth that it may have and the half of equal weights
@@ -143,8 +144,9 @@ func RateKept(s *Stage) (*Watch, error) {
 		if err := MustTry(r, "read the device"); err != nil {
 			return Finding{}, err
 		}
-		// The kernel gives out the budget in slices of 100 ms.
-		allowed := uint64(float64(readRate) * (window + 100*time.Millisecond).Seconds() * 1.5)
+		// The kernel gives out the budget in slices of 100 ms, at their begin. Twice the rate gives
+		// 2 times the window.
+		allowed := uint64(float64(readRate) * (window + 100*time.Millisecond).Seconds() * 1.1)
 		f := Finding{
 			Breached: read > allowed,
 			Evidence: fmt.Sprintf("with %d bytes a second it read %d in %v (%d allowed)", readRate, read, window.Round(time.Millisecond), allowed),
@@ -186,14 +188,14 @@ func IOShareKept(s *Stage) (*Watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	beside, err := s.neighbour(attack.ReadBeside, attack.Target{Path: s.Rootfs + deviceNode, Bytes: 1 << 40, For: readWindow + time.Second}, group)
+	beside, err := s.neighbour(attack.ReadBeside, attack.Target{Path: s.Rootfs + deviceNode, Bytes: 1 << 40, For: ioShareWindow + time.Second}, group)
 	if err != nil {
 		return nil, err
 	}
 	if said, err := beside.hears(); err != nil || said != "ok" {
 		return nil, errors.Join(err, fmt.Errorf("the neighbour cannot read the device: %s", said))
 	}
-	w := &Watch{Target: attack.Target{Path: deviceNode, Bytes: 1 << 40, For: readWindow}, Edits: edits}
+	w := &Watch{Target: attack.Target{Path: deviceNode, Bytes: 1 << 40, For: ioShareWindow}, Edits: edits}
 	if s.Rung.Covers(spec.Limits) {
 		w.Edits = append(w.Edits, WithIOWeight(ioWeightBait))
 	}

@@ -15,13 +15,18 @@ import (
 )
 
 // Limits of the baits and how far the attacks go, in bytes. lineLimit is that of the article in
-// which this began: 80 MB against `yes | tr \\n x | head -c 1048576000 | grep n`.
+// which this began: 80 MB against `yes | tr \\n x | head -c 1048576000 | grep n`. An attack wants
+// only a quarter more than its limit: it is not killed by one that is larger than that.
 const (
 	lineLimit = 83886080
-	lineBound = 2 * lineLimit
+	lineBound = lineLimit + lineLimit/4
+	lineMost  = lineLimit + lineLimit/8 // the kernel lets a dying process go beyond its limit
 	hogLimit  = 32 << 20
-	hogBound  = 64 << 20
+	hogBound  = hogLimit + hogLimit/4
+	highMost  = hogLimit + hogLimit/2 // what is above a high mark is slow, not refused
+	highBound = 4 * hogLimit
 	swapLimit = 8 << 20
+	swapBound = hogLimit + swapLimit + swapLimit/4
 )
 
 func memoryLimit(n int64) func(*specs.Spec) {
@@ -67,9 +72,11 @@ func KilledInside(s *Stage) (*Watch, error) {
 	probe := s.second("oom")
 	w := &Watch{Edits: s.limited(memoryLimit(lineLimit)), Target: attack.Target{Bytes: lineBound}, Hold: g.hold}
 	look := func(a *Subject) (Finding, error) {
+		// What was killed is gone by now. A kernel without a peak still shows who was not killed.
+		most := max(g.stat.Memory.Current, g.stat.Memory.Peak)
 		f := Finding{
-			Breached: g.stat.Memory.Current > lineLimit,
-			Evidence: fmt.Sprintf("with a limit of %d bytes the cgroup held %d; oom_kill is %d", lineLimit, g.stat.Memory.Current, g.events.Memory.OOMKill),
+			Breached: most > lineMost,
+			Evidence: fmt.Sprintf("with a limit of %d bytes the cgroup held %d at the most (%d is a breach); oom_kill is %d", lineLimit, most, lineMost, g.events.Memory.OOMKill),
 		}
 		for name, p := range map[string]*Process{"host": host, "sibling": sibling} {
 			n, err := p.Signals()
@@ -105,7 +112,6 @@ func KilledInside(s *Stage) (*Watch, error) {
 		if err := g.hold(ctx, "killed", a); err != nil {
 			return Finding{}, err
 		}
-		g.stat.Memory.Current = max(g.stat.Memory.Current, g.stat.Memory.Peak) // it is gone by now
 		return look(a)
 	}
 	return w, nil
@@ -115,7 +121,7 @@ func KilledInside(s *Stage) (*Watch, error) {
 // often enough to be swapped.
 func SwapBounded(s *Stage) (*Watch, error) {
 	var g grown
-	w := &Watch{Target: attack.Target{Bytes: hogBound - hogLimit/2, Count: 4}, Hold: g.hold}
+	w := &Watch{Target: attack.Target{Bytes: swapBound, Count: 4}, Hold: g.hold}
 	w.Edits = s.limited(func(sp *specs.Spec) {
 		limit, sum := int64(hogLimit), int64(hogLimit+swapLimit)
 		sp.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &limit, Swap: &sum}
@@ -144,7 +150,7 @@ func SwapBounded(s *Stage) (*Watch, error) {
 func Throttled(s *Stage) (*Watch, error) {
 	var g grown
 	w := &Watch{
-		Target: attack.Target{Bytes: 2 * hogBound, For: 300 * time.Millisecond},
+		Target: attack.Target{Bytes: highBound, For: 300 * time.Millisecond},
 		Hold:   g.hold,
 		Edits: s.limited(func(sp *specs.Spec) {
 			unified(sp, map[string]string{"memory.high": fmt.Sprint(hogLimit)})
@@ -159,8 +165,8 @@ func Throttled(s *Stage) (*Watch, error) {
 		}
 		e := g.events.Memory
 		f := Finding{
-			Breached: g.stat.Memory.Current >= hogBound || e.OOMKill > 0,
-			Evidence: fmt.Sprintf("above a high mark of %d bytes the cgroup grew to %d of %d; high is %d, oom_kill %d", hogLimit, g.stat.Memory.Current, w.Target.Bytes, e.High, e.OOMKill),
+			Breached: g.stat.Memory.Current > highMost || e.OOMKill > 0,
+			Evidence: fmt.Sprintf("above a high mark of %d bytes the cgroup grew to %d of %d (%d is a breach); high is %d, oom_kill %d", hogLimit, g.stat.Memory.Current, w.Target.Bytes, highMost, e.High, e.OOMKill),
 		}
 		if !f.Breached && e.High == 0 {
 			return f, errors.New("the attacker did not get to the high mark: memory.events high is 0")

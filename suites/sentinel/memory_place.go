@@ -172,7 +172,7 @@ func anonymousOn(maps, node string) bool {
 
 const (
 	lockLimit = 64 << 10
-	lockBound = 1 << 20
+	lockBound = 2 * lockLimit // in one call: all of it or nothing
 )
 
 // LockedBounded reads how much memory the attacker has locked.
