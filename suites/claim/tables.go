@@ -52,7 +52,7 @@ var tables = map[string][]Exception{
 			Fixed:    []string{"1.28"},
 			Known:    true,
 			Evidence: "null is new",
-			Reason:   "where the image's /dev is a link, it makes all devices where that leads on the host, with a tmpfs on /dev too",
+			Reason:   "where the image's /dev is a link, it makes devices where that leads on the host, with a tmpfs on /dev too",
 			Source:   "seen on 1.8.1; CVE-2026-47766, GHSA-7vwr-4279-7gq5, which runc's advisory names too; that it is fixed in 1.28 is from others' notes on it",
 			Advice:   "update to 1.28 or newer, or refuse images whose /dev is a link: no mount on /dev helps",
 		},
