@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"cellwall/reports/record"
 	"cellwall/reports/render"
@@ -155,6 +156,7 @@ func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *r
 	}
 	var live io.Writer = io.Discard
 	if f.records > 0 {
+		unix.CloseOnExec(f.records) // no runtime inherits it
 		live = os.NewFile(uintptr(f.records), "records")
 	}
 	records := record.NewWriter(live)
