@@ -2,14 +2,15 @@ package mutants_test
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"cellwall/runtime/spec"
 )
 
-// tooLarge is by how much a limit is too large.
-const tooLarge = 10
+// tooLarge is by how much a limit is too large: twice is what every row that claims one has to see.
+const tooLarge = 2
 
 // limit is a wrapper that changes the container's own limits. The run's fence, a group above, stays.
 func limit(change func(*specs.LinuxResources)) wrapper {
@@ -25,13 +26,13 @@ func limitWeaknesses() []weakness {
 	return []weakness{
 		{name: "no limits at all", do: edited(func(s *specs.Spec) { s.Linux.Resources = nil }), rows: []string{"pids.fork-bomb"}},
 		{name: "no pids limit", do: limit(func(r *specs.LinuxResources) { r.Pids = nil }), rows: []string{"pids.threads-count"}},
-		{name: "ten times the pids", do: limit(func(r *specs.LinuxResources) {
+		{name: "twice the pids", do: limit(func(r *specs.LinuxResources) {
 			if r.Pids != nil && r.Pids.Limit != nil {
 				*r.Pids.Limit *= tooLarge
 			}
-		}), rows: []string{"pids.fork-bomb"}},
+		}), rows: []string{"pids.fork-bomb", "pids.threads-count"}},
 		{name: "no memory limit", do: limit(func(r *specs.LinuxResources) { r.Memory = nil }), rows: []string{"memory.limit-kills-inside"}},
-		{name: "ten times the memory", do: limit(func(r *specs.LinuxResources) {
+		{name: "twice the memory", do: limit(func(r *specs.LinuxResources) {
 			if r.Memory != nil && r.Memory.Limit != nil && r.Memory.Swap != nil {
 				*r.Memory.Limit *= tooLarge
 				*r.Memory.Swap *= tooLarge
@@ -42,11 +43,19 @@ func limitWeaknesses() []weakness {
 				r.CPU.Quota = nil
 			}
 		}), rows: []string{"cpu.quota"}},
-		{name: "ten times the CPU quota", do: limit(func(r *specs.LinuxResources) {
+		{name: "twice the CPU quota", do: limit(func(r *specs.LinuxResources) {
 			if r.CPU != nil && r.CPU.Quota != nil {
 				*r.CPU.Quota *= tooLarge
 			}
 		}), rows: []string{"cpu.quota"}},
+		{name: "twice the CPU weight", do: limit(func(r *specs.LinuxResources) {
+			if r.CPU != nil && r.CPU.Shares != nil {
+				*r.CPU.Shares *= tooLarge
+			}
+			if n, err := strconv.Atoi(r.Unified["cpu.weight"]); err == nil {
+				r.Unified["cpu.weight"] = strconv.Itoa(tooLarge * n)
+			}
+		}), rows: []string{"cpu.weight"}},
 		{name: "a CPU weight like all others", do: limit(func(r *specs.LinuxResources) {
 			if r.CPU != nil {
 				r.CPU.Shares = nil
@@ -59,7 +68,7 @@ func limitWeaknesses() []weakness {
 			}
 		}), rows: []string{"cpu.cpuset"}},
 		{name: "no I/O limit", do: limit(func(r *specs.LinuxResources) { r.BlockIO = nil }), rows: []string{"io.bandwidth"}},
-		{name: "ten times the I/O rate", do: limit(func(r *specs.LinuxResources) {
+		{name: "twice the I/O rate", do: limit(func(r *specs.LinuxResources) {
 			if r.BlockIO != nil {
 				for i := range r.BlockIO.ThrottleReadBpsDevice {
 					r.BlockIO.ThrottleReadBpsDevice[i].Rate *= tooLarge
@@ -68,6 +77,9 @@ func limitWeaknesses() []weakness {
 		}), rows: []string{"io.bandwidth"}},
 		{name: "all devices", do: limit(func(r *specs.LinuxResources) {
 			r.Devices = []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
+		}), rows: []string{"device.unlisted"}},
+		{name: "all character devices", do: limit(func(r *specs.LinuxResources) {
+			r.Devices = append(r.Devices, specs.LinuxDeviceCgroup{Allow: true, Type: "c", Access: "rwm"})
 		}), rows: []string{"device.unlisted"}},
 		{name: "a device of the host's", rung: spec.Limits, rows: []string{"device.default-set"}, do: edited(func(s *specs.Spec) {
 			s.Linux.Devices = append(s.Linux.Devices, specs.LinuxDevice{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 11})
@@ -80,6 +92,8 @@ func limitWeaknesses() []weakness {
 		withoutRlimit("RLIMIT_SIGPENDING", "abstract.pending-signals"),
 		withoutRlimit("RLIMIT_MEMLOCK", "memory.mlock"),
 		withoutRlimit("RLIMIT_FSIZE", "io.file-size"),
+		largeRlimit("RLIMIT_MEMLOCK", "memory.mlock"),
+		largeRlimit("RLIMIT_FSIZE", "io.file-size"),
 	}
 }
 
@@ -87,5 +101,16 @@ func limitWeaknesses() []weakness {
 func withoutRlimit(name string, rows ...string) weakness {
 	return weakness{name: "no " + name, rows: rows, do: edited(func(s *specs.Spec) {
 		s.Process.Rlimits = slices.DeleteFunc(s.Process.Rlimits, func(l specs.POSIXRlimit) bool { return l.Type == name })
+	})}
+}
+
+// largeRlimit is a weakness of a process whose resource limit is too large.
+func largeRlimit(name string, rows ...string) weakness {
+	return weakness{name: "twice the " + name, rows: rows, do: edited(func(s *specs.Spec) {
+		for i := range s.Process.Rlimits {
+			if l := &s.Process.Rlimits[i]; l.Type == name {
+				l.Soft, l.Hard = tooLarge*l.Soft, tooLarge*l.Hard
+			}
+		}
 	})}
 }
