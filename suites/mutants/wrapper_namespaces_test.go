@@ -48,5 +48,14 @@ func namespaceWeaknesses() []weakness {
 				}
 			}
 		}), rows: []string{"user.unmapped-ids"}},
+		{name: "a user namespace with a person's id in it", do: edited(func(s *specs.Spec) {
+			for _, ids := range []*[]specs.LinuxIDMapping{&s.Linux.UIDMappings, &s.Linux.GIDMappings} {
+				if len(*ids) == 1 && (*ids)[0].Size > 1 {
+					last := &(*ids)[0]
+					last.Size--
+					*ids = append(*ids, specs.LinuxIDMapping{ContainerID: last.Size, HostID: 1000, Size: 1})
+				}
+			}
+		}), rows: []string{"user.unmapped-ids"}},
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/cgroup"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
 )
@@ -48,7 +50,9 @@ func UnlistedUnread(s *Stage) (*Watch, error) {
 	); err != nil {
 		return nil, fmt.Errorf("make a node of the loop device: %w", err)
 	}
+	wide := ""
 	w := &Watch{
+		Ready:  func(_ context.Context, a *Subject) (err error) { wide, err = wideRule(a.Group); return err },
 		Target: attack.Target{Path: node, Name: point, Key: int(device)}, //nolint:gosec // a device number
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
 			if err := MustTry(r, "open to read", "open to write", "mknod", "mount"); err != nil {
@@ -72,7 +76,11 @@ func UnlistedUnread(s *Stage) (*Watch, error) {
 			case 0, unix.EINVAL, unix.EBUSY:
 				parts = append(parts, part{"mounting", true})
 			}
-			return f.of(parts...), nil
+			if f = f.of(parts...); wide != "" {
+				f.Breached = true
+				f.Evidence += "; its group may use a whole class of devices: " + wide
+			}
+			return f, nil
 		},
 	}
 	if s.Has(LoopDeviceRule) {
@@ -129,4 +137,24 @@ func (s *Stage) loop(image string) (device uint64, err error) {
 		return st.Rdev, nil
 	}
 	return 0, errors.New("make a loop device: none stays free")
+}
+
+// wideRule returns the first rule of a group that lets it read or write devices of every number, as no
+// list of ours does: making nodes is another thing. Only v1 tells its rules.
+func wideRule(g *cgroup.Group) (string, error) {
+	dir := g.Path("devices")
+	if dir == "" {
+		return "", nil
+	}
+	rules, err := os.ReadFile(filepath.Join(dir, "devices.list"))
+	if err != nil {
+		return "", fmt.Errorf("read the rules for devices: %w", err)
+	}
+	for rule := range strings.Lines(string(rules)) {
+		// "c 1:3 rwm"
+		if f := strings.Fields(rule); len(f) == 3 && strings.HasPrefix(f[1], "*:") && strings.ContainsAny(f[2], "rw") {
+			return strings.TrimSpace(rule), nil
+		}
+	}
+	return "", nil
 }

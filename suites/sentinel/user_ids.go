@@ -71,9 +71,25 @@ func identify(pid int) (i identity, err error) {
 	return i, nil
 }
 
-// IDsKept looks whether a thread or a file of the attacker gets an id that is not mapped. That the
-// mapping itself changes would be a breach as well; nothing allows that a second time, so no control
-// can show it.
+// foreignID returns the first line of an id map that reaches a host id beyond those that the specs of this
+// trial map, whose first is that of the containers' root.
+func foreignID(idMap string, root uint32) (string, error) {
+	for line := range strings.Lines(idMap) {
+		var inside, outside, size uint64
+		if _, err := fmt.Sscan(line, &inside, &outside, &size); err != nil {
+			return "", fmt.Errorf("parse the id map %q: %w", line, err)
+		}
+		if outside < uint64(root) || outside+size > uint64(root)+Unmapped+1 {
+			return strings.Join(strings.Fields(line), " "), nil
+		}
+	}
+	return "", nil
+}
+
+// IDsKept looks whether a thread or a file of the attacker gets an id that is not mapped, and whether
+// any is mapped that no spec names. That the mapping itself changes would be a breach as well. Nothing
+// allows that a second time, and no edit stands for a runtime that maps more than it was told: no
+// control can show these two.
 func IDsKept(s *Stage) (*Watch, error) {
 	dir, err := s.share(0o777)
 	if err != nil {
@@ -100,6 +116,11 @@ func IDsKept(s *Stage) (*Watch, error) {
 				return Finding{}, errors.New("the attacker made no file")
 			}
 			own := func(line string) string { first, _, _ := strings.Cut(line, "\t"); return first }
+			for _, m := range []string{before.uidMap, before.gidMap} {
+				if line, err := foreignID(m, s.Root); line != "" || err != nil {
+					return Finding{Breached: line != "", Evidence: "its user namespace maps an id of the host that is not its own: " + line}, err
+				}
+			}
 			f := Finding{
 				Breached: before.uidMap != after.uidMap || before.gidMap != after.gidMap,
 				Evidence: fmt.Sprintf("its threads have the uids %q, gids %q and groups %q, its file is of %d:%d", after.uids, after.gids, after.groups, file.Uid, file.Gid),
