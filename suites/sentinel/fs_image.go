@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -220,7 +221,8 @@ func statInside(pid int, path string) (st unix.Stat_t, err error) {
 }
 
 // FixtureMasked masks, at a rung that masks anything, a file and a directory of the root
-// directory, in the target's Path. It looks at them before and after, and for their content.
+// directory, in the target's Path. It looks at them before and after, and for their content, and
+// at every other path that the spec masks.
 func FixtureMasked(s *Stage) (*Watch, error) {
 	path := "/" + s.Name
 	host := filepath.Join(s.Rootfs, path)
@@ -236,17 +238,20 @@ func FixtureMasked(s *Stage) (*Watch, error) {
 	if err != nil {
 		return nil, err
 	}
+	var paths, open []string
 	return &Watch{
 		Edits: spec.Edits{spec.Change("masks where there are any", func(sp *specs.Spec) {
-			if len(sp.Linux.MaskedPaths) > 0 {
+			if paths = slices.Clone(sp.Linux.MaskedPaths); len(paths) > 0 {
 				mask(path+"/file", path+"/dir").Apply(sp)
 			}
 		})},
 		Target: attack.Target{Path: path},
+		Ready:  func(_ context.Context, a *Subject) (err error) { open, err = unmasked(a.PID, paths); return err },
 		Look: after(func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
 			read := s.Returned(r)
 			f, err := before.unchanged(host)
-			f.Evidence += "; " + read.Evidence
+			f.Evidence += fmt.Sprintf("; %s; of %d masked paths %d are open: %q", read.Evidence, len(paths), len(open), open)
+			f.Breached = f.Breached || len(open) > 0
 			return f.of(part{"reading", read.Breached}, part{"changing", f.Breached}), err
 		}, "open ", "unlink ", "rename "),
 	}, nil
