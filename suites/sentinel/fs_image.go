@@ -251,8 +251,9 @@ func FixtureMasked(s *Stage) (*Watch, error) {
 			read := s.Returned(r)
 			f, err := before.unchanged(host)
 			f.Evidence += fmt.Sprintf("; %s; of %d masked paths %d are open: %q", read.Evidence, len(paths), len(open), open)
-			f.Breached = f.Breached || len(open) > 0
-			return f.of(part{"reading", read.Breached}, part{"changing", f.Breached}), err
+			f = f.of(part{"reading", read.Breached}, part{"changing", f.Breached})
+			f.Breached = f.Breached || len(open) > 0 // no part: the attack has no share in it
+			return f, err
 		}, "open ", "unlink ", "rename "),
 	}, nil
 }
