@@ -68,6 +68,8 @@ func mountWeaknesses() []weakness {
 		{name: "a writable /sys", do: edited(writable("sysfs")), rows: []string{"kernel.sysfs-write"}},
 		{name: "writable cgroups", do: edited(writable("cgroup")), rows: []string{"kernel.cgroup-raise"}},
 		{name: "nothing masked", do: edited(func(s *specs.Spec) { s.Linux.MaskedPaths = nil }), rows: []string{"fs.masked-path"}},
+		{name: "one mask missing", do: edited(unmask("/proc/keys")), rows: []string{"fs.masked-path"}},
+		{name: "nothing masked in /proc and /sys", do: edited(unmask("/proc", "/sys")), rows: []string{"fs.masked-path"}},
 		{name: "no read-only paths", do: edited(func(s *specs.Spec) { s.Linux.ReadonlyPaths = nil }), rows: []string{"kernel.sysctl-global"}},
 		{name: "nothing masked or read-only", do: edited(func(s *specs.Spec) { s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil }), rows: []string{"fs.fresh-procfs"}},
 		{name: "volumes without nosuid", do: volumes(lacking("nosuid")), rung: spec.Limits, rows: []string{"fs.nosuid"}},
@@ -90,6 +92,15 @@ func mountWeaknesses() []weakness {
 func openBundle(s *specs.Spec) {
 	if dir := filepath.Dir(s.Root.Path); filepath.Base(dir) == "bundle" {
 		_ = os.Chmod(dir, 0o755) // the row sees what comes of it
+	}
+}
+
+// unmask drops the masks of paths that begin so.
+func unmask(prefixes ...string) func(*specs.Spec) {
+	return func(s *specs.Spec) {
+		s.Linux.MaskedPaths = slices.DeleteFunc(s.Linux.MaskedPaths, func(path string) bool {
+			return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(path, p) })
+		})
 	}
 }
 
