@@ -14,14 +14,14 @@ import (
 )
 
 // Bandwidth of the baits. The kernel enforces it at ticks and pays back later what was too much,
-// so that a window may see a tick too much on each CPU; a tick is at most 10 ms. A window of 250 ms
-// allows 75 ms, half again as much as the quota: twice the quota gives 100.
+// so that a window may see a tick too much on each CPU; a tick is at most 10 ms. A window of 125 ms
+// allows 80 ms: twice the quota gives 100.
 const (
 	cpuPeriod   = 25 * time.Millisecond
-	cpuQuota    = 5 * time.Millisecond
+	cpuQuota    = 10 * time.Millisecond
 	cpuTick     = 10 * time.Millisecond
 	cpuSpinners = 2
-	cpuWindow   = 250 * time.Millisecond
+	cpuWindow   = 125 * time.Millisecond
 	// cpuPatience is how long a busy host may take to give the attacker what it needs.
 	cpuPatience = 5 * time.Second
 )
