@@ -115,7 +115,7 @@ func oneLine(err error) string {
 	return strings.Join(lines, "; ")
 }
 
-// noArguments is noArguments, which takes an argument for the name of a command.
+// noArguments is cobra.NoArgs, which takes an argument for the name of a command.
 func noArguments(c *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:

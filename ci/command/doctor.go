@@ -58,7 +58,7 @@ func examine(ctx context.Context, out io.Writer) error {
 			fmt.Fprintf(w, "\t  to have it: %s\n", f.Remedy)
 		}
 		if n := needing(f); n > 0 {
-			fmt.Fprintf(w, "\t  costs %d guarantees\n", n)
+			fmt.Fprintf(w, "\t  guarantees without it: %d\n", n)
 		}
 	}
 	fmt.Fprintf(w, "\n%d of %d gates are open\n", len(kernel.Features())-missing, len(kernel.Features()))

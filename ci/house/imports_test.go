@@ -188,9 +188,6 @@ func TestRefuse(t *testing.T) {
 // maxLines is where a file becomes one that people fear.
 const maxLines = 300
 
-// long are the files that are longer, each with its reason.
-var long = map[string]string{}
-
 func TestFilesAreShort(t *testing.T) {
 	root := filepath.Join("..", "..")
 	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
@@ -212,8 +209,8 @@ func TestFilesAreShort(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if n > maxLines && long[name] == "" {
-			t.Errorf("%s has %d lines: split it, or give the reason", name, n)
+		if n > maxLines {
+			t.Errorf("%s has %d lines: split it", name, n)
 		}
 		return nil
 	})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -122,7 +123,11 @@ func ParseRung(name string) (Rung, error) {
 	if r := Rung(name); slices.Contains(Ladder(), r) {
 		return r, nil
 	}
-	return "", fmt.Errorf("rung %q is none of %v", name, Ladder())
+	var names []string
+	for _, r := range Ladder() {
+		names = append(names, string(r))
+	}
+	return "", fmt.Errorf("rung %q is none of %s", name, strings.Join(names, ", "))
 }
 
 // Covers reports whether a container at rung r must hold what is first held at other. A
