@@ -132,9 +132,9 @@ func BenchmarkSwitch(b *testing.B) {
 			}
 			defer counting.Close() //nolint:errcheck // it ends with the process
 			open(b, name, newGroup(b, "counted", cgroup.Limits{Controllers: []string{"cpu", "memory", "pids"}}), Options{Root: 1 << 22})
-			_, before := ours(b)
+			_, before, _ := ours(b, 0)
 			p.trips(n)
-			_, after := ours(b)
+			_, after, _ := ours(b, 0)
 			b.ReportMetric(float64((after-before).Nanoseconds())/(2*n), "ns/switch-in-programs")
 		})
 	}
