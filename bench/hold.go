@@ -62,7 +62,7 @@ func (e *Env) hold(ctx context.Context, n int) (_ *holder, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, WorkerCommand, "--rung", string(e.Rung), "--hold", strconv.Itoa(n)) //nolint:gosec // ours
+	cmd := exec.Command(program, WorkerCommand, "--rung", string(e.Rung), "--hold", strconv.Itoa(n))
 	var said strings.Builder
 	cmd.Stderr = &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt of the terminal is not for it

@@ -97,7 +97,7 @@ func (e *Env) joiner(c driver.Container, s *specs.Spec, undo *cleanup.Stack) (jo
 	state := c.State()
 	return func(ctx context.Context, stdout *os.File) error {
 		// "state" is where package driver has it, below the bundle.
-		cmd := exec.CommandContext(ctx, path, "--root", filepath.Join(state.Bundle, "state"), "exec", state.ID, "/"+load.Clock) //nolint:gosec // the user names the runtime
+		cmd := exec.CommandContext(ctx, path, "--root", filepath.Join(state.Bundle, "state"), "exec", state.ID, "/"+load.Clock)
 		cmd.Stdout = stdout
 		return t.run(cmd)
 	}, nil

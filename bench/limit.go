@@ -30,7 +30,7 @@ type limit struct {
 func openLimit(_ context.Context, e *Env) (_ Sampler, err error) {
 	l := &limit{Env: e}
 	defer l.undo.OnError(&err)
-	cmd := exec.Command(e.Limit, l.args()...) //nolint:gosec // the user names it
+	cmd := exec.Command(e.Limit, l.args()...)
 	cmd.Stderr = &l.said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt of the terminal is the worker's
 	in, err := cmd.StdinPipe()

@@ -86,7 +86,7 @@ func (p *Place) newRoot(dir string) (string, error) {
 		return "", err
 	}
 	for name, code := range load.Tiny() {
-		if err := os.WriteFile(filepath.Join(root.Path(), name), code, 0o755); err != nil { //nolint:gosec // containers execute it
+		if err := os.WriteFile(filepath.Join(root.Path(), name), code, 0o755); err != nil { // containers execute it
 			return "", fmt.Errorf("write a program: %w", err)
 		}
 	}
@@ -95,7 +95,7 @@ func (p *Place) newRoot(dir string) (string, error) {
 		return "", fmt.Errorf("give away /dev: %w", err)
 	}
 	data := filepath.Join(root.Path(), load.Data)
-	if err := errors.Join(os.Mkdir(data, 0o777), os.Chmod(data, 0o777)); err != nil { //nolint:gosec // a mapped root writes there
+	if err := errors.Join(os.Mkdir(data, 0o777), os.Chmod(data, 0o777)); err != nil { // a mapped root writes there
 		return "", fmt.Errorf("make a directory: %w", err)
 	}
 	return root.Path(), nil

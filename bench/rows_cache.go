@@ -92,7 +92,7 @@ func (c *cached) Close() error { return nil }
 // dropCache takes a file out of the page cache, as far as nobody has it mapped: posix_fadvise(2). With must
 // it is an error if a part stays.
 func dropCache(path string, must bool) error {
-	file, err := os.Open(path) //nolint:gosec // a program that we start
+	file, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("drop %s from the page cache: %w", path, err)
 	}

@@ -117,7 +117,7 @@ func openLimitProcess(_ context.Context, e *Env) (Sampler, error) {
 
 func (p *process) Sample(ctx context.Context) (Value, error) {
 	args := p.args()
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // what is measured
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stdin = strings.NewReader(p.input)
 	m := begin(p.delay(1))
 	err := p.terminal.run(cmd)

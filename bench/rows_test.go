@@ -205,7 +205,7 @@ func TestTheLimit(t *testing.T) {
 		t.Skip("needs a C compiler: the limit is a C program")
 	}
 	program := filepath.Join(t.TempDir(), "limit")
-	if out, err := exec.Command(compiler, "-O2", "-static", "-o", program, "../runtime/core/testdata/limit.c").CombinedOutput(); err != nil { //nolint:gosec // our own source
+	if out, err := exec.Command(compiler, "-O2", "-static", "-o", program, "../runtime/core/testdata/limit.c").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	e := &bench.Env{Place: place, Runtime: bench.Host(), Asked: bench.HostName, Rung: spec.Bare, Limit: program}

@@ -35,7 +35,7 @@ func kills(events []Event) (by map[[2]uint64]int, ends map[Kind]int) {
 	by, ends = map[[2]uint64]int{}, map[Kind]int{}
 	for _, e := range events {
 		if e.Kind == OOMKill {
-			by[[2]uint64{e.Cgroup, uint64(e.Pid)}]++ //nolint:gosec // a pid
+			by[[2]uint64{e.Cgroup, uint64(e.Pid)}]++ // a pid
 		} else {
 			ends[e.Kind]++
 		}
@@ -85,7 +85,7 @@ func killInARow(t *testing.T, times int, o Options) {
 	})
 	by, ends := kills(events)
 	for _, pid := range pids {
-		if n := by[[2]uint64{id, uint64(pid)}]; n != 1 { //nolint:gosec // a pid
+		if n := by[[2]uint64{id, uint64(pid)}]; n != 1 { // a pid
 			t.Errorf("victim %d was seen %d times", pid, n)
 		}
 	}
@@ -99,7 +99,7 @@ func killInARow(t *testing.T, times int, o Options) {
 			t.Fatalf("event says too little: %+v", e)
 		}
 	}
-	if total, err := p.Total(g.Path("memory")); err != nil || total.Count != uint64(times) { //nolint:gosec // it is positive
+	if total, err := p.Total(g.Path("memory")); err != nil || total.Count != uint64(times) {
 		t.Errorf("total %+v, %v", total, err)
 	}
 	t.Logf("%s: %d kills, then %v; the first: %+v", p.Rung(), len(by), ends, events[0])
@@ -132,7 +132,7 @@ func TestOOMKillsAtOnceHaveTheirOwnCgroups(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := by[[2]uint64{id, uint64(pids[i])}]; n != 1 { //nolint:gosec // a pid
+		if n := by[[2]uint64{id, uint64(pids[i])}]; n != 1 { // a pid
 			t.Errorf("victim %d of group %d was seen %d times in it", pids[i], i, n)
 		}
 	}

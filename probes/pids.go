@@ -40,7 +40,7 @@ func openPids(s *session) error {
 		p.Field(asm.R6, asm.R7, callNumberField)
 		forks := p.NewLabel("forks")
 		for _, n := range forkCalls() {
-			p.Do(asm.JEq.Imm(asm.R6, int32(n), forks)) //nolint:gosec // numbers of system calls
+			p.Do(asm.JEq.Imm(asm.R6, int32(n), forks)) // numbers of system calls
 		}
 		p.Do(asm.Ja.Label(done))
 		p.Label(forks)

@@ -111,7 +111,7 @@ func (c counter) read(dir string) (reading, error) {
 		if !ok {
 			return reading{}, kernel.Unsupported("%s of %s has no %s", c.file, dir, c.length)
 		}
-		r.length = time.Duration(n) * c.unit //nolint:gosec // at most some years
+		r.length = time.Duration(n) * c.unit // at most some years
 	}
 	return r, nil
 }

@@ -73,7 +73,7 @@ func decode(sample []byte, boot time.Time) (Event, error) {
 		return Event{}, fmt.Errorf("decode event: kind %d is unknown", r.Kind)
 	}
 	e := Event{
-		Kind: kinds[r.Kind], At: boot.Add(time.Duration(r.At)), Length: time.Duration(r.Length), //nolint:gosec // since boot
+		Kind: kinds[r.Kind], At: boot.Add(time.Duration(r.At)), Length: time.Duration(r.Length), // since boot
 		Cgroup: r.Cgroup, Watched: r.Watched, By: r.By, Pid: int(r.Pid), ByPid: int(r.ByPid), CPU: int(r.CPU), Pages: r.Pages,
 	}
 	comm, _, _ := bytes.Cut(r.Comm[:], []byte{0})

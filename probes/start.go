@@ -14,7 +14,7 @@ func openStart(s *session, root int) error {
 	if err != nil {
 		return err
 	}
-	if err := family.Put(uint32(root), uint32(0)); err != nil { //nolint:gosec // a pid
+	if err := family.Put(uint32(root), uint32(0)); err != nil { // a pid
 		return fmt.Errorf("follow process %d: %w", root, err)
 	}
 	inside, err := s.newMap("calls", ebpf.LRUHash, 4, 16, 4096) // task -> call, since when
@@ -106,7 +106,7 @@ func (m *member) enters() {
 func (m *member) among(call asm.Register) {
 	told := m.NewLabel("told")
 	for _, n := range startCalls() {
-		m.Do(asm.JEq.Imm(call, int32(n), told)) //nolint:gosec // numbers of system calls
+		m.Do(asm.JEq.Imm(call, int32(n), told)) // numbers of system calls
 	}
 	m.Do(asm.Ja.Label(m.done))
 	m.Label(told)
@@ -143,7 +143,7 @@ func (m *member) moment(call string) {
 	m.start()
 	m.Now()
 	m.set(rawAt, asm.R0, asm.DWord)
-	m.Do(asm.StoreImm(asm.RFP, m.event+rawCall, int64(calls[call]), asm.Word)) //nolint:gosec // numbers of system calls
+	m.Do(asm.StoreImm(asm.RFP, m.event+rawCall, int64(calls[call]), asm.Word)) // numbers of system calls
 	m.of(asm.R7)
 	m.send()
 }

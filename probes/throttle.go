@@ -40,7 +40,7 @@ func openThrottle(s *session) error {
 	if err != nil {
 		return err
 	}
-	here, err := s.newMap("queues", ebpf.Array, 4, 8*openPerCPU, uint32(cpus)) //nolint:gosec // it is positive
+	here, err := s.newMap("queues", ebpf.Array, 4, 8*openPerCPU, uint32(cpus))
 	if err != nil {
 		return err
 	}

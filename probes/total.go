@@ -65,7 +65,7 @@ func (p *Probe) Total(dir string) (Total, error) {
 
 func parseTotal(id uint64, value []byte) Total {
 	word := func(i int) uint64 { return binary.NativeEndian.Uint64(value[8*i:]) }
-	t := Total{Cgroup: id, Count: word(0), Length: time.Duration(word(1))} //nolint:gosec // of one run
+	t := Total{Cgroup: id, Count: word(0), Length: time.Duration(word(1))} // of one run
 	for i := range t.Buckets {
 		t.Buckets[i] = word(2 + i)
 	}

@@ -170,7 +170,7 @@ func (h *Host) makeDisk() error {
 			return fmt.Errorf("make a directory on the disk: %w", err)
 		}
 		h.undo.Push("remove the directory on the disk", func() error { return os.RemoveAll(h.disk) })
-		if err := os.Chmod(h.disk, 0o777); err != nil { //nolint:gosec // a mapped root writes there
+		if err := os.Chmod(h.disk, 0o777); err != nil { // a mapped root writes there
 			return fmt.Errorf("open the directory on the disk: %w", err)
 		}
 		return nil

@@ -49,7 +49,7 @@ func newVeth(name, peer string, namespace int) error {
 	const vethInfoPeer = 1 // VETH_INFO_PEER of linux/veth.h
 	return newLink(name, "veth", func(data *attack.Netlink) {
 		data.Nest(vethInfoPeer, attack.LinkHeader(0, 0), func(p *attack.Netlink) {
-			p.Text(unix.IFLA_IFNAME, peer).Word(unix.IFLA_NET_NS_FD, uint32(namespace)) //nolint:gosec // descriptors are positive
+			p.Text(unix.IFLA_IFNAME, peer).Word(unix.IFLA_NET_NS_FD, uint32(namespace)) // descriptors are positive
 		})
 	})
 }
@@ -74,7 +74,7 @@ func bringUp(name, bridge string) error {
 			return err
 		}
 		if err := route("put "+name+" into "+bridge, attack.NewNetlink(unix.RTM_NEWLINK, unix.NLM_F_ACK, attack.LinkHeader(index, 0)).
-			Word(unix.IFLA_MASTER, uint32(master))); err != nil { //nolint:gosec // a link's index is positive
+			Word(unix.IFLA_MASTER, uint32(master))); err != nil { // a link's index is positive
 			return err
 		}
 	}
@@ -98,7 +98,7 @@ func shape(link string, rate, burst, queue uint32) error { //nolint:unparam // t
 		return err
 	}
 	header := make([]byte, 20)                               // struct tcmsg of linux/rtnetlink.h
-	binary.NativeEndian.PutUint32(header[4:], uint32(index)) //nolint:gosec // a link's index is positive
+	binary.NativeEndian.PutUint32(header[4:], uint32(index)) // a link's index is positive
 	binary.NativeEndian.PutUint32(header[12:], ^uint32(0))   // TC_H_ROOT
 	// struct tc_tbf_qopt of linux/pkt_sched.h: two struct tc_ratespec, limit, buffer, mtu.
 	options := make([]byte, 36)

@@ -28,7 +28,7 @@ func (h *Host) others() (used, whole float64, err error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		used -= (time.Duration(s.CPU.UsageUsec) * time.Microsecond).Seconds() //nolint:gosec // at most some years
+		used -= (time.Duration(s.CPU.UsageUsec) * time.Microsecond).Seconds() // at most some years
 	}
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {

@@ -133,7 +133,7 @@ func (r *round) measure(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.watch.close()) }()
-	random := rand.New(rand.NewPCG(seedOf(r.plan.Seed, r.name), 0)) //nolint:gosec // an order, no secret
+	random := rand.New(rand.NewPCG(seedOf(r.plan.Seed, r.name), 0)) // an order, no secret
 	for range warmup {
 		for i := range r.duels {
 			for _, beside := range []bool{false, true} {

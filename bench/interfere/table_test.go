@@ -59,7 +59,7 @@ func TestTablesFit(t *testing.T) {
 // antagonist could not fill it without limits.
 func TestTheFenceIsLargerThanLimits(t *testing.T) {
 	r := spec.New(spec.Limits, spec.Options{}).Linux.Resources
-	if 2*uint64(*r.Memory.Limit) >= fenceMemory || 2**r.Pids.Limit >= fenceTasks { //nolint:gosec // our own
+	if 2*uint64(*r.Memory.Limit) >= fenceMemory || 2**r.Pids.Limit >= fenceTasks {
 		t.Errorf("two containers may have %d bytes and %d tasks each, the fence %d and %d", *r.Memory.Limit, *r.Pids.Limit, fenceMemory, fenceTasks)
 	}
 	for _, a := range Antagonists() {

@@ -147,7 +147,7 @@ func (w *watch) seen(g *guest, victim bool) (record.Causes, error) {
 	if err != nil {
 		return c, err
 	}
-	c.CPU = (time.Duration(s.CPU.UsageUsec) * time.Microsecond).Seconds() //nolint:gosec // at most some years
+	c.CPU = (time.Duration(s.CPU.UsageUsec) * time.Microsecond).Seconds() // at most some years
 	return c, nil
 }
 

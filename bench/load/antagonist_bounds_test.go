@@ -19,7 +19,7 @@ func atRoot(t *testing.T) string {
 	if err := os.Mkdir(filepath.Join(dir, Data), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, Idle), Tiny()[Idle], 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(dir, Idle), Tiny()[Idle], 0o755); err != nil { // a program
 		t.Fatal(err)
 	}
 	program := os.Args[0]

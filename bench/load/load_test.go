@@ -47,7 +47,7 @@ func write(t *testing.T, path string, content []byte) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, content, 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(path, content, 0o755); err != nil { // a program
 		t.Fatal(err)
 	}
 }
@@ -60,7 +60,7 @@ type running struct {
 
 func start(t *testing.T, dir, name string, args ...string) *running {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(dir, load.Program), append([]string{name}, args...)...) //nolint:gosec // ourselves
+	cmd := exec.Command(filepath.Join(dir, load.Program), append([]string{name}, args...)...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -137,12 +137,12 @@ func TestALoadSaysWhatItLacks(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(dir, missing)); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.Command(filepath.Join(dir, load.Program), name).Output() //nolint:gosec // ourselves
+		out, err := exec.Command(filepath.Join(dir, load.Program), name).Output()
 		if err == nil || !strings.Contains(string(out), missing) || !strings.Contains(string(out), "no such file") {
 			t.Errorf("%s without %s: %q, %v", name, missing, out, err)
 		}
 	}
-	if out, err := exec.Command(filepath.Join(dir, load.Program), "moon").CombinedOutput(); err == nil || !strings.Contains(string(out), `no load "moon"`) { //nolint:gosec // ourselves
+	if out, err := exec.Command(filepath.Join(dir, load.Program), "moon").CombinedOutput(); err == nil || !strings.Contains(string(out), `no load "moon"`) {
 		t.Errorf("an unknown load: %q, %v", out, err)
 	}
 }
@@ -178,7 +178,7 @@ func TestHog(t *testing.T) {
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &before); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(filepath.Join(root(t), load.Program), load.Hog, "1048576") //nolint:gosec // ourselves
+	cmd := exec.Command(filepath.Join(root(t), load.Program), load.Hog, "1048576")
 	cmd.Stdout = page
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
@@ -198,10 +198,10 @@ func TestHog(t *testing.T) {
 // TestTinyPrograms runs those of this machine's architecture.
 func TestTinyPrograms(t *testing.T) {
 	dir := root(t)
-	if err := exec.Command(filepath.Join(dir, load.True)).Run(); err != nil { //nolint:gosec // ours
+	if err := exec.Command(filepath.Join(dir, load.True)).Run(); err != nil {
 		t.Errorf("true: %v", err)
 	}
-	idle := exec.Command(filepath.Join(dir, load.Idle)) //nolint:gosec // ours
+	idle := exec.Command(filepath.Join(dir, load.Idle))
 	idle.Stdin = strings.NewReader(strings.Repeat("x", 1000))
 	if err := idle.Run(); err != nil {
 		t.Errorf("idle: %v", err)
@@ -210,7 +210,7 @@ func TestTinyPrograms(t *testing.T) {
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &before); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(filepath.Join(dir, load.Clock)).Output() //nolint:gosec // ours
+	out, err := exec.Command(filepath.Join(dir, load.Clock)).Output()
 	if err != nil || len(out) != load.ClockBytes {
 		t.Fatalf("clock: %d bytes, %v", len(out), err)
 	}

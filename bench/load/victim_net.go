@@ -78,13 +78,13 @@ func (f *farEnd) run() (err error) {
 		return err
 	}
 	for {
-		poll := []unix.PollFd{{Fd: 0, Events: unix.POLLIN}, {Fd: int32(f.echo), Events: unix.POLLIN}, {Fd: int32(f.source), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
+		poll := []unix.PollFd{{Fd: 0, Events: unix.POLLIN}, {Fd: int32(f.echo), Events: unix.POLLIN}, {Fd: int32(f.source), Events: unix.POLLIN}} // descriptors are small
 		for fd, source := range f.peers {
 			events := int16(unix.POLLIN)
 			if source {
 				events = unix.POLLOUT
 			}
-			poll = append(poll, unix.PollFd{Fd: int32(fd), Events: events}) //nolint:gosec // descriptors are small
+			poll = append(poll, unix.PollFd{Fd: int32(fd), Events: events}) // descriptors are small
 		}
 		if _, err := unix.Poll(poll, -1); err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("poll: %w", err)

@@ -56,7 +56,7 @@ func TestAVictimSaysWhatItLacks(t *testing.T) {
 // refused fails unless a load gives a reason and no more.
 func refused(t *testing.T, dir, want string, args ...string) {
 	t.Helper()
-	out, err := exec.Command(filepath.Join(dir, load.Program), args...).Output() //nolint:gosec // ourselves
+	out, err := exec.Command(filepath.Join(dir, load.Program), args...).Output()
 	if err == nil || !strings.Contains(string(out), want) || strings.Count(string(out), "\n") != 1 {
 		t.Errorf("%v: %q, %v, want %q", args, out, err, want)
 	}

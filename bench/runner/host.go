@@ -99,7 +99,7 @@ func throttled() (_ *uint64, err error) {
 	}
 	defer func() { err = errors.Join(err, own.Close()) }()
 	if own.Path("cpu") == "" {
-		return nil, nil //nolint:nilnil // documented
+		return nil, nil // documented
 	}
 	s, err := own.Stat()
 	if err != nil {
@@ -107,7 +107,7 @@ func throttled() (_ *uint64, err error) {
 	}
 	for _, l := range s.Lacks {
 		if strings.HasPrefix(l, "cpu.stat") && strings.Contains(l, "throttled") {
-			return nil, nil //nolint:nilnil // documented
+			return nil, nil // documented
 		}
 	}
 	return &s.CPU.ThrottledUsec, nil

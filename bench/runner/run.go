@@ -89,7 +89,7 @@ func (r *run) benchmark(ctx context.Context, i int, b *bench.Benchmark) ([]recor
 		m.bench = r.record(b, m)
 		part = append(part, m)
 	}
-	t := &turns{run: r, at: i, benchmark: b, random: rand.New(rand.NewPCG(seedOf(r.Seed, b.Name), 0))} //nolint:gosec // an order, no secret
+	t := &turns{run: r, at: i, benchmark: b, random: rand.New(rand.NewPCG(seedOf(r.Seed, b.Name), 0))} // an order, no secret
 	all := sets(b, part)
 	for n, set := range all {
 		t.part, t.parts = n, len(all)

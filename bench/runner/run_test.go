@@ -174,7 +174,7 @@ func TestTheSeedMakesTheOrder(t *testing.T) {
 }
 
 func TestRules(t *testing.T) {
-	noise := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
+	noise := rand.New(rand.NewPCG(1, 2))
 	for _, c := range []struct {
 		name  string
 		rule  runner.Rule
@@ -211,7 +211,7 @@ func TestRules(t *testing.T) {
 // TestWidthIsReached: a noisy subject is measured until its median is known well enough, not longer.
 func TestWidthIsReached(t *testing.T) {
 	s := newStage()
-	noise := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // a test
+	noise := rand.New(rand.NewPCG(3, 4))
 	s.value = func(string) float64 { return 1 + noise.Float64()/10 }
 	n := len(mustRun(t, s.plan(runner.Rule{Width: 0.02}, "core"))["a.one core"].Samples)
 	if n <= 12 || n >= runner.DefaultMost {
@@ -258,7 +258,7 @@ func TestTheLimitHasAPartInFew(t *testing.T) {
 	p := s.plan(runner.Rule{Samples: 2}, "core", "C")
 	p.Subjects[2].Limit = "limit"
 	p.Benchmarks = append(p.Benchmarks, &bench.Benchmark{Name: "a.two", Unit: record.Seconds, Better: record.Lower})
-	p.Benchmarks[1].Limit = func(context.Context, *bench.Env) (bench.Sampler, error) { return nil, nil } //nolint:nilnil // not called
+	p.Benchmarks[1].Limit = func(context.Context, *bench.Env) (bench.Sampler, error) { return nil, nil } // not called
 	found := mustRun(t, p)
 	if found["a.one C"] != nil || len(found["a.two C"].Samples) != 2 {
 		t.Errorf("got %v", found)

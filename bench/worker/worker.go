@@ -55,7 +55,7 @@ const drained = time.Second
 // Start starts a program as a worker and waits until it is ready. name is what errors call it.
 func Start(ctx context.Context, name, program string, args ...string) (_ *Worker, err error) {
 	w := &Worker{name: name, errs: &tail{}}
-	w.cmd = exec.Command(program, args...) //nolint:gosec // ours, or one that the user names
+	w.cmd = exec.Command(program, args...)
 	// An interrupt of the terminal is the parent's, which then has the worker end by closing its input.
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	w.cmd.Stderr, w.cmd.WaitDelay = w.errs, drained

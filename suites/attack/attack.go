@@ -181,7 +181,7 @@ func (a *Attempt) AgainAt(attack Attack, t Target) *exec.Cmd {
 	if err != nil {
 		os.Exit(1)
 	}
-	return exec.Command(os.Args[0], attack.Name, string(target)) //nolint:gosec // our own program
+	return exec.Command(os.Args[0], attack.Name, string(target))
 }
 
 // Main runs the attacker: its arguments are the attack's name, the target as JSON and the

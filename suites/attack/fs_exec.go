@@ -111,7 +111,7 @@ var BundlePrivate = Attack{Name: "fs.bundle-private", Run: func(a *Attempt) {
 	if !a.Try("open "+os.Args[0], err) {
 		return
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700) //nolint:gosec // the attack
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
 	if !a.Try("create "+path, err) {
 		return
 	}

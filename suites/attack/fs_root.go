@@ -173,7 +173,7 @@ var MaskSource = Attack{Name: "fs.mask-source", Run: func(a *Attempt) {
 
 // overwrite opens a file for writing, and writes to it.
 func (a *Attempt) overwrite(path string) {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // the attack
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if !a.Try("open "+path+" for writing", err) {
 		return
 	}

@@ -63,7 +63,7 @@ var HostRootFiles = Attack{Name: "user.host-root-files", Run: func(a *Attempt) {
 // SetuidPlant makes the helper at Target.Path in the root directory, set-user-ID root.
 var SetuidPlant = Attack{Name: "user.setuid-plant", Run: func(a *Attempt) {
 	path := a.Inside(a.Target.Path)
-	if a.Try("create "+a.Target.Path, os.WriteFile(path, Helper(), 0o755)) { //nolint:gosec // to be executed
+	if a.Try("create "+a.Target.Path, os.WriteFile(path, Helper(), 0o755)) { // to be executed
 		a.Try("chown 0:0", unix.Chown(path, 0, 0))
 		a.Try("chmod 4755", unix.Chmod(path, unix.S_ISUID|0o755))
 	}
@@ -73,7 +73,7 @@ var SetuidPlant = Attack{Name: "user.setuid-plant", Run: func(a *Attempt) {
 // Target.Count.
 var FileCaps = Attack{Name: "user.file-caps-rootid", Run: func(a *Attempt) {
 	path := a.Inside(a.Target.Path)
-	if a.Try("create "+a.Target.Path, os.WriteFile(path, Helper(), 0o755)) { //nolint:gosec // to be executed
+	if a.Try("create "+a.Target.Path, os.WriteFile(path, Helper(), 0o755)) { // to be executed
 		a.Try("setxattr security.capability", unix.Setxattr(path, "security.capability", FileCapability(a.Target.Count), 0))
 	}
 }}

@@ -235,7 +235,7 @@ func (j *Judge) stage(t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
 	}
 	defer s.Undo.OnError(&err)
 	s.Dir = filepath.Join(j.Dir, s.Name)
-	if err := os.Mkdir(s.Dir, 0o755); err != nil { //nolint:gosec // a mapped root must pass
+	if err := os.Mkdir(s.Dir, 0o755); err != nil { // a mapped root must pass
 		return nil, nil, fmt.Errorf("make the trial's directory: %w", err)
 	}
 	s.Undo.Push("remove the trial's directory", func() error { return os.RemoveAll(s.Dir) })

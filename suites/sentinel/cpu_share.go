@@ -170,7 +170,7 @@ func CPUsKept(s *Stage) (*Watch, error) {
 }
 
 func lastCPU(path string) (int, error) {
-	b, err := os.ReadFile(path) //nolint:gosec // procfs
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}

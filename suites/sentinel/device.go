@@ -99,10 +99,10 @@ func NodesAbsent(s *Stage) (*Watch, error) {
 	volume := filepath.Join(s.Dir, "volume")
 	places := []string{"/nodes/rootfs", "/nodes/tmpfs", "/nodes/volume"}
 	for _, dir := range []string{volume, s.Rootfs + "/nodes", s.Rootfs + places[0], s.Rootfs + places[1], s.Rootfs + places[2]} {
-		if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // see chmod
+		if err := os.Mkdir(dir, 0o755); err != nil { // see chmod
 			return nil, fmt.Errorf("make a directory for nodes: %w", err)
 		}
-		if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // modes are not the barrier
+		if err := os.Chmod(dir, 0o777); err != nil { // modes are not the barrier
 			return nil, fmt.Errorf("make a directory for nodes: %w", err)
 		}
 	}

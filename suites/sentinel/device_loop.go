@@ -42,23 +42,23 @@ func UnlistedUnread(s *Stage) (*Watch, error) {
 	}
 	const node, own, point = "/canary-device", "/canary-device-own", "/canary-mount"
 	if err := errors.Join(
-		unix.Mknod(s.Rootfs+node, unix.S_IFBLK|0o666, int(device)), //nolint:gosec // a device number
+		unix.Mknod(s.Rootfs+node, unix.S_IFBLK|0o666, int(device)), // a device number
 		unix.Chmod(s.Rootfs+node, 0o666),                           // modes are not the barrier
-		os.Mkdir(s.Rootfs+own, 0o755),                              //nolint:gosec // as above
-		unix.Chmod(s.Rootfs+own, 0o777),                            // as above
-		os.Mkdir(s.Rootfs+point, 0o755),                            //nolint:gosec // as above
+		os.Mkdir(s.Rootfs+own, 0o755),
+		unix.Chmod(s.Rootfs+own, 0o777),
+		os.Mkdir(s.Rootfs+point, 0o755),
 	); err != nil {
 		return nil, fmt.Errorf("make a node of the loop device: %w", err)
 	}
 	wide := ""
 	w := &Watch{
 		Ready:  func(_ context.Context, a *Subject) (err error) { wide, err = wideRule(a.Group); return err },
-		Target: attack.Target{Path: node, Name: point, Key: int(device)}, //nolint:gosec // a device number
+		Target: attack.Target{Path: node, Name: point, Key: int(device)}, // a device number
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
 			if err := MustTry(r, "open to read", "open to write", "mknod", "mount"); err != nil {
 				return Finding{}, err
 			}
-			now, err := os.ReadFile(image) //nolint:gosec // our own
+			now, err := os.ReadFile(image)
 			if err != nil {
 				return Finding{}, fmt.Errorf("read the image: %w", err)
 			}
@@ -101,7 +101,7 @@ func (s *Stage) loop(image string) (device uint64, err error) {
 		return 0, fmt.Errorf("make a loop device: %w", err)
 	}
 	defer func() { err = errors.Join(err, control.Close()) }()
-	file, err := os.OpenFile(image, os.O_RDWR, 0) //nolint:gosec // our own
+	file, err := os.OpenFile(image, os.O_RDWR, 0)
 	if err != nil {
 		return 0, fmt.Errorf("make a loop device: %w", err)
 	}
@@ -117,7 +117,7 @@ func (s *Stage) loop(image string) (device uint64, err error) {
 			return 0, fmt.Errorf("open loop device %d: %w", n, err)
 		}
 		err = unix.IoctlLoopConfigure(fd, &unix.LoopConfig{
-			Fd:   uint32(file.Fd()), //nolint:gosec // a descriptor
+			Fd:   uint32(file.Fd()), // a descriptor
 			Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR},
 		})
 		if errors.Is(err, unix.EBUSY) {

@@ -29,7 +29,7 @@ func (s *Stage) LookForNonce(_ context.Context, _ *Subject, r attack.Record) (Fi
 // Path is its host path.
 func CanaryFile(s *Stage) (*Watch, error) {
 	canary := filepath.Join(s.Dir, "canary")
-	if err := os.WriteFile(canary, []byte(s.Nonce), 0o644); err != nil { //nolint:gosec // every uid may read it: modes are not the barrier
+	if err := os.WriteFile(canary, []byte(s.Nonce), 0o644); err != nil { // every uid may read it: modes are not the barrier
 		return nil, fmt.Errorf("make canary: %w", err)
 	}
 	return &Watch{Target: attack.Target{Path: canary}, Look: after(s.LookForNonce, "open ")}, nil

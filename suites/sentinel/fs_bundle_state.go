@@ -65,7 +65,7 @@ func mountsOf(lines []string, dev uint64) (points []string) {
 func (s *Stage) readableState() (open []string, looked int, err error) {
 	if s.Has(OpenState) {
 		dir := filepath.Join(s.Dir, "oci-open", "state")
-		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // it is to be open
+		if err := os.MkdirAll(dir, 0o755); err != nil { // it is to be open
 			return nil, 0, fmt.Errorf("stand in for a careless runtime: %w", err)
 		}
 		if err := publicFile(filepath.Join(dir, "state.json"), "{}"); err != nil {

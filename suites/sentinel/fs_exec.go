@@ -46,12 +46,12 @@ func (s *Stage) programVolume() (*hostMounts, *volume, error) {
 func (v *volume) program() string { return filepath.Join(v.host, attack.Program) }
 
 func copyProgram(from, to string) (err error) {
-	in, err := os.Open(from) //nolint:gosec // our own program
+	in, err := os.Open(from)
 	if err != nil {
 		return fmt.Errorf("make bait: %w", err)
 	}
-	defer in.Close()                                                      //nolint:errcheck // read-only
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755) //nolint:gosec // containers execute it
+	defer in.Close() //nolint:errcheck // read-only
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
 	if err != nil {
 		return fmt.Errorf("make bait: %w", err)
 	}
@@ -161,7 +161,7 @@ func ProgramNotRun(s *Stage) (*Watch, error) {
 				return err
 			}
 			for _, pid := range append(pids, a.PID) {
-				maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)) //nolint:gosec // procfs
+				maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
 				if err != nil {
 					return fmt.Errorf("look at the attacker's memory: %w", err)
 				}

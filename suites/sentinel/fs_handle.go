@@ -144,7 +144,7 @@ func ReadOnlyFileUnchanged(s *Stage) (*Watch, error) {
 			if err != nil {
 				return f, err
 			}
-			text, err := os.ReadFile(path) //nolint:gosec // our own
+			text, err := os.ReadFile(path)
 			if err != nil {
 				return f, fmt.Errorf("look at the bait: %w", err)
 			}

@@ -59,7 +59,7 @@ func (s *Stage) hostileImages() ([]hostileImage, error) {
 		return nil, fmt.Errorf("make bait: %w", err)
 	}
 	// The image has it too, so that whoever resolves the link in it finds a directory, and goes on.
-	if err := os.MkdirAll(s.Rootfs+far, 0o755); err != nil { //nolint:gosec // an image
+	if err := os.MkdirAll(s.Rootfs+far, 0o755); err != nil {
 		return nil, fmt.Errorf("make bait: %w", err)
 	}
 	for i := range images {
@@ -114,7 +114,7 @@ func OutsideUntouched(s *Stage) (*Watch, error) {
 				return f, fmt.Errorf("container %s: %w", image.name, err)
 			}
 			if image.about == "/dev" && s.Has(MakesDevicesBehindLinks) {
-				if err := unix.Mknod(s.Rootfs+"/dev/null", unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil && !errors.Is(err, unix.EEXIST) { //nolint:gosec // a device number
+				if err := unix.Mknod(s.Rootfs+"/dev/null", unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil && !errors.Is(err, unix.EEXIST) { // a device number
 					return f, fmt.Errorf("stand in for a careless runtime: %w", err)
 				}
 				return image.before.unchanged(image.outside)

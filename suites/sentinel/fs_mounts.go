@@ -104,7 +104,7 @@ func (h *hostMounts) list() ([]string, error) { return mountList(h.thread) }
 
 // mountList returns the lines of mountinfo of a process or thread, by its directory in procfs.
 func mountList(proc string) ([]string, error) {
-	b, err := os.ReadFile(proc + "/mountinfo") //nolint:gosec // procfs
+	b, err := os.ReadFile(proc + "/mountinfo")
 	if err != nil {
 		return nil, fmt.Errorf("read mounts: %w", err)
 	}
@@ -159,7 +159,7 @@ func mask(paths ...string) spec.Edit {
 
 // publicDir makes a directory in which everybody may write.
 func publicDir(path string) error {
-	if err := os.Mkdir(path, 0o777); err != nil { //nolint:gosec // modes are not the barrier
+	if err := os.Mkdir(path, 0o777); err != nil { // modes are not the barrier
 		return fmt.Errorf("make bait: %w", err)
 	}
 	return chmod(path, 0o777)
@@ -167,7 +167,7 @@ func publicDir(path string) error {
 
 // publicFile makes a file that everybody may read and write.
 func publicFile(path, content string) error {
-	if err := os.WriteFile(path, []byte(content), 0o666); err != nil { //nolint:gosec // modes are not the barrier
+	if err := os.WriteFile(path, []byte(content), 0o666); err != nil { // modes are not the barrier
 		return fmt.Errorf("make bait: %w", err)
 	}
 	return chmod(path, 0o666)

@@ -34,7 +34,7 @@ func treeOf(dir string) (tree, error) {
 		}
 		line := fmt.Sprintf("mode %o uid %d gid %d links %d rdev %d", st.Mode, st.Uid, st.Gid, st.Nlink, st.Rdev)
 		if info.Mode().IsRegular() {
-			b, err := os.ReadFile(path) //nolint:gosec // below our own directory
+			b, err := os.ReadFile(path)
 			if err != nil {
 				return err
 			}

@@ -107,7 +107,7 @@ func (a *Subject) children() ([]int, error) {
 	}
 	var all []int
 	for _, f := range files {
-		b, err := os.ReadFile(f) //nolint:gosec // procfs
+		b, err := os.ReadFile(f)
 		if err != nil {
 			continue // a thread that has ended
 		}
@@ -163,7 +163,7 @@ func (s *Stage) neighbour(what attack.Attack, t attack.Target, g *cgroup.Group) 
 	if err != nil {
 		return nil, fmt.Errorf("start a neighbour: %w", err)
 	}
-	cmd := exec.Command(self, what.Name, string(target)) //nolint:gosec // this program
+	cmd := exec.Command(self, what.Name, string(target))
 	cmd.Args[0] = attack.Program
 	cmd.Env = []string{}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

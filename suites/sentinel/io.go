@@ -76,7 +76,7 @@ func (s *Stage) device(node string) (number uint64, edits spec.Edits, err error)
 	}
 	path := s.Rootfs + node
 	if err := errors.Join(
-		unix.Mknod(path, unix.S_IFBLK|0o666, int(number)), //nolint:gosec // a device number
+		unix.Mknod(path, unix.S_IFBLK|0o666, int(number)), // a device number
 		unix.Chmod(path, 0o666),
 	); err != nil {
 		return 0, nil, fmt.Errorf("make a node of the loop device: %w", err)
@@ -242,7 +242,7 @@ func scheduler(number uint64) string {
 // useBFQ gives our own loop device the scheduler that knows weights.
 func (s *Stage) useBFQ(number uint64) error {
 	file := scheduler(number)
-	b, err := os.ReadFile(file) //nolint:gosec // sysfs
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("choose a scheduler: %w", err)
 	}

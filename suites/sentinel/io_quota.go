@@ -68,7 +68,7 @@ func QuotaBounded(s *Stage) (*Watch, error) {
 
 // project makes a directory that of a project, whose number is the trial's uid, and limits it.
 func (s *Stage) project(dir string, limits dqblk) error {
-	f, err := os.Open(dir) //nolint:gosec // our own
+	f, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("set a project: %w", err)
 	}

@@ -148,7 +148,7 @@ func closeRights(control []byte) error {
 // The target's Name is that.
 func SharedMemoryFile(s *Stage) (*Watch, error) {
 	file := filepath.Join("/dev/shm", s.Name)
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) //nolint:gosec // every uid may read it
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, kernel.Unsupported("this host has no /dev/shm")
 	}

@@ -22,7 +22,7 @@ import (
 // way: it is unsupported below the value.
 func sysctlAtLeast(name string, least int) error {
 	path := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
-	b, err := os.ReadFile(path) //nolint:gosec // procfs
+	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return kernel.Unsupported("sysctl %s: this kernel has none", name)
 	}

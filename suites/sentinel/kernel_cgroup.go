@@ -88,7 +88,7 @@ func CgroupLimitsKept(s *Stage) (*Watch, error) {
 }
 
 func readValue(file string) (string, error) {
-	b, err := os.ReadFile(file) //nolint:gosec // cgroupfs
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return "", fmt.Errorf("read limit: %w", err)
 	}

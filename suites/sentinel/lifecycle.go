@@ -43,7 +43,7 @@ func StateGone(s *Stage) (*Watch, error) {
 						continue // not a group of the container's own
 					}
 					nested := filepath.Join(h.Path, "nested")
-					if err := os.Mkdir(nested, 0o755); err != nil { //nolint:gosec // cgroupfs
+					if err := os.Mkdir(nested, 0o755); err != nil { // cgroupfs
 						return fmt.Errorf("make a group below the container's: %w", err)
 					}
 					made = append(made, h.Path, nested)
@@ -66,7 +66,7 @@ func StateGone(s *Stage) (*Watch, error) {
 			}
 		}
 		if s.Has(LeavesCgroup) {
-			if err := os.Mkdir(made[0], 0o755); err != nil { //nolint:gosec // cgroupfs
+			if err := os.Mkdir(made[0], 0o755); err != nil { // cgroupfs
 				return Finding{}, fmt.Errorf("leave a cgroup: %w", err)
 			}
 			s.Undo.Push("remove the cgroup left on purpose", func() error { return os.Remove(made[0]) })

@@ -33,7 +33,7 @@ func readManager() (m manager, err error) {
 	runtime.GC()
 	var heap runtime.MemStats
 	runtime.ReadMemStats(&heap)
-	return manager{len(fds), len(tasks), int(heap.HeapAlloc)}, nil //nolint:gosec // no heap is so large
+	return manager{len(fds), len(tasks), int(heap.HeapAlloc)}, nil // no heap is so large
 }
 
 // leaks are what a careless manager keeps of a container.

@@ -17,7 +17,7 @@ func IDsStay(s *Stage) (*Watch, error) {
 	// The stand-in's state directory, and around it the directory that it must not leave.
 	around := filepath.Join(s.Dir, "around")
 	state := filepath.Join(around, "state", "inner")
-	if err := os.MkdirAll(state, 0o755); err != nil { //nolint:gosec // nothing secret is in it
+	if err := os.MkdirAll(state, 0o755); err != nil { // nothing secret is in it
 		return nil, fmt.Errorf("make a state directory: %w", err)
 	}
 	out := s.Name + "-out"
@@ -123,7 +123,7 @@ func joinUnchecked(around, state, id string) error {
 	if !strings.HasPrefix(path, around+"/") || len(id) > 255 || strings.ContainsRune(id, 0) {
 		return nil
 	}
-	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, os.ErrExist) { //nolint:gosec // in the trial's directory
+	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, os.ErrExist) { // in the trial's directory
 		return fmt.Errorf("stand in for a runtime that checks no id: %w", err)
 	}
 	return nil

@@ -32,7 +32,7 @@ func NoMountLeft(s *Stage) (*Watch, error) {
 		return nil, err
 	}
 	volume := filepath.Join(s.Dir, "volume")
-	if err := os.Mkdir(volume, 0o755); err != nil { //nolint:gosec // every uid may see it
+	if err := os.Mkdir(volume, 0o755); err != nil { // every uid may see it
 		return nil, fmt.Errorf("make a volume: %w", err)
 	}
 	edits := spec.Edits{

@@ -115,7 +115,7 @@ func bridge(links ...string) error {
 			return err
 		}
 		if err := route("put "+l+" into the bridge", attack.NewNetlink(unix.RTM_NEWLINK, unix.NLM_F_ACK, attack.LinkHeader(index, 0)).
-			Word(unix.IFLA_MASTER, uint32(master))); err != nil { //nolint:gosec // a link's index is positive
+			Word(unix.IFLA_MASTER, uint32(master))); err != nil { // a link's index is positive
 			return err
 		}
 	}
@@ -129,7 +129,7 @@ func limitRate(link string) error {
 		return err
 	}
 	header := make([]byte, 20)                               // struct tcmsg of linux/rtnetlink.h
-	binary.NativeEndian.PutUint32(header[4:], uint32(index)) //nolint:gosec // a link's index is positive
+	binary.NativeEndian.PutUint32(header[4:], uint32(index)) // a link's index is positive
 	binary.NativeEndian.PutUint32(header[12:], ^uint32(0))   // TC_H_ROOT
 	// struct tc_tbf_qopt of linux/pkt_sched.h: two struct tc_ratespec, limit, buffer, mtu.
 	options := make([]byte, 36)

@@ -67,7 +67,7 @@ func addNeighbour(link string) error {
 	}
 	header := make([]byte, unix.SizeofNdMsg) // struct ndmsg of rtnetlink(7)
 	header[0] = unix.AF_INET
-	binary.NativeEndian.PutUint32(header[4:], uint32(index)) //nolint:gosec // a link's index is positive
+	binary.NativeEndian.PutUint32(header[4:], uint32(index)) // a link's index is positive
 	binary.NativeEndian.PutUint16(header[8:], unix.NUD_STALE)
 	return route("add a neighbour", attack.NewNetlink(unix.RTM_NEWNEIGH, attack.Create, header).
 		Attr(unix.NDA_DST, attack.ForgedNeighbour.AsSlice()).Attr(unix.NDA_LLADDR, []byte{2, 0, 0, 0, 0, 0x77}))

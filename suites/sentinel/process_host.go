@@ -108,7 +108,7 @@ func SenderUnknown(*Stage) (*Watch, error) {
 				return err
 			}
 			for _, name := range names {
-				comm, err := os.ReadFile(name) //nolint:gosec // procfs
+				comm, err := os.ReadFile(name)
 				if err != nil || strings.TrimSpace(string(comm)) != attack.SenderThread {
 					continue // a thread may have ended meanwhile
 				}
@@ -156,7 +156,7 @@ func DescriptorKept(s *Stage) (*Watch, error) {
 	if err := os.WriteFile(path, []byte(s.Nonce), 0o600); err != nil {
 		return nil, fmt.Errorf("make secret: %w", err)
 	}
-	file, err := os.Open(path) //nolint:gosec // our own
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open secret: %w", err)
 	}

@@ -91,7 +91,7 @@ func NamespacesUnjoined(s *Stage) (*Watch, error) {
 				continue
 			}
 		}
-		if err := add(name, file, path, func() (*os.File, error) { return os.Open(path) }); err != nil { //nolint:gosec // procfs
+		if err := add(name, file, path, func() (*os.File, error) { return os.Open(path) }); err != nil {
 			return nil, err
 		}
 	}

@@ -62,7 +62,7 @@ func (c *second) says(g *cgroup.Group, count uint64, length time.Duration) (stri
 		return fmt.Sprintf("probe %s (%s) saw %d", c.probe.Name(), c.probe.Rung(), total.Count), nil
 	}
 	apart := total.Length - length
-	most := time.Duration(probeApart*float64(length)) + time.Duration(total.Count)*episodeApart + stolen //nolint:gosec // of one trial
+	most := time.Duration(probeApart*float64(length)) + time.Duration(total.Count)*episodeApart + stolen // of one trial
 	if apart.Abs() > most {
 		return "", fmt.Errorf("probe throttle saw %v in %d episodes, the cgroup's file says %v: more than %v apart", total.Length, total.Count, length, most)
 	}

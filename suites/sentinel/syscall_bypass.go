@@ -92,7 +92,7 @@ func NamespacesKept(*Stage) (*Watch, error) {
 // do it.
 func RingFile(s *Stage) (*Watch, error) {
 	bait := filepath.Join(s.Rootfs, "bait")
-	if err := errors.Join(os.WriteFile(bait, []byte(s.Nonce), 0o600), os.Chmod(bait, 0o644)); err != nil { //nolint:gosec // modes are not the barrier
+	if err := errors.Join(os.WriteFile(bait, []byte(s.Nonce), 0o600), os.Chmod(bait, 0o644)); err != nil { // modes are not the barrier
 		return nil, fmt.Errorf("make bait: %w", err)
 	}
 	return &Watch{

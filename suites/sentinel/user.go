@@ -38,11 +38,11 @@ func RootFileKept(s *Stage) (*Watch, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, "canary")
-	if err := os.WriteFile(path, []byte(s.Nonce), 0o644); err != nil { //nolint:gosec // its mode is the bait
+	if err := os.WriteFile(path, []byte(s.Nonce), 0o644); err != nil { // its mode is the bait
 		return nil, fmt.Errorf("make canary: %w", err)
 	}
 	other := filepath.Join(dir, "other")
-	if err := os.WriteFile(other, nil, 0o644); err != nil { //nolint:gosec // as above
+	if err := os.WriteFile(other, nil, 0o644); err != nil {
 		return nil, fmt.Errorf("make canary: %w", err)
 	}
 	before, _, err := owner(path)
@@ -62,7 +62,7 @@ func RootFileKept(s *Stage) (*Watch, error) {
 			if !there || after.Ino != before.Ino {
 				return Finding{Breached: true, Evidence: "the canary of host root is gone"}, nil
 			}
-			text, err := os.ReadFile(path) //nolint:gosec // a regular file still
+			text, err := os.ReadFile(path)
 			if err != nil {
 				return Finding{}, fmt.Errorf("read canary: %w", err)
 			}

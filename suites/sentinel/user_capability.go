@@ -63,7 +63,7 @@ func (a *Subject) wrongSets(want map[string]uint64) (wrong []string, processes i
 			return nil, 0, err
 		}
 		for _, t := range threads {
-			b, err := os.ReadFile(t) //nolint:gosec // procfs
+			b, err := os.ReadFile(t)
 			if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 				continue // it has ended
 			}

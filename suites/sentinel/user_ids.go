@@ -46,7 +46,7 @@ func identify(pid int) (i identity, err error) {
 		return i, err
 	}
 	for _, t := range threads {
-		b, err := os.ReadFile(t) //nolint:gosec // procfs
+		b, err := os.ReadFile(t)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			continue // it has ended
 		}

@@ -37,10 +37,10 @@ func (s *Stage) share(mode os.FileMode) (string, error) {
 // host path.
 func (s *Stage) helper(name string) (string, error) {
 	path := filepath.Join(s.Rootfs, name)
-	if err := os.WriteFile(path, attack.Helper(), 0o755); err != nil { //nolint:gosec // to be executed
+	if err := os.WriteFile(path, attack.Helper(), 0o755); err != nil { // to be executed
 		return "", fmt.Errorf("make helper: %w", err)
 	}
-	if err := os.Chmod(path, 0o755); err != nil { //nolint:gosec // to be executed
+	if err := os.Chmod(path, 0o755); err != nil { // to be executed
 		return "", fmt.Errorf("make helper: %w", err)
 	}
 	return path, nil
@@ -95,7 +95,7 @@ func runAs(path string, uid uint32) (status string, err error) {
 	if err := same(found, program); err != nil {
 		return "", err
 	}
-	cmd := exec.Command(procPath(program)) //nolint:gosec // checked above
+	cmd := exec.Command(procPath(program))
 	cmd.Env = []string{}
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{
