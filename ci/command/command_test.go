@@ -255,6 +255,12 @@ func TestListShowsWholeRows(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
+	for id, want := range map[string]string{"fs.dotdot": "runtime", "net.bandwidth": "kernel", "lifecycle.no-fd-growth": "harness"} {
+		_, out, _ := call(t, "list", "-v", id)
+		if !strings.Contains(strings.Join(strings.Fields(out), " "), " kept by "+want+" ") {
+			t.Errorf("%s is not kept by %s:\n%s", id, want, out)
+		}
+	}
 	if code, all, _ := call(t, "list", "fs.*"); code != 0 || strings.Contains(all, "pids.") || !strings.Contains(all, "fs.dotdot") {
 		t.Errorf("exit status %d, %s", code, all)
 	}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -22,7 +23,7 @@ func newList() *cobra.Command {
 		Use:   "list [GLOB...]",
 		Short: "list the guarantees of the catalogue",
 		Long: "list shows guarantees: the id, the rung that must hold it, the barrier that carries it, and the claim. With -v it shows\n" +
-			"all of the row: where it is specified, where attack and witness are in the source, and what each control takes away.",
+			"all of the row: where it is specified, who keeps it, where attack and witness are in the source, and what each control takes away.",
 		Example: "  cellwall list\n  cellwall list 'memory.*'\n  cellwall list -v fs.dotdot",
 		RunE: func(c *cobra.Command, globs []string) error {
 			if err := checkIDs("", globs); err != nil {
@@ -60,6 +61,7 @@ func describe(out io.Writer, rows []*guarantee.Guarantee) error {
 		line("source", g.Source)
 		line("rung", string(g.Rung))
 		line("barrier", g.Barrier)
+		line("kept by", cmp.Or(string(g.Kept), "runtime"))
 		var gates []string
 		for _, f := range g.Gates {
 			gates = append(gates, f.Name)

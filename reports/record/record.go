@@ -131,6 +131,7 @@ type Verdict struct {
 	Errno          string        `json:"errno,omitempty"`
 	Evidence       string        `json:"evidence,omitempty"`
 	Reason         string        `json:"reason,omitempty"`
+	KeptBy         string        `json:"kept_by,omitempty"` // who keeps the guarantee, where it is not the runtime: "kernel", "harness"
 	Tries          []Try         `json:"tries,omitempty"`
 	Dropped        int           `json:"tries_dropped,omitempty"` // tries beyond MaxTries, which Writer left out
 	Control        *Trial        `json:"control,omitempty"`       // the first control that did not breach, else the first
@@ -147,7 +148,7 @@ func (v *Verdict) Known() bool {
 }
 
 // Proven reports whether every control of the verdict breached and the barrier held alone, unless
-// the runtime cannot set it alone and another one ran the control.
+// the runtime cannot set it alone and another one ran the control. ControlElsewhere says where they ran.
 func (v *Verdict) Proven() bool {
 	if v.Control == nil || v.Control.Outcome != Breached {
 		return false
@@ -158,4 +159,11 @@ func (v *Verdict) Proven() bool {
 		}
 	}
 	return v.Alone == nil && v.Control.On != v.Runtime || v.Alone != nil && v.Alone.Outcome == Held
+}
+
+// ControlElsewhere reports whether a control ran on another runtime, which is the core: what it breached
+// shows that the attack works where the barrier is missing, but not that it works on this runtime.
+func (v *Verdict) ControlElsewhere() bool {
+	elsewhere := func(t Trial) bool { return t.On != v.Runtime }
+	return v.Control != nil && elsewhere(*v.Control) || slices.ContainsFunc(v.Controls, elsewhere)
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Tally counts verdicts. Every verdict is in exactly one of the fields but Proven, Leaked,
-// Total and Spent, which overlap them.
+// Tally counts verdicts. Every verdict is in exactly one of the fields Held to NotClaimed; the others
+// overlap them.
 type Tally struct {
 	Held         int
 	Breached     int // and claimed
@@ -15,7 +15,9 @@ type Tally struct {
 	Inconclusive int
 	Unproven     int // not claimed, and the attack did nothing
 	NotClaimed   int // breached, where the runtime does not claim it
-	Proven       int // held, all controls breached, and the barrier held alone
+	Proven       int // held, and proven on the runtime itself: see Verdict.Proven
+	CoreProven   int // held, and proven with a control that ran on the core
+	Apart        int // held, and not kept by the runtime: see Verdict.KeptBy; neither Proven nor CoreProven
 	Leaked       int // left something on the host
 	Total        int
 	Spent        time.Duration // the sum of the verdicts' durations; less by the clock where some ran at once
@@ -41,7 +43,13 @@ func (t *Tally) Add(v *Verdict) {
 	switch v.Outcome {
 	case Held:
 		t.Held++
-		if v.Proven() {
+		switch {
+		case v.KeptBy != "":
+			t.Apart++
+		case !v.Proven():
+		case v.ControlElsewhere():
+			t.CoreProven++
+		default:
 			t.Proven++
 		}
 	case Breached:

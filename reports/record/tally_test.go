@@ -10,6 +10,7 @@ import (
 
 func TestCountPutsEveryVerdictInOnePlace(t *testing.T) {
 	breached, held := &record.Trial{Outcome: record.Breached}, &record.Trial{Outcome: record.Held}
+	onCore := &record.Trial{Outcome: record.Breached, On: "core"}
 	verdicts := []record.Verdict{
 		{Outcome: record.Held, Control: breached, Alone: held},
 		{Outcome: record.Held, Control: breached, Alone: held, Claimed: true, Leaks: []string{"x"}},
@@ -25,8 +26,18 @@ func TestCountPutsEveryVerdictInOnePlace(t *testing.T) {
 		{Outcome: record.Inconclusive},
 		{Outcome: "later"},
 		{Outcome: record.Unproven},
+		{Outcome: record.Held, Control: onCore, Alone: held},
+		{Outcome: record.Held, Control: onCore},
+		{Outcome: record.Held, Control: breached, Alone: held, Controls: []record.Trial{*breached, *onCore}},
+		{Outcome: record.Held, Control: onCore, Alone: held, Controls: []record.Trial{*onCore, *held}},
+		{Outcome: record.Held, Control: onCore, Alone: held, Runtime: "core"},
+		{Outcome: record.Held, Control: breached, Alone: held, KeptBy: "kernel"},
+		{Outcome: record.Breached, Control: breached, Alone: held, KeptBy: "kernel", Claimed: true},
 	}
-	want := record.Tally{Held: 6, Proven: 2, Breached: 1, NotClaimed: 2, Unsupported: 1, Inconclusive: 2, Unproven: 2, Leaked: 1, Total: 14, Spent: 3 * time.Second}
+	want := record.Tally{
+		Held: 12, Proven: 3, CoreProven: 3, Apart: 1, Breached: 2, NotClaimed: 2, Unsupported: 1, Inconclusive: 2, Unproven: 2,
+		Leaked: 1, Total: 21, Spent: 3 * time.Second,
+	}
 	got := record.Count(verdicts)
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)

@@ -24,6 +24,7 @@ func compared() render.Report {
 		if runtime == "bwrap" {
 			v.Rung = "namespaces"
 		}
+		v.Control.On, v.Alone.On = runtime, runtime
 		if o == record.Unsupported || o == record.Unproven {
 			v.Control, v.Alone, v.Tries, v.DeniedBy, v.Errno = nil, nil, nil, "", ""
 		}
@@ -36,7 +37,11 @@ func compared() render.Report {
 		return func(v *record.Verdict) { v.Exception, v.Claimed = e, e.Known }
 	}
 	for _, rt := range []string{"core", "runc", "bwrap"} {
-		add(rt, "fs.dotdot", "cannot reach the host tree through '..' from its root", record.Held, nil)
+		add(rt, "fs.dotdot", "cannot reach the host tree through '..' from its root", record.Held, func(v *record.Verdict) {
+			if v.Control.On = "core"; rt == "bwrap" {
+				v.Alone = nil
+			}
+		})
 		switch rt {
 		case "runc":
 			add(rt, "fs.mask-source", "cannot swap what masks a file", record.Breached, exception(known))
@@ -57,6 +62,11 @@ func compared() render.Report {
 		})
 		add(rt, "pids.kill-fork-bomb", "can be killed completely while it forks", record.Unproven, func(v *record.Verdict) {
 			v.Reason = "its control may only run in a throw-away guest"
+		})
+		add(rt, "net.egress-policy", "cannot reach forbidden destinations", record.Held, func(v *record.Verdict) {
+			if v.KeptBy = "kernel"; rt == "bwrap" {
+				v.KeptBy = hostile
+			}
 		})
 	}
 	add("bwrap", "kernel.modules", "cannot load a module", record.Breached, func(v *record.Verdict) {

@@ -81,13 +81,17 @@ func markdownRow(b *bytes.Buffer, cells ...string) {
 	b.WriteString("\n")
 }
 
+// markdownOutcome says what a verdict is and where that was shown, not yet escaped.
 func markdownOutcome(v *record.Verdict) string {
 	s := lookOf(v).word()
 	switch lookOf(v) {
 	case lookHeld:
-		s = "held, proven"
+		s = "held, " + proofOf(v)
 	case lookNotProven:
 		s = "held, not proven"
+	}
+	if v.KeptBy != "" {
+		s += ", kept by the " + v.KeptBy
 	}
 	if len(v.Leaks) > 0 {
 		s += ", leaked"
@@ -102,7 +106,7 @@ func markdownNotHeld(b *bytes.Buffer, verdicts []record.Verdict) {
 			b.WriteString("### Not held, or not plainly\n\n")
 			first = false
 		}
-		fmt.Fprintf(b, "- %s: **%s**. A container %s.\n\n", EscapeMarkdown(v.Guarantee), markdownOutcome(v), EscapeMarkdown(v.Claim))
+		fmt.Fprintf(b, "- %s: **%s**. A container %s.\n\n", EscapeMarkdown(v.Guarantee), EscapeMarkdown(markdownOutcome(v)), EscapeMarkdown(v.Claim))
 		var lines []string
 		for _, d := range details(v, false) {
 			lines = append(lines, EscapeTerminal(d.String()))

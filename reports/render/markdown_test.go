@@ -34,3 +34,15 @@ func TestAFenceInEvidenceStaysInside(t *testing.T) {
 		t.Errorf("%d fences of six, want 2:\n%s", got, text)
 	}
 }
+
+// The words for an outcome name the runtime and who keeps the guarantee, which a record may say anything of.
+func TestMarkdownEscapesOutcomes(t *testing.T) {
+	v := verdict("fs.a", "claims", record.Held, "", "")
+	v.Runtime, v.KeptBy, v.Alone, v.Leaks = "<b>", "<i>", nil, []string{"x"}
+	text := string(bytesOf(t, func(b *bytes.Buffer) error {
+		return render.VerifyMarkdown(b, render.Report{Run: host(), Verdicts: []record.Verdict{v}})
+	}))
+	if strings.Contains(text, "<b>") || strings.Contains(text, "<i>") || !strings.Contains(text, "proven on the core only") {
+		t.Errorf("got\n%s", text)
+	}
+}

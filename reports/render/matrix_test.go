@@ -39,7 +39,7 @@ func matrixOf(t *testing.T, text string) []string {
 // Only rows that differ are in the table, and all of those.
 func TestMatrixShowsWhatDiffers(t *testing.T) {
 	lines := matrixOf(t, string(verifyText(t, compared(), render.Text{})))
-	if want := "4 of 6 guarantees are the same on all, 4 were tried on some only"; lines[0] != want {
+	if want := "5 of 7 guarantees are the same on all, 4 were tried on some only"; lines[0] != want {
 		t.Errorf("got %q, want %q", lines[0], want)
 	}
 	var got []string

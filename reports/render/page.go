@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -30,6 +31,7 @@ func Page(w io.Writer, r Report) error {
 	p.para("**" + EscapeMarkdown(tallyWords(record.Count(p.verdicts))) + "**")
 	p.lacks(v.Runtime)
 	p.holds()
+	p.apart(v.Runtime)
 	p.doesNot()
 	p.Truncate(len(bytes.TrimRight(p.Bytes(), "\n")) + 1)
 	return flush(w, &p.Buffer)
@@ -98,15 +100,22 @@ func (p *runtimePage) lacks(runtime string) {
 	p.WriteString("\n")
 }
 
-// holds lists what is held, by group.
+// holds lists what the runtime holds, by group.
 func (p *runtimePage) holds() {
 	p.para("## What it holds")
-	for _, group := range byGroup(p.verdicts) {
+	own := slices.DeleteFunc(slices.Clone(p.verdicts), func(v record.Verdict) bool { return v.KeptBy != "" })
+	for _, group := range byGroup(own) {
 		var held []string
 		for i := range group.Verdicts {
-			if v := &group.Verdicts[i]; placeOf(v) == placeHeld {
-				held = append(held, "- "+EscapeMarkdown(v.Guarantee)+": a container "+EscapeMarkdown(v.Claim)+"\n")
+			v := &group.Verdicts[i]
+			if placeOf(v) != placeHeld {
+				continue
 			}
+			line := p.claim(v)
+			if v.ControlElsewhere() {
+				line += "  - " + p.text(proofOf(v)) + "\n"
+			}
+			held = append(held, line)
 		}
 		count := fmt.Sprintf("%s: %d of %d", or(group.Name, "no group"), len(held), len(group.Verdicts))
 		if len(held) == 0 {
@@ -117,4 +126,23 @@ func (p *runtimePage) holds() {
 		p.WriteString(strings.Join(held, ""))
 		p.para("\n</details>")
 	}
+}
+
+// apart lists what was held, and says nothing of the runtime.
+func (p *runtimePage) apart(runtime string) {
+	list := p.at(placeApart)
+	if len(list) == 0 {
+		return
+	}
+	p.para("## What is held without it")
+	p.para("The trial itself sets the kernel up for these, or cellwall manages what they are about: they say nothing of " + EscapeMarkdown(runtime) + ".")
+	for i := range list {
+		p.WriteString(p.claim(&list[i]) + "  - kept by the " + p.text(list[i].KeptBy) + "\n")
+	}
+	p.WriteString("\n")
+}
+
+// claim is a line on a guarantee.
+func (p *runtimePage) claim(v *record.Verdict) string {
+	return "- " + EscapeMarkdown(v.Guarantee) + ": a container " + EscapeMarkdown(v.Claim) + "\n"
 }

@@ -10,7 +10,8 @@ import (
 type place int
 
 const (
-	placeHeld place = iota
+	placeHeld  place = iota
+	placeApart       // held, and not by the runtime
 	placeBreached
 	placeUnclear
 	placeKnown
@@ -27,6 +28,8 @@ func placeOf(v *record.Verdict) place {
 		return placeBreached
 	case l == lookInconclusive, l == lookNotProven, len(v.Leaks) > 0:
 		return placeUnclear
+	case l == lookHeld && v.KeptBy != "":
+		return placeApart
 	case l == lookHeld:
 		return placeHeld
 	case l == lookKnown:
@@ -57,7 +60,7 @@ func (p *runtimePage) at(where place) []record.Verdict {
 // is left to the records.
 func (p *runtimePage) doesNot() {
 	p.para("## What it does not hold")
-	if len(p.at(placeHeld)) == len(p.verdicts) {
+	if len(p.at(placeHeld))+len(p.at(placeApart)) == len(p.verdicts) {
 		p.para("Nothing: all of it was held.")
 	}
 	p.each("Breached", p.at(placeBreached))
@@ -88,7 +91,7 @@ func (p *runtimePage) each(title string, verdicts []record.Verdict) {
 	p.para("### " + title)
 	for i := range verdicts {
 		v := &verdicts[i]
-		p.WriteString("- " + EscapeMarkdown(v.Guarantee) + ": a container " + EscapeMarkdown(v.Claim) + "\n")
+		p.WriteString(p.claim(v))
 		why := []detail{{label: "outcome", text: markdownOutcome(v)}, {label: "reason", text: v.Reason}}
 		if e := v.Exception; e != nil {
 			why = append(why[1:], detail{label: "why", text: e.Reason}, detail{label: "source", text: e.Source}, detail{label: "advice", text: e.Advice})

@@ -123,9 +123,9 @@ func TestProgressNamesTheRuntime(t *testing.T) {
 	}
 	p.Finish()
 	const rest = ", 0 unsupported, 0 inconclusive\n"
-	want := `[1/4] runc\x1b: 1 held, 1 proven, 0 breached` + rest +
+	want := `[1/4] runc\x1b: 1 held, 0 proven, 1 proven by a control on the core, 0 breached` + rest +
 		`[2/4] ✗ runc\x1b fs.b BREACHED: seen` + "\n" +
-		`[2/4] runc\x1b: 1 held, 1 proven, 1 breached` + rest +
+		`[2/4] runc\x1b: 1 held, 0 proven, 1 proven by a control on the core, 1 breached` + rest +
 		`[3/4] core: 1 held, 1 proven, 0 breached` + rest +
 		`[4/4] core: 2 held, 2 proven, 0 breached` + rest
 	if out.String() != want {

@@ -2,6 +2,7 @@ package render
 
 import (
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,11 +30,12 @@ func VerifyText(w io.Writer, r Report, t Text) error {
 		p.hang(0, bold, r.heading(&part.Verdicts[0]))
 		if !compare || p.Verbose {
 			p.table(c, part.Verdicts)
-		} else if t := record.Count(part.Verdicts); t.Proven == t.Total && t.Leaked == 0 {
-			p.line("  " + p.paint(lookHeld.sgr(), lookHeld.mark()+" all "+strconv.Itoa(t.Total)+" held"))
+		} else if !slices.ContainsFunc(part.Verdicts, func(v record.Verdict) bool { return !plain(&v) }) {
+			p.line("  " + p.paint(lookHeld.sgr(), lookHeld.mark()+" all "+strconv.Itoa(len(part.Verdicts))+" held"))
 		}
 		p.line("")
 		p.notHeld(c, part.Verdicts, compare && !p.Verbose)
+		p.coreProven(part.Verdicts)
 	}
 	if compare {
 		p.matrix(matrixOf(r))
@@ -119,6 +121,9 @@ func (p *page) details(v *record.Verdict) {
 	}
 }
 
+// plain reports whether a verdict is held and proven, and left nothing behind.
+func plain(v *record.Verdict) bool { return lookOf(v) == lookHeld && len(v.Leaks) == 0 }
+
 // eachNotHeld calls f with every verdict that is not plainly held, the worst first. What the rung
 // does not claim is left to notClaimed.
 func eachNotHeld(verdicts []record.Verdict, f func(*record.Verdict)) {
@@ -126,7 +131,7 @@ func eachNotHeld(verdicts []record.Verdict, f func(*record.Verdict)) {
 		for i := range verdicts {
 			v := &verdicts[i]
 			switch {
-			case lookOf(v) != l, l == lookHeld && len(v.Leaks) == 0, l == lookNotClaimed && v.Exception == nil:
+			case lookOf(v) != l, plain(v), l == lookNotClaimed && v.Exception == nil:
 			default:
 				f(v)
 			}
@@ -165,6 +170,26 @@ func (p *page) notHeld(c columns, verdicts []record.Verdict, brief bool) {
 		p.line(p.paint(bold, "Breached, and not claimed at "+EscapeTerminal(verdicts[0].Rung)))
 		p.WriteString("  ")
 		p.hang(2, dim, strings.Join(open, ", "))
+		p.line("")
+	}
+}
+
+// coreProven names what is held, but with a control that was not run on the runtime itself.
+func (p *page) coreProven(verdicts []record.Verdict) {
+	var apart []record.Verdict
+	for i := range verdicts {
+		if v := &verdicts[i]; lookOf(v) == lookHeld && v.KeptBy == "" && v.ControlElsewhere() {
+			apart = append(apart, *v)
+		}
+	}
+	for _, part := range record.Split(apart, proofOf) {
+		p.hang(0, bold, "Held, and "+part.Name)
+		var list []string
+		for i := range part.Verdicts {
+			list = append(list, part.Verdicts[i].Guarantee)
+		}
+		p.WriteString("  ")
+		p.hang(2, dim, strings.Join(list, ", "))
 		p.line("")
 	}
 }

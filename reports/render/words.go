@@ -60,6 +60,17 @@ func lookOf(v *record.Verdict) look {
 	}
 }
 
+// proofOf says where the proof of a held verdict was run, not yet escaped.
+func proofOf(v *record.Verdict) string {
+	switch {
+	case !v.ControlElsewhere():
+		return "proven"
+	case v.Alone == nil:
+		return "proven on the core only: nothing but the attack on the whole container ran on " + v.Runtime
+	}
+	return "proven by a control on the core"
+}
+
 func or(s, instead string) string {
 	if s == "" {
 		return instead
@@ -87,8 +98,14 @@ func (r Report) summaries() []string {
 }
 
 func tallyWords(t record.Tally) string {
-	s := fmt.Sprintf("%d held, %d proven, %d breached, %d unsupported, %d inconclusive",
-		t.Held, t.Proven, t.Breached, t.Unsupported, t.Inconclusive)
+	s := fmt.Sprintf("%d held, %d proven", t.Held-t.Apart, t.Proven)
+	if t.CoreProven > 0 {
+		s += fmt.Sprintf(", %d proven by a control on the core", t.CoreProven)
+	}
+	s += fmt.Sprintf(", %d breached, %d unsupported, %d inconclusive", t.Breached, t.Unsupported, t.Inconclusive)
+	if t.Apart > 0 {
+		s += fmt.Sprintf(", %d held by the kernel or the harness", t.Apart)
+	}
 	if t.Unproven > 0 {
 		s += fmt.Sprintf(", %d unproven here", t.Unproven)
 	}
@@ -145,9 +162,9 @@ func details(v *record.Verdict, tries bool) []detail {
 	for i := range controls {
 		add("control", trialWords(&controls[i], or(controls[i].Edit, "no edit named")))
 	}
-	if notProven := lookOf(v) == lookNotProven; notProven && len(controls) == 0 {
+	if v.Outcome == record.Held && len(controls) == 0 {
 		add("control", "none was run")
-	} else if notProven && v.Alone == nil {
+	} else if v.Outcome == record.Held && v.Alone == nil {
 		add("alone", "the barrier alone was not run")
 	}
 	if v.Alone != nil && (tries || v.Alone.Outcome != record.Held) {

@@ -104,6 +104,7 @@ func fsVolumeRows() []Guarantee {
 		Claim:    "cannot change its image layers through the overlay",
 		Source:   "kernel Documentation/filesystems/overlayfs.rst, CVE-2023-0386",
 		Barrier:  "overlay upper directory",
+		Kept:     ByKernel,
 		Rung:     spec.Namespaces,
 		Gates:    []*kernel.Feature{kernel.Overlay},
 		Attack:   attack.OverlayLower,

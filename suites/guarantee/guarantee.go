@@ -51,6 +51,15 @@ const (
 // Refusals says which layer an errno names when the barrier stands alone.
 type Refusals map[unix.Errno]Layer
 
+// Keeper is who keeps a guarantee, where it is not the runtime.
+type Keeper string
+
+// The keepers of guarantees.
+const (
+	ByKernel  Keeper = "kernel"  // as the attacker or the witness has set it up: no runtime has a hand in it
+	ByHarness Keeper = "harness" // cellwall, which manages the containers of every runtime; the core is part of it
+)
+
 // Guarantee is one row of the catalogue.
 type Guarantee struct {
 	ID    string // group.name
@@ -59,6 +68,7 @@ type Guarantee struct {
 	Source  string
 	Barrier string    // the one mechanism that carries it, or one for each control
 	Rung    spec.Rung // the lowest rung that must hold it
+	Kept    Keeper    // empty: the runtime
 	// Gates are what kernel and host must offer for the row to mean anything.
 	Gates []*kernel.Feature
 	// Controllers are the cgroup controllers that it needs, by their v2 names.

@@ -48,6 +48,7 @@ func ipcRows() []Guarantee {
 		Claim:    "cannot signal or connect out of its Landlock domain",
 		Source:   "landlock(7), LANDLOCK_SCOPE_SIGNAL, LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET",
 		Barrier:  "Landlock scoped flags",
+		Kept:     ByKernel,
 		Rung:     spec.Hardened,
 		Gates:    []*kernel.Feature{kernel.LandlockScope},
 		Attack:   attack.LandlockScope,

@@ -43,6 +43,7 @@ func lifecycleRows() []Guarantee {
 		Claim:    "costs its manager no descriptor, thread or memory per cycle",
 		Source:   "proc_pid_fd(5), proc_pid_task(5)",
 		Barrier:  "runtime cleanup",
+		Kept:     ByHarness,
 		Rung:     spec.Runtime,
 		Attack:   attack.Live,
 		Witness:  sentinel.NoGrowth,

@@ -36,7 +36,32 @@ func TestControlThatTheBaitForbids(t *testing.T) {
 	if v.Outcome != record.Held || !v.Proven() {
 		t.Errorf("%s: %s", v.Outcome, v.Reason)
 	}
+	if !v.ControlElsewhere() {
+		t.Error("the control is taken for the runtime's own")
+	}
 	if len(v.Controls) != 1 || v.Controls[0].On != driver.CoreName || v.Alone == nil || v.Alone.On != "nosuid-only" {
 		t.Errorf("controls %+v, alone %+v", v.Controls, v.Alone)
+	}
+}
+
+// TestWhoKeepsIt: no runtime keeps what the trial sets up in the kernel, and of what the harness keeps
+// the core is part.
+func TestWhoKeepsIt(t *testing.T) {
+	j, _ := newJudge(t)
+	other := *j
+	other.Runtime = nosuidOnly{j.Runtime}
+	for _, c := range []struct{ id, byCore, byOther string }{
+		{"uts.hostname-host", "", ""},
+		{"net.landlock-tcp", "kernel", "kernel"},
+		{"lifecycle.no-fd-growth", "", "harness"},
+	} {
+		i := slices.IndexFunc(guarantee.All(), func(g *guarantee.Guarantee) bool { return g.ID == c.id })
+		g := guarantee.All()[i]
+		if v := j.Check(t.Context(), g, spec.Hardened); v.KeptBy != c.byCore {
+			t.Errorf("%s on the core is kept by %q, want %q", c.id, v.KeptBy, c.byCore)
+		}
+		if v := other.Check(t.Context(), g, spec.Hardened); v.KeptBy != c.byOther {
+			t.Errorf("%s on another runtime is kept by %q, want %q", c.id, v.KeptBy, c.byOther)
+		}
 	}
 }

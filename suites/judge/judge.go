@@ -45,6 +45,9 @@ func (j *Judge) Check(ctx context.Context, g *guarantee.Guarantee, rung spec.Run
 		Claimed: rung.Covers(g.Rung),
 		Again:   fmt.Sprintf("cellwall verify --runtime %s --rung %s --only %s -v", j.Runtime.Name(), rung, g.ID),
 	}
+	if g.Kept != guarantee.ByHarness || j.Runtime.Name() != driver.CoreName { // that one is part of the harness
+		v.KeptBy = string(g.Kept)
+	}
 	e := claim.Of(j.Runtime, j.Version, g.ID, rung)
 	if e != nil && v.Claimed && !j.Strict {
 		v.Claimed = e.Known
