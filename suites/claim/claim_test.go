@@ -43,6 +43,7 @@ func TestOf(t *testing.T) {
 		{name: "runc", version: "1.5.0-rc.1", row: "fs.image-symlink", known: true},
 		{name: "runc", version: "1.1.5", row: "time.offset", none: true},
 		{name: "crun", version: "1.8.1", row: "fs.noexec", known: true},
+		{name: "crun", version: "1.8.1", row: "fs.nosuid", known: true},
 		{name: "crun", version: "1.8.1", row: "fs.noexec", rung: spec.Limits, none: true},
 		{name: "crun", version: "1.11.1", row: "fs.noexec", none: true},
 		{name: "crun", version: "1.30", row: "syscall.unknown-enosys"},

@@ -57,13 +57,14 @@ var tables = map[string][]Exception{
 			Advice:   "update to 1.28 or newer, or refuse images whose /dev is a link: no mount on /dev helps",
 		},
 		{
-			Rows:   []string{"fs.noexec"},
-			From:   spec.Hardened,
-			Fixed:  []string{"1.11.1"},
-			Known:  true,
-			Reason: "in a user namespace its bind mounts lose nosuid, nodev and noexec; only ro is kept",
-			Source: "crun NEWS, 1.11.1; seen in /proc/self/mountinfo",
-			Advice: "update to 1.11.1 or newer, or mount the source with these flags on the host",
+			Rows:     []string{"fs.nosuid", "fs.nodev", "fs.noexec"},
+			From:     spec.Hardened,
+			Fixed:    []string{"1.11.1"},
+			Known:    true,
+			Evidence: `: ["/volume-`, // no other mount
+			Reason:   "in a user namespace its bind mounts lose nosuid, nodev and noexec; only ro is kept",
+			Source:   "crun NEWS, 1.11.1; seen in /proc/PID/mountinfo of a container by 1.8.1",
+			Advice:   "update to 1.11.1 or newer, or mount the source with these flags on the host",
 		},
 		{
 			Rows:   []string{"lifecycle.id-traversal"},

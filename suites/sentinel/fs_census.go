@@ -1,40 +1,137 @@
 package sentinel
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/spec"
+	"cellwall/suites/attack"
 )
+
+// census completes the watch over an attack on one mount: wider names all that are less closed than the
+// spec says. The spec is the one before a control's edit, so that a control has to break both.
+func (w *Watch) census(what string, wider func(pid int, asked *specs.Spec) ([]string, error)) *Watch {
+	var asked *specs.Spec
+	var found []string
+	w.Edits = append(w.Edits, spec.Change("nothing: it is kept for a census", func(s *specs.Spec) { asked = spec.Clone(s) }))
+	ready, look := w.Ready, w.Look
+	w.Ready = func(ctx context.Context, a *Subject) (err error) {
+		if spec.HasNamespace(asked, specs.MountNamespace) { // without one it has no mounts of its own
+			if found, err = wider(a.PID, asked); err != nil {
+				return err
+			}
+		}
+		if ready == nil {
+			return nil
+		}
+		return ready(ctx, a)
+	}
+	w.Look = func(ctx context.Context, a *Subject, r attack.Record) (Finding, error) {
+		f, err := look(ctx, a, r)
+		f.Evidence = strings.TrimPrefix(fmt.Sprintf("%s; %s: %q", f.Evidence, what, found), "; ")
+		return f.of(part{"the attack", f.Breached}, part{what, len(found) > 0}), err
+	}
+	return w
+}
+
+// flagBits are flags of mounts as statfs(2) has them.
+var flagBits = map[string]int64{"ro": unix.ST_RDONLY, "nosuid": unix.ST_NOSUID, "nodev": unix.ST_NODEV, "noexec": unix.ST_NOEXEC}
+
+// flagged is a census of the mounts that are to have a flag. That the kernel would refuse what it
+// forbids for another reason too, as an exec from procfs, is no excuse: it was asked for.
+func (w *Watch) flagged(flag string) *Watch {
+	return w.census("without "+flag, func(pid int, asked *specs.Spec) ([]string, error) {
+		return unflagged(pid, flag, destinations(asked, flag))
+	})
+}
+
+// destinations are those of a spec's mounts that are to have a flag.
+func destinations(s *specs.Spec, flag string) []string {
+	var all []string
+	for _, m := range s.Mounts {
+		if hasFlag(m.Options, flag) {
+			all = append(all, m.Destination)
+		}
+	}
+	return all
+}
+
+// hasFlag reports whether mount options set a flag. The last that is about it counts.
+func hasFlag(options []string, flag string) bool {
+	opposite := strings.TrimPrefix(flag, "no")
+	if flag == "ro" {
+		opposite = "rw"
+	}
+	has := false
+	for _, o := range options {
+		switch o {
+		case flag, "r" + flag:
+			has = true
+		case opposite, "r" + opposite:
+			has = false
+		}
+	}
+	return has
+}
+
+// unflagged returns those of the paths in a process's root directory that lie on a mount without a flag.
+func unflagged(pid int, flag string, paths []string) (all []string, err error) {
+	return all, insideRoot(pid, paths, func(path string, fd int) error {
+		var fs unix.Statfs_t
+		if err := unix.Fstatfs(fd, &fs); err != nil {
+			return err
+		}
+		if int64(fs.Flags)&flagBits[flag] == 0 {
+			all = append(all, path)
+		}
+		return nil
+	})
+}
+
+// insideRoot opens paths in a process's root directory, out of which no link leads. What is not there
+// is passed over.
+func insideRoot(pid int, paths []string, look func(path string, fd int) error) error {
+	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open the attacker's root: %w", err)
+	}
+	defer unix.Close(root) //nolint:errcheck // nothing was written
+	for _, path := range paths {
+		fd, err := unix.Openat2(root, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+		if errors.Is(err, unix.ENOENT) {
+			continue
+		}
+		if err == nil {
+			err = errors.Join(look(path, fd), unix.Close(fd))
+		}
+		if err != nil {
+			return fmt.Errorf("look at %s in the attacker's root: %w", path, err)
+		}
+	}
+	return nil
+}
 
 // unmasked returns those of the paths in a process's root directory that no mask is on: neither
 // the device null nor an empty directory that is read-only. What is not there needs no mask.
 func unmasked(pid int, paths []string) (open []string, err error) {
-	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open the attacker's root: %w", err)
-	}
-	defer unix.Close(root) //nolint:errcheck // nothing was written
-	for _, path := range paths {
-		masked, err := isMask(root, path)
-		if err != nil && !errors.Is(err, unix.ENOENT) {
-			return nil, fmt.Errorf("look at %s in the attacker's root: %w", path, err)
-		}
+	return open, insideRoot(pid, paths, func(path string, fd int) error {
+		masked, err := isMask(fd)
 		if err == nil && !masked {
 			open = append(open, path)
 		}
-	}
-	return open, nil
+		return err
+	})
 }
 
-// isMask reports whether a path below a root directory is masked. Links do not lead out of it.
-func isMask(root int, path string) (bool, error) {
-	fd, err := unix.Openat2(root, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
-	if err != nil {
-		return false, err
-	}
-	defer unix.Close(fd) //nolint:errcheck // nothing was written
+// isMask reports whether an opened path is a mask.
+func isMask(fd int) (bool, error) {
 	var st unix.Stat_t
 	var fs unix.Statfs_t
 	if err := errors.Join(unix.Fstat(fd, &st), unix.Fstatfs(fd, &fs)); err != nil {
@@ -48,4 +145,33 @@ func isMask(root int, path string) (bool, error) {
 		return len(entries) == 0 && fs.Flags&unix.ST_RDONLY != 0, err
 	}
 	return false, nil
+}
+
+// peered returns the mount points of a list of mounts that have a peer in another: what is mounted on
+// one of them is mounted on all.
+func peered(mounts, others []string) []string {
+	groups := map[string]bool{}
+	for _, line := range others {
+		groups[peerGroup(line)] = true
+	}
+	var all []string
+	for _, line := range mounts {
+		const point = 4 // proc_pid_mountinfo(5)
+		if group := peerGroup(line); group != "" && groups[group] {
+			all = append(all, strings.Fields(line)[point])
+		}
+	}
+	return all
+}
+
+// peerGroup is that of a line of proc_pid_mountinfo(5), "shared:2"; empty for a mount that is not shared.
+func peerGroup(line string) string {
+	fields := strings.Fields(line)
+	if end := slices.Index(fields, "-"); end >= 0 {
+		fields = fields[:end]
+	}
+	if i := slices.IndexFunc(fields, func(f string) bool { return strings.HasPrefix(f, "shared:") }); i >= 0 {
+		return fields[i]
+	}
+	return ""
 }

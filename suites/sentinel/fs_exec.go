@@ -66,7 +66,8 @@ func copyProgram(from, to string) (err error) {
 const unprivilegedUser = 1000
 
 // HelperGainsNothing is a set-user-ID program of the container's root in a nosuid volume, for an
-// attacker that is another user: the target's Path. While it runs the kernel says who it is.
+// attacker that is another user: the target's Path. While it runs the kernel says who it is. All mounts
+// that are to be nosuid are looked at as well.
 func HelperGainsNothing(s *Stage) (*Watch, error) {
 	h, v, err := s.programVolume()
 	if err != nil {
@@ -74,7 +75,7 @@ func HelperGainsNothing(s *Stage) (*Watch, error) {
 	}
 	var root int
 	gained, looked := "", 0
-	return &Watch{
+	w := &Watch{
 		From: h.path(),
 		Edits: spec.Edits{v.bind("nosuid"), spec.Change("an unprivileged user", func(sp *specs.Spec) {
 			sp.Process.User.UID, sp.Process.User.GID = unprivilegedUser, unprivilegedUser
@@ -119,7 +120,8 @@ func HelperGainsNothing(s *Stage) (*Watch, error) {
 			}
 			return Finding{Evidence: fmt.Sprintf("none of %d helpers has the effective uid %d", looked, root)}, nil
 		}, "execve "),
-	}, nil
+	}
+	return w.flagged("nosuid"), nil
 }
 
 // hostUIDOfRoot is the host uid of root in the user namespace of a process.
@@ -139,7 +141,8 @@ func hostUIDOfRoot(pid int) (int, error) {
 }
 
 // ProgramNotRun is a program in a noexec volume: the target's Path. When the attacker has run it
-// or mapped it executable, the kernel says whether that is so.
+// or mapped it executable, the kernel says whether that is so. All mounts that are to be noexec are
+// looked at as well.
 func ProgramNotRun(s *Stage) (*Watch, error) {
 	h, v, err := s.programVolume()
 	if err != nil {
@@ -150,7 +153,7 @@ func ProgramNotRun(s *Stage) (*Watch, error) {
 		return nil, fmt.Errorf("look at bait: %w", err)
 	}
 	seen := map[string]string{} // a process, by the way in which the file came to run
-	return &Watch{
+	w := &Watch{
 		From:      h.path(),
 		Edits:     spec.Edits{v.bind("noexec")},
 		Target:    attack.Target{Path: v.path + "/" + attack.Program},
@@ -178,7 +181,8 @@ func ProgramNotRun(s *Stage) (*Watch, error) {
 			}
 			return f.of(part{"execve", seen["execve"] != ""}, part{"execveat", seen["execveat"] != ""}, part{"mmap", seen["mmap"] != ""}), nil
 		}, "execve ", "execveat ", "mmap "),
-	}, nil
+	}
+	return w.flagged("noexec"), nil
 }
 
 // mappedExecutable reports whether a file is mapped executable: lines of proc_pid_maps(5).

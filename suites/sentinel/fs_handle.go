@@ -158,18 +158,19 @@ func ReadOnlyFileUnchanged(s *Stage) (*Watch, error) {
 }
 
 // NodeUnread is a node in a nodev volume, the target's Path, of a block device that holds the
-// nonce.
+// nonce. All mounts that are to be nodev are looked at as well.
 func NodeUnread(s *Stage) (*Watch, error) {
 	h, v, err := s.nodeVolume()
 	if err != nil {
 		return nil, err
 	}
-	return &Watch{
+	w := &Watch{
 		From:   h.path(),
 		Edits:  spec.Edits{v.bind("nodev")},
 		Target: attack.Target{Path: v.path + "/node"},
 		Look:   after(s.LookForNonce, "open "),
-	}, nil
+	}
+	return w.flagged("nodev"), nil
 }
 
 func (s *Stage) nodeVolume() (*hostMounts, *volume, error) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/kernel"
@@ -28,7 +29,7 @@ func mountsUnchanged(whose string, before, now []string) (Finding, error) {
 
 // HostMountsUnchanged is a volume on a shared mount of a stand-in for the host's mounts, with a
 // directory "a" and something mounted on "b": the target's Path. It looks at the host's mounts
-// before and after.
+// before and after, and at all mounts of the attacker for peers of them.
 func HostMountsUnchanged(s *Stage) (*Watch, error) {
 	h, err := s.hostMounts()
 	if err != nil {
@@ -51,7 +52,7 @@ func HostMountsUnchanged(s *Stage) (*Watch, error) {
 		return nil, err
 	}
 	var before, now []string
-	return h.guard(&Watch{
+	w := h.guard(&Watch{
 		Edits:  spec.Edits{v.bind()},
 		Target: attack.Target{Path: v.path},
 		Ready:  func(context.Context, *Subject) (err error) { before, err = h.list(); return err },
@@ -59,6 +60,18 @@ func HostMountsUnchanged(s *Stage) (*Watch, error) {
 		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
 			return mountsUnchanged("the host's mounts", before, now)
 		}, "mount ", "umount "),
+	})
+	return w.census("peers of the host's mounts", func(pid int, _ *specs.Spec) ([]string, error) {
+		own, err := mountList(fmt.Sprintf("/proc/%d", pid))
+		if err != nil {
+			return nil, err
+		}
+		standIn, err := h.list()
+		if err != nil {
+			return nil, err
+		}
+		host, err := mountList("/proc/self")
+		return peered(own, slices.Concat(standIn, host)), err
 	}), nil
 }
 

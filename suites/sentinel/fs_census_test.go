@@ -1,0 +1,61 @@
+package sentinel
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func TestDestinations(t *testing.T) {
+	for _, c := range []struct {
+		options []string
+		want    bool
+	}{
+		{options: nil},
+		{options: []string{"nodev", "noexec", "ro"}},
+		{options: []string{"nosuid"}, want: true},
+		{options: []string{"rnosuid"}, want: true},
+		{options: []string{"nosuid", "suid"}},
+		{options: []string{"rnosuid", "rsuid"}},
+		{options: []string{"suid", "nosuid"}, want: true},
+	} {
+		s := &specs.Spec{Mounts: []specs.Mount{{Destination: "/other"}, {Destination: "/asks", Options: c.options}}}
+		if got := destinations(s, "nosuid"); slices.Equal(got, []string{"/asks"}) != c.want {
+			t.Errorf("options %q: %q", c.options, got)
+		}
+	}
+	s := &specs.Spec{Mounts: []specs.Mount{
+		{Destination: "/ro", Options: []string{"rw", "ro"}}, {Destination: "/rro", Options: []string{"rro"}}, {Destination: "/rw", Options: []string{"ro", "rw"}},
+	}}
+	if got := destinations(s, "ro"); !slices.Equal(got, []string{"/ro", "/rro"}) {
+		t.Errorf("read-only: %q", got)
+	}
+}
+
+func TestPeered(t *testing.T) {
+	const (
+		private = "1 0 8:1 / /private rw - ext4 /dev/sda1 rw"
+		shared  = "2 1 8:1 / /shared rw,nosuid shared:12 - ext4 /dev/sda1 rw"
+		slave   = "3 1 8:1 / /slave rw master:12 - ext4 /dev/sda1 rw"
+		both    = "4 1 8:1 / /both rw shared:13 master:12 propagate_from:11 - ext4 /dev/sda1 rw"
+		decoy   = "5 1 0:9 / /decoy rw - tmpfs shared:12 rw"
+		peer    = "6 1 8:1 /x /peer rw master:9 shared:12 - ext4 /dev/sda1 rw"
+	)
+	own := []string{private, shared, slave, both, decoy, peer}
+	for _, c := range []struct {
+		name   string
+		others []string
+		want   []string
+	}{
+		{name: "nothing"},
+		{name: "private mounts", others: []string{private, slave, decoy}},
+		{name: "another group", others: []string{"9 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw"}},
+		{name: "a group of two", others: []string{"9 1 8:1 / / rw shared:12 - ext4 /dev/sda1 rw"}, want: []string{"/shared", "/peer"}},
+		{name: "the group of a slave", others: []string{"9 1 8:1 / / rw shared:13 - ext4 /dev/sda1 rw"}, want: []string{"/both"}},
+	} {
+		if got := peered(own, c.others); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
