@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 
@@ -34,11 +35,14 @@ const samplesKey = `,"samples":[[`
 
 // describe reads the first record of a run file, which is that of the run. What it cannot read it leaves to
 // record.Read.
-func describe(file string, text []byte) (record.Run, error) {
+func describe(file string, first []byte) (record.Run, error) {
 	var run record.Run
-	first, _, _ := bytes.Cut(text, []byte{'\n'})
 	if json.Unmarshal(first, &run) == nil && run.Kind == record.KindRun && run.ID != "" {
 		return run, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return record.Run{}, fmt.Errorf("read a run: %w", err)
 	}
 	set, err := whole(file, text)
 	if err != nil {

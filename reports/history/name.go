@@ -69,8 +69,11 @@ func nameOf(run record.Run, commit string, text []byte) name {
 
 func hashOf(text []byte) string {
 	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])[:hashDigits]
+	return digits(sum[:])
 }
+
+// digits are those of a hash that a name has.
+func digits(hash []byte) string { return hex.EncodeToString(hash)[:hashDigits] }
 
 // pseudo is a version that the go command makes of a commit: "v0.0.0-20261127063651-a68b550c1234+dirty".
 var pseudo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[-.]\d{14}-([0-9a-f]{12})(\+dirty)?$`) })

@@ -1,8 +1,11 @@
 package history
 
 import (
+	"bufio"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -115,14 +118,14 @@ func readRun(dir, file string) (*Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	text, err := os.ReadFile(path)
+	first, hash, err := skim(path)
 	if err != nil {
 		return nil, fmt.Errorf("read a run: %w", err)
 	}
-	if hashOf(text) != n.hash {
+	if hash != n.hash {
 		return nil, fmt.Errorf("%s: it is not what was added, but changed or cut short: take it from another copy of the history, or remove it", path)
 	}
-	run, err := describe(path, text)
+	run, err := describe(path, first)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +134,25 @@ func readRun(dir, file string) (*Run, error) {
 		r.ticks = run.Benching.Before.CPUTicks
 	}
 	return r, nil
+}
+
+// skim reads all of a file and keeps the first line.
+func skim(path string) (first []byte, hash string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "", err
+	}
+	defer f.Close() //nolint:errcheck // read-only
+	r := bufio.NewReader(f)
+	if first, err = r.ReadBytes('\n'); err != nil && !errors.Is(err, io.EOF) {
+		return nil, "", err
+	}
+	sum := sha256.New()
+	sum.Write(first)
+	if _, err := io.Copy(sum, r); err != nil {
+		return nil, "", err
+	}
+	return first, digits(sum.Sum(nil)), nil
 }
 
 var majorMinor = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d+\.\d+`) })

@@ -65,7 +65,7 @@ func compared() render.Report {
 		})
 		add(rt, "net.egress-policy", "cannot reach forbidden destinations", record.Held, func(v *record.Verdict) {
 			if v.KeptBy = "kernel"; rt == "bwrap" {
-				v.KeptBy = hostile
+				v.KeptBy, v.Control.On = hostile, "core"
 			}
 		})
 	}

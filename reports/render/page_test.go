@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,6 +89,15 @@ func TestPageHasEveryGuaranteeOnce(t *testing.T) {
 				t.Errorf("%s: %d times %s in\n%s", v.Runtime, got, v.Guarantee, text)
 			}
 		}
+	}
+}
+
+// What is held apart from the runtime is not what it does not hold.
+func TestPageOfWhatIsAllHeld(t *testing.T) {
+	r := compared().ByRuntime()[0]
+	r.Verdicts = slices.DeleteFunc(r.Verdicts, func(v record.Verdict) bool { return v.Outcome != record.Held })
+	if text := page(t, r); !strings.Contains(text, "Nothing: all of it was held.") || !strings.Contains(text, "kept by the kernel") {
+		t.Errorf("got\n%s", text)
 	}
 }
 

@@ -71,7 +71,7 @@ func NewDetector(o ChangeOptions) (*Detector, error) {
 	if o.FalseRate < leastRate {
 		return nil, fmt.Errorf("change points with false rate %g: the permutations for less than %g take too long", o.FalseRate, leastRate)
 	}
-	return &Detector{o: o, nulls: nulls{edge: o.MinRuns, made: map[int][]float64{}}}, nil
+	return &Detector{o: o, nulls: nulls{edge: o.MinRuns, made: map[int]*null{}}}, nil
 }
 
 // Find returns the change points of a series, in order. It is E-divisive on ranks (Matteson &

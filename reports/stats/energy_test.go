@@ -71,8 +71,9 @@ func TestEdgeGrowsWithALongSeries(t *testing.T) {
 
 // The null distribution hardly depends on the length from where it is taken for all.
 func TestNullsOfLongSeries(t *testing.T) {
-	a := nulls{edge: 5, made: map[int][]float64{}}
-	long := a.of(longest, 400)
+	a := nulls{edge: 5, made: map[int]*null{}}
+	long := a.of(longest)
+	a.extend(long, 400)
 	var e energy
 	r := rand.New(rand.NewPCG(9, 9))
 	size := 4 * longest
@@ -82,7 +83,7 @@ func TestNullsOfLongSeries(t *testing.T) {
 		for i := range rank {
 			rank[i]++
 		}
-		if q, _ := e.split(rank, a.edgeOf(size)); q > long[len(long)*9/10] {
+		if q, _ := e.split(rank, a.edgeOf(size)); q > long.energy[400*9/10] {
 			above++
 		}
 	}
@@ -92,11 +93,32 @@ func TestNullsOfLongSeries(t *testing.T) {
 }
 
 func TestPermutationPCountsTheSeriesItself(t *testing.T) {
-	n := nulls{edge: 5, made: map[int][]float64{}}
-	null := n.of(20, 99)
+	n := nulls{edge: 5, made: map[int]*null{}}
+	n.extend(n.of(20), 99)
+	null := n.of(20).energy
 	for q, want := range map[float64]float64{null[98] + 1: 0.01, null[98]: 0.02, null[0]: 1, null[0] - 1: 1} {
 		if got := n.p(q, 20, 99); math.Abs(got-want) > 1e-12 {
 			t.Errorf("p of %g is %g, want %g", q, got, want)
+		}
+	}
+}
+
+// Fewer permutations say the same of a level as all of them.
+func TestPermutationsEndEarly(t *testing.T) {
+	const length, level = 20, 0.001
+	count := int(enough / level)
+	all := nulls{edge: 5, made: map[int]*null{}}
+	all.extend(all.of(length), count)
+	energy := all.of(length).energy
+	for _, beyond := range []int{1, 10, 18, 19, 20, 21, 100, 10_000, count} {
+		few := nulls{edge: 5, made: map[int]*null{}}
+		q := energy[count-beyond]
+		want, got := all.p(q, length, count), few.p(q, length, count)
+		if (got <= level) != (want <= level) || want <= level && got != want {
+			t.Errorf("beyond are %d: p is %g, of all permutations %g", beyond, got, want)
+		}
+		if made := len(few.of(length).energy); (made < count/2) != (beyond >= 100) {
+			t.Errorf("beyond are %d: %d permutations were made", beyond, made)
 		}
 	}
 }
@@ -141,7 +163,7 @@ func TestLadderAndIntervalsCoverTheSeries(t *testing.T) {
 		}
 	}
 	// Wherever a large step is, some interval shows it.
-	n := nulls{edge: 5, made: map[int][]float64{}}
+	n := nulls{edge: 5, made: map[int]*null{}}
 	places, exact := 0, 0
 	for at := 8; at <= 92; at += 7 {
 		x := make([]float64, 100)

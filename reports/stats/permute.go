@@ -14,11 +14,18 @@ const longest = 512
 
 // nulls is the permutation distribution of the largest energy, for each length. The ranks of a
 // series without ties are a permutation, so that distribution is the same for every series of a
-// length and is made once.
+// length and is made once, as far as it is needed.
 type nulls struct {
 	edge  int
 	split energy
-	made  map[int][]float64 // sorted
+	made  map[int]*null
+}
+
+// null is the distribution for one length, as far as it is made.
+type null struct {
+	random *rand.Rand
+	rank   []int
+	energy []float64 // sorted
 }
 
 // edgeOf is the number of values that a split leaves on each side at least.
@@ -29,31 +36,42 @@ func (t *nulls) edgeOf(length int) int {
 	return (t.edge*length + longest - 1) / longest
 }
 
-// of returns the distribution for a length with at least count permutations.
-func (t *nulls) of(length, count int) []float64 {
+// of returns the distribution for a length.
+func (t *nulls) of(length int) *null {
 	length = min(length, longest)
-	if len(t.made[length]) >= count {
-		return t.made[length]
+	n := t.made[length]
+	if n == nil {
+		n = &null{random: rand.New(rand.NewPCG(seed, uint64(length))), rank: make([]int, length)}
+		for i := range n.rank {
+			n.rank[i] = i + 1
+		}
+		t.made[length] = n
 	}
-	random := rand.New(rand.NewPCG(seed, uint64(length)))
-	rank := make([]int, length)
-	for i := range rank {
-		rank[i] = i + 1
+	return n
+}
+
+// extend makes permutations until there are count.
+func (t *nulls) extend(n *null, count int) {
+	for len(n.energy) < count {
+		n.random.Shuffle(len(n.rank), func(i, j int) { n.rank[i], n.rank[j] = n.rank[j], n.rank[i] })
+		q, _ := t.split.split(n.rank, t.edge)
+		n.energy = append(n.energy, q)
 	}
-	null := make([]float64, count)
-	for i := range null {
-		random.Shuffle(length, func(i, j int) { rank[i], rank[j] = rank[j], rank[i] })
-		null[i], _ = t.split.split(rank, t.edge)
-	}
-	slices.Sort(null)
-	t.made[length] = null
-	return null
+	slices.Sort(n.energy)
 }
 
 // p is the share of the permutations whose energy is at least q, with the series itself as one
-// of them, so that it is never 0.
+// of them, so that it is never 0. There are at least count permutations, or fewer of which enough
+// have at least q (Besag & Clifford 1991).
 func (t *nulls) p(q float64, length, count int) float64 {
-	null := t.of(length, count)
-	less, _ := slices.BinarySearch(null, q)
-	return float64(1+len(null)-less) / float64(1+len(null))
+	const first = 1000
+	n := t.of(length)
+	for {
+		made := len(n.energy)
+		less, _ := slices.BinarySearch(n.energy, q)
+		if made >= count || made-less >= enough {
+			return float64(1+made-less) / float64(1+made)
+		}
+		t.extend(n, min(count, max(2*made, first)))
+	}
 }

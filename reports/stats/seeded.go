@@ -14,8 +14,9 @@ type split struct {
 	p        float64
 }
 
-// permutations is how many permutations there are for each expected one beyond a level.
-const permutations = 20
+// enough is how many permutations beyond a level are expected of all that are made for it. Once as
+// many have the energy of an interval, its p is above the level, and more of them would not change that.
+const enough = 20
 
 // intervals tests seeded intervals of e (Kovács et al. 2023): lengths that double, from shortest up to
 // all of e, each moved by a quarter of its length. It returns those that fall apart, at levels at
@@ -35,7 +36,7 @@ func (t *nulls) intervals(e []float64, shortest int, rate float64) []split {
 			var left int
 			s.energy, left = t.split.split(t.split.ranks(e[s.from:s.to], lot), t.edgeOf(length))
 			s.at = s.from + left
-			if s.p = t.p(s.energy, length, int(permutations/level)); s.p <= level {
+			if s.p = t.p(s.energy, length, int(enough/level)); s.p <= level {
 				found = append(found, s)
 			}
 		}
