@@ -2,7 +2,6 @@ package interfere
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -120,7 +119,7 @@ func (h *Host) makeGroup(suffix string, l cgroup.Limits) (*cgroup.Group, error) 
 	if err != nil {
 		return nil, fmt.Errorf("fence the containers in: %w", err)
 	}
-	h.undo.Push("remove what runtimes made beside "+name, func() error { return removeBeside(name) })
+	h.undo.Push("remove what runtimes made beside "+name, func() error { return cgroup.RemoveAt("/" + name) })
 	h.undo.Push("remove "+name, g.Close)
 	return g, nil
 }
@@ -135,18 +134,6 @@ func (h *Host) checkFence() error {
 		return fmt.Errorf("the fence does not hold: memory.max is %d, pids.max %d", got.MemoryMax, got.PidsMax)
 	}
 	return nil
-}
-
-// removeBeside removes the groups of a name that runtimes have made in hierarchies where ours is not.
-func removeBeside(name string) error {
-	groups, err := cgroup.At("/" + name)
-	if err != nil {
-		return err
-	}
-	for _, path := range groups {
-		err = errors.Join(err, cgroup.Remove(path))
-	}
-	return err
 }
 
 // DiskParents are where the directory on a disk may lie: the first that is on one.

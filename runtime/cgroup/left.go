@@ -109,6 +109,16 @@ func At(below string) ([]string, error) {
 	return found, nil
 }
 
+// RemoveAt removes the group at a path, as At takes it, from every hierarchy: what runtimes have made
+// beside a group of ours, since they make theirs in all that are mounted.
+func RemoveAt(below string) error {
+	groups, err := At(below)
+	for _, p := range groups {
+		err = errors.Join(err, Remove(p))
+	}
+	return err
+}
+
 // Remove kills what is in the group at an absolute path and below it, and removes it from this
 // hierarchy. It refuses a path in which no part starts with Prefix. From a leaf that Tree.Create
 // made the processes are moved back instead. A group that is not there is no error.

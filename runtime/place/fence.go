@@ -1,7 +1,6 @@
 package place
 
 import (
-	"errors"
 	"fmt"
 
 	"cellwall/runtime/cgroup"
@@ -30,7 +29,7 @@ func (p *Place) fence(tasks, memory uint64) error {
 	if err != nil {
 		return fmt.Errorf("fence the containers in: %w", err)
 	}
-	p.Undo.Push("remove what runtimes made beside the fence", p.beside)
+	p.Undo.Push("remove what runtimes made beside the fence", func() error { return cgroup.RemoveAt("/" + p.Name) })
 	p.Undo.Push("remove the fence", p.Fence.Close)
 	// Set reads back what it writes; this asks once more, since everything rests on it.
 	got, err := p.Fence.Limits()
@@ -41,17 +40,4 @@ func (p *Place) fence(tasks, memory uint64) error {
 		return fmt.Errorf("the fence does not hold: pids.max is %d, memory.max %d", got.PidsMax, got.MemoryMax)
 	}
 	return nil
-}
-
-// beside removes the groups of the fence's name that runtimes have made in hierarchies where the
-// fence is not: they make theirs in all that are mounted.
-func (p *Place) beside() error {
-	groups, err := cgroup.At("/" + p.Name)
-	if err != nil {
-		return err
-	}
-	for _, path := range groups {
-		err = errors.Join(err, cgroup.Remove(path))
-	}
-	return err
 }

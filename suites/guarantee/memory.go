@@ -31,7 +31,6 @@ func memoryLimitRows() []Guarantee {
 		Witness:     sentinel.KilledInside,
 		Refusal:     Refusals{unix.ENOMEM: Cgroup},
 		Controls:    spec.Edits{withoutMemoryLimit},
-		Alone:       true, // what its containers take is the fence's too
 	}, {
 		ID:          "memory.swap-limit",
 		Claim:       "cannot use more swap than its limit",
@@ -89,7 +88,6 @@ func memoryLimitRows() []Guarantee {
 		Attack:      attack.Fill,
 		Witness:     sentinel.Charged,
 		Controls:    spec.Edits{spec.Change(sentinel.OutsideTheCgroup, nil)},
-		Alone:       true, // what its containers take is the fence's too
 	}, {
 		ID:          "memory.peak-recorded",
 		Claim:       "cannot hide its peak memory use from the host",
@@ -101,7 +99,6 @@ func memoryLimitRows() []Guarantee {
 		Witness:     sentinel.PeakKept,
 		Refusal:     Refusals{unix.EROFS: Mount},
 		Controls:    spec.Edits{spec.Change(sentinel.ReadCurrent, nil)},
-		Alone:       true, // what its containers take is the fence's too
 	}}
 }
 

@@ -21,7 +21,6 @@ func pidsRows() []Guarantee {
 		Witness:     sentinel.PidsBounded,
 		Refusal:     Refusals{unix.EAGAIN: Cgroup, unix.EACCES: DAC},
 		Controls:    spec.Edits{withoutPidsLimit},
-		Alone:       true, // what its containers take is the fence's too
 	}, {
 		ID:          "pids.threads-count",
 		Claim:       "cannot evade its pids limit with threads or zombies",
@@ -34,7 +33,6 @@ func pidsRows() []Guarantee {
 		Witness:     sentinel.TasksCounted,
 		Refusal:     Refusals{unix.EAGAIN: Cgroup},
 		Controls:    spec.Edits{withoutPidsLimit},
-		Alone:       true, // what its containers take is the fence's too
 	}, {
 		ID:      "pids.kill-fork-bomb",
 		Claim:   "can be killed completely while it forks",

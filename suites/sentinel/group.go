@@ -133,7 +133,7 @@ func (s *Stage) group(parent *cgroup.Group, name string, l cgroup.Limits) (*cgro
 }
 
 // parent makes a group below the fence that containers can be put below: it has all that the fence
-// has.
+// has. A runtime makes it in every hierarchy that is mounted, and removes the container's own group only.
 func (s *Stage) parent(name string, l cgroup.Limits) (*cgroup.Group, error) {
 	l.Devices = []cgroup.DeviceRule{{Allow: true}}
 	for _, c := range []string{"cpuset", "io", "hugetlb"} {
@@ -141,6 +141,8 @@ func (s *Stage) parent(name string, l cgroup.Limits) (*cgroup.Group, error) {
 			l.Controllers = append(l.Controllers, c)
 		}
 	}
+	beside := filepath.Join(s.Fence.Hierarchies()[0].Below, s.Name+"-"+name)
+	s.Undo.Push("remove what runtimes made beside the group of the "+name, func() error { return cgroup.RemoveAt(beside) })
 	return s.group(s.Fence, name, l)
 }
 
