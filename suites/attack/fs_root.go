@@ -16,9 +16,11 @@ var fsRootAttacks = []Attack{
 	InheritedDirfd,
 	CwdLeak,
 	ControlSockets,
+	HostMount,
 	ImageSymlink,
 	MaskSource,
 	MaskedPath,
+	ReadonlyPath,
 }
 
 // NestedChroot reads Target.Path, a host path, after walking out of its root directory: a second
@@ -135,6 +137,21 @@ func (a *Attempt) lookThrough(dir string) {
 	a.Try("look through "+dir, err)
 }
 
+// HostMount reads the host's file Target.Path, and the file Target.Name in everything that is mounted.
+var HostMount = Attack{Name: "fs.host-mount", Run: func(a *Attempt) {
+	a.ReadFile(a.Target.Path)
+	info, err := os.ReadFile("/proc/self/mountinfo")
+	if !a.Try("list mounts", err) {
+		return
+	}
+	for line := range strings.Lines(string(info)) {
+		const point = 4 // proc_pid_mountinfo(5)
+		if f := strings.Fields(line); len(f) > point && f[point] != "/" {
+			a.ReadFile(filepath.Join(f[point], a.Target.Name))
+		}
+	}
+}}
+
 func holdsNoSockets(dir string) bool {
 	var st unix.Statfs_t
 	if unix.Statfs(dir, &st) != nil {
@@ -194,4 +211,12 @@ var MaskedPath = Attack{Name: "fs.masked-path", Run: func(a *Attempt) {
 	}
 	a.Try("create in "+dir+"/dir", os.WriteFile(dir+"/dir/new", nil, 0o600))
 	a.Try("rename "+dir+"/dir", unix.Rename(dir+"/dir", dir+"/moved"))
+}}
+
+// ReadonlyPath changes what is read-only in the directory Target.Path: the file "file" and the directory
+// "dir".
+var ReadonlyPath = Attack{Name: "fs.readonly-path", Run: func(a *Attempt) {
+	dir := a.Inside(a.Target.Path)
+	a.overwrite(dir + "/file")
+	a.change(dir + "/dir")
 }}

@@ -97,6 +97,26 @@ func fsRows() []Guarantee {
 		Refusal:  Refusals{unix.EBUSY: Mount, unix.ENOENT: Mount, unix.EROFS: Mount},
 		Controls: spec.Edits{spec.Change("nothing masked", func(s *specs.Spec) { s.Linux.MaskedPaths = nil })},
 	}, {
+		ID:       "fs.readonly-path",
+		Claim:    "cannot write to read-only paths or mounts",
+		Source:   "OCI runtime-spec, config-linux.md, readonlyPaths; config.md, mounts",
+		Barrier:  "read-only path",
+		Rung:     spec.Hardened,
+		Attack:   attack.ReadonlyPath,
+		Witness:  sentinel.FixtureReadonly,
+		Refusal:  Refusals{unix.EROFS: Mount},
+		Controls: spec.Edits{noReadonlyPaths()},
+	}, {
+		ID:       "fs.host-mount",
+		Claim:    "has no mount of a host file system that it was not given",
+		Source:   "mount_namespaces(7), pivot_root(2)",
+		Barrier:  "mount namespace",
+		Rung:     spec.Namespaces,
+		Attack:   attack.HostMount,
+		Witness:  sentinel.NothingOfTheHost,
+		Refusal:  Refusals{unix.ENOENT: MountNamespace},
+		Controls: spec.Edits{spec.Change("a directory of the host mounted", mountOutside)},
+	}, {
 		ID:       "fs.control-sockets",
 		Claim:    "cannot reach host control sockets",
 		Source:   "unix(7), mount_namespaces(7)",
@@ -116,6 +136,12 @@ func fsRows() []Guarantee {
 		Witness:  sentinel.PlantedUnreached,
 		Controls: spec.Edits{{Name: sentinel.OpenBundle}, {Name: sentinel.ShowsRoot}, {Name: sentinel.OpenState}},
 	}}, fsVolumeRows(), fsHardenedRows())
+}
+
+// mountOutside shows the container a directory of the host that it was not given.
+func mountOutside(s *specs.Spec) {
+	source := filepath.Join(filepath.Dir(s.Root.Path), sentinel.OutsideDirectory)
+	spec.WithMount(spec.Bind(source, "/mnt")).Apply(s)
 }
 
 // mountSockets shows the container the directory in which the host has its control socket.

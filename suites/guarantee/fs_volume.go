@@ -49,7 +49,7 @@ func fsVolumeRows() []Guarantee {
 		Controls: spec.Edits{spec.OnCore(volumeWith("rshared"))},
 	}, {
 		ID:       "fs.nosuid",
-		Claim:    "cannot change uid by a setuid binary on a nosuid volume",
+		Claim:    "cannot change uid by a setuid binary on a nosuid mount",
 		Source:   "mount(2), execve(2)",
 		Barrier:  "mount flag nosuid",
 		Rung:     spec.Namespaces,
@@ -58,7 +58,7 @@ func fsVolumeRows() []Guarantee {
 		Controls: spec.Edits{volumeWithout("nosuid")},
 	}, {
 		ID:      "fs.nodev",
-		Claim:   "cannot open a device node on a nodev volume",
+		Claim:   "cannot open a device node on a nodev mount",
 		Source:  "mount(2), loop(4)",
 		Barrier: "mount flag nodev",
 		Rung:    spec.Namespaces,
@@ -71,7 +71,7 @@ func fsVolumeRows() []Guarantee {
 		Controls: spec.Edits{volumeWithout("nodev")},
 	}, {
 		ID:       "fs.noexec",
-		Claim:    "cannot execute a file on a noexec volume",
+		Claim:    "cannot execute a file on a noexec mount",
 		Source:   "mount(2), execve(2), mmap(2)",
 		Barrier:  "mount flag noexec",
 		Rung:     spec.Namespaces,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -15,8 +14,9 @@ import (
 	"cellwall/suites/attack"
 )
 
-// census completes the watch over an attack on one mount: wider names all that are less closed than the
-// spec says. The spec is the one before a control's edit, so that a control has to break both.
+// census completes the watch over an attack on one mount: wider names all mounts that are less closed
+// than the spec says, as the finding calls them. The spec is the one before a control's edit, so that a
+// control has to break both.
 func (w *Watch) census(what string, wider func(pid int, asked *specs.Spec) ([]string, error)) *Watch {
 	var asked *specs.Spec
 	var found []string
@@ -35,7 +35,10 @@ func (w *Watch) census(what string, wider func(pid int, asked *specs.Spec) ([]st
 	}
 	w.Look = func(ctx context.Context, a *Subject, r attack.Record) (Finding, error) {
 		f, err := look(ctx, a, r)
-		f.Evidence = strings.TrimPrefix(fmt.Sprintf("%s; %s: %q", f.Evidence, what, found), "; ")
+		f.Evidence = strings.TrimPrefix(fmt.Sprintf("%s; %d %s", f.Evidence, len(found), what), "; ")
+		if len(found) > 0 {
+			f.Evidence += fmt.Sprintf(": %q", found)
+		}
 		return f.of(part{"the attack", f.Breached}, part{what, len(found) > 0}), err
 	}
 	return w
@@ -47,7 +50,7 @@ var flagBits = map[string]int64{"ro": unix.ST_RDONLY, "nosuid": unix.ST_NOSUID, 
 // flagged is a census of the mounts that are to have a flag. That the kernel would refuse what it
 // forbids for another reason too, as an exec from procfs, is no excuse: it was asked for.
 func (w *Watch) flagged(flag string) *Watch {
-	return w.census("without "+flag, func(pid int, asked *specs.Spec) ([]string, error) {
+	return w.census("mounts without "+flag, func(pid int, asked *specs.Spec) ([]string, error) {
 		return unflagged(pid, flag, destinations(asked, flag))
 	})
 }
@@ -145,33 +148,4 @@ func isMask(fd int) (bool, error) {
 		return len(entries) == 0 && fs.Flags&unix.ST_RDONLY != 0, err
 	}
 	return false, nil
-}
-
-// peered returns the mount points of a list of mounts that have a peer in another: what is mounted on
-// one of them is mounted on all.
-func peered(mounts, others []string) []string {
-	groups := map[string]bool{}
-	for _, line := range others {
-		groups[peerGroup(line)] = true
-	}
-	var all []string
-	for _, line := range mounts {
-		const point = 4 // proc_pid_mountinfo(5)
-		if group := peerGroup(line); group != "" && groups[group] {
-			all = append(all, strings.Fields(line)[point])
-		}
-	}
-	return all
-}
-
-// peerGroup is that of a line of proc_pid_mountinfo(5), "shared:2"; empty for a mount that is not shared.
-func peerGroup(line string) string {
-	fields := strings.Fields(line)
-	if end := slices.Index(fields, "-"); end >= 0 {
-		fields = fields[:end]
-	}
-	if i := slices.IndexFunc(fields, func(f string) bool { return strings.HasPrefix(f, "shared:") }); i >= 0 {
-		return fields[i]
-	}
-	return ""
 }

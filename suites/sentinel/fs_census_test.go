@@ -59,3 +59,47 @@ func TestPeered(t *testing.T) {
 		}
 	}
 }
+
+func TestUnasked(t *testing.T) {
+	host := []string{
+		"1 0 0:5 / /dev rw - devtmpfs udev rw", "2 0 0:30 / /run rw - tmpfs tmpfs rw", "3 0 0:22 / /proc rw - proc proc rw",
+		"4 0 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw", "5 0 8:1 / / rw shared:1 - ext4 /dev/sda1 rw",
+	}
+	asked := &specs.Spec{
+		Mounts: []specs.Mount{
+			{Destination: "/proc", Type: "proc"}, {Destination: "/tmp", Type: "tmpfs"}, {Destination: "/sys/fs/cgroup", Type: "cgroup"},
+			{Destination: "/volume", Type: "bind", Options: []string{"bind"}}, {Destination: "/all/", Type: "bind", Options: []string{"rbind"}},
+		},
+		Linux: &specs.Linux{MaskedPaths: []string{"/proc/keys"}, ReadonlyPaths: []string{"/etc/file"}},
+	}
+	for _, c := range []struct {
+		line string
+		want bool
+	}{
+		{line: "9 8 8:1 /root / rw - ext4 /dev/sda1 rw"},
+		{line: "9 8 0:40 / /tmp rw - tmpfs tmpfs rw"},
+		{line: "9 8 0:40 / /own rw - tmpfs tmpfs rw"}, // nothing of the host's
+		{line: "9 8 0:22 / /proc rw - proc proc rw"},  // in the host's pid namespace
+		{line: "9 8 0:28 /a /sys/fs/cgroup/a rw - cgroup2 cgroup2 rw"},
+		{line: "9 8 8:1 /v /volume rw - ext4 /dev/sda1 rw"},
+		{line: "9 8 0:30 /x /all/run rw - tmpfs tmpfs rw"},
+		{line: "9 8 0:5 /null /proc/keys rw - devtmpfs udev rw"},
+		{line: "9 8 8:1 /r/etc/file /etc/file ro - ext4 /dev/sda1 rw"},
+		{line: "9 8 0:5 /null /dev/null rw - devtmpfs udev rw"},
+
+		{line: "9 8 8:1 /etc /odd rw - ext4 /dev/sda1 rw", want: true},
+		{line: "9 8 8:1 /etc /odd ro shared:3 master:2 - ext4 /dev/sda1 rw", want: true},
+		{line: "9 8 8:2 / /odd rw - ext4 /dev/sda2 rw", want: true}, // not mounted on the host
+		{line: "9 8 0:30 / /odd rw - tmpfs tmpfs rw", want: true},
+		{line: "9 8 8:1 /tmp /tmp rw - ext4 /dev/sda1 rw", want: true}, // in the place of its own
+		{line: "9 8 0:30 / /volume/run rw - tmpfs tmpfs rw", want: true},
+		{line: "9 8 0:30 / /allocated rw - tmpfs tmpfs rw", want: true},
+		{line: "9 8 0:5 /sda /dev/null rw - devtmpfs udev rw", want: true},
+		{line: "9 8 0:5 /sda /dev/sda rw - devtmpfs udev rw", want: true},
+		{line: "9 8 0:5 / /dev rw - devtmpfs udev rw", want: true},
+	} {
+		if got := unasked([]string{c.line}, host, asked); (len(got) == 1) != c.want {
+			t.Errorf("%s: %q", c.line, got)
+		}
+	}
+}

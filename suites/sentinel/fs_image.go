@@ -251,7 +251,7 @@ func FixtureMasked(s *Stage) (*Watch, error) {
 			return f.of(part{"reading", read.Breached}, part{"changing", f.Breached}), err
 		}, "open ", "unlink ", "rename "),
 	}
-	return w.census("not masked", func(pid int, asked *specs.Spec) ([]string, error) {
+	return w.census("paths that are not masked", func(pid int, asked *specs.Spec) ([]string, error) {
 		return unmasked(pid, asked.Linux.MaskedPaths)
 	}), nil
 }

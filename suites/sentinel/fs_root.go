@@ -64,9 +64,12 @@ func (s *Stage) needsProcfs() error {
 	return nil
 }
 
+// OutsideDirectory is the name of outsideDir, beside the root directory.
+const OutsideDirectory = "outside"
+
 // outsideDir is a directory of the host with a canary, outside every root directory.
 func (s *Stage) outsideDir() (string, error) {
-	dir := filepath.Join(s.Dir, "outside")
+	dir := filepath.Join(s.Dir, OutsideDirectory)
 	if err := publicDir(dir); err != nil {
 		return "", err
 	}

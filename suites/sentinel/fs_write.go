@@ -2,9 +2,11 @@ package sentinel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -46,6 +48,40 @@ func RootUnchanged(s *Stage) (*Watch, error) {
 		return f, nil
 	}, "create ", "mkdir ", "unlink ", "chmod ")
 	return w, nil
+}
+
+// FixtureReadonly makes read-only, at a rung that makes anything so, a file and a directory of the root
+// directory, in the target's Path. It looks at them before and after, and at all other paths and mounts
+// that are to be read-only.
+func FixtureReadonly(s *Stage) (*Watch, error) {
+	path := "/" + s.Name
+	host := filepath.Join(s.Rootfs, path)
+	for _, dir := range []string{host, host + "/dir"} {
+		if err := publicDir(dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(publicFile(host+"/file", s.Nonce), changeable(host+"/dir", s.Nonce)); err != nil {
+		return nil, err
+	}
+	before, err := treeOf(host)
+	if err != nil {
+		return nil, err
+	}
+	w := &Watch{
+		Edits: spec.Edits{spec.Change("read-only paths where there are any", func(sp *specs.Spec) {
+			if len(sp.Linux.ReadonlyPaths) > 0 {
+				sp.Linux.ReadonlyPaths = append(sp.Linux.ReadonlyPaths, path+"/file", path+"/dir")
+			}
+		})},
+		Target: attack.Target{Path: path},
+		Look: after(func(context.Context, *Subject, attack.Record) (Finding, error) {
+			return before.unchanged(host)
+		}, "open ", "create ", "unlink "),
+	}
+	return w.census("paths or mounts that are not read-only", func(pid int, asked *specs.Spec) ([]string, error) {
+		return unflagged(pid, "ro", slices.Concat(destinations(asked, "ro"), asked.Linux.ReadonlyPaths))
+	}), nil
 }
 
 // SubmountUnchanged is a volume, recursively read-only, in which something else is mounted: the

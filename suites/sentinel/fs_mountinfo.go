@@ -1,0 +1,112 @@
+package sentinel
+
+import (
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cellwall/suites/attack"
+)
+
+// NothingOfTheHost is a directory of the host that no mount shows, with a canary: the target's Path and,
+// in the directory, Name. It looks for mounts of the host's file systems that the spec does not ask for.
+func NothingOfTheHost(s *Stage) (*Watch, error) {
+	dir, err := s.outsideDir()
+	if err != nil {
+		return nil, err
+	}
+	const name = "canary"
+	w := &Watch{
+		Target: attack.Target{Path: filepath.Join(dir, name), Name: name},
+		Look:   after(s.LookForNonce, "open ", "list mounts"),
+	}
+	return w.census("mounts of the host that are not asked for", func(pid int, asked *specs.Spec) ([]string, error) {
+		host, err := mountList("/proc/self")
+		if err != nil {
+			return nil, err
+		}
+		own, err := mountList(fmt.Sprintf("/proc/%d", pid))
+		return unasked(own, host, asked), err
+	}), nil
+}
+
+// mount is a line of proc_pid_mountinfo(5).
+type mount struct {
+	device string // of its file system, major:minor
+	root   string // what it shows of that
+	point  string // where, from the root directory of the process
+	group  string // of its peers, "shared:2"; empty where it is not shared
+}
+
+func parseMount(line string) (m mount, ok bool) {
+	const device, root, point, optional = 2, 3, 4, 6
+	f := strings.Fields(line)
+	if len(f) < optional {
+		return m, false
+	}
+	m = mount{device: f[device], root: f[root], point: f[point]}
+	for _, field := range f[optional:] {
+		if field == "-" {
+			break
+		}
+		if strings.HasPrefix(field, "shared:") {
+			m.group = field
+		}
+	}
+	return m, true
+}
+
+// peered returns the mount points of a list of mounts that have a peer in another: what is mounted on
+// one of them is mounted on all.
+func peered(mounts, others []string) (all []string) {
+	for _, line := range mounts {
+		m, _ := parseMount(line)
+		if m.group != "" && slices.ContainsFunc(others, func(o string) bool { p, _ := parseMount(o); return p.group == m.group }) {
+			all = append(all, m.point)
+		}
+	}
+	return all
+}
+
+// unasked returns the mount points that show a file system of the host without a word of the spec: one
+// that the host has mounted, or one on a block device. The root directory is always asked for.
+func unasked(mounts, host []string, asked *specs.Spec) (all []string) {
+	for _, line := range mounts {
+		m, ok := parseMount(line)
+		if !ok || m.point == "/" || isAsked(m, asked) {
+			continue
+		}
+		onDevice := !strings.HasPrefix(m.device, "0:")
+		if onDevice || slices.ContainsFunc(host, func(h string) bool { p, _ := parseMount(h); return p.device == m.device }) {
+			all = append(all, m.point)
+		}
+	}
+	return all
+}
+
+// isAsked reports whether a spec asks for a mount of the host's: as one of its mounts, or in one that is
+// recursive or made of several, as a mask or a read-only path, or as a default device, which a runtime
+// binds where it may not make it.
+func isAsked(m mount, s *specs.Spec) bool {
+	for _, o := range s.Mounts {
+		if o.Type == "tmpfs" || o.Type == "devpts" {
+			continue // a new file system each time, and never the host's
+		}
+		below := slices.Contains(o.Options, "rbind") || strings.HasPrefix(o.Type, "cgroup")
+		at := path.Clean(o.Destination)
+		if m.point == at || below && strings.HasPrefix(m.point, at+"/") {
+			return true
+		}
+	}
+	for _, p := range slices.Concat(s.Linux.MaskedPaths, s.Linux.ReadonlyPaths) {
+		if m.point == path.Clean(p) {
+			return true
+		}
+	}
+	dir, name := path.Split(m.point)
+	return dir == "/dev/" && path.Base(m.root) == name && slices.Contains([]string{"null", "zero", "full", "random", "urandom", "tty"}, name)
+}
