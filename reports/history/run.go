@@ -27,10 +27,8 @@ type Run struct {
 	Commit string // short, or Unknown
 	Host   string // its class: "x86_64, 2 CPUs, Linux 6.18"
 
-	boot    string
-	ticks   uint64 // of all CPUs since boot, when it began
-	levels  []level
-	decoded bool // whether levels are what the file holds
+	boot  string
+	ticks uint64 // of all CPUs since boot, when it began
 }
 
 // History is what a directory holds.
@@ -90,25 +88,19 @@ func each(n int, tell func(done, all int), f func(i int)) {
 	group.Wait()
 }
 
-// decode reads the records of runs.
-func (h *History) decode(runs []*Run) error {
-	errs := make([]error, len(runs))
+// decode reads the records of runs. One that cannot be read has none.
+func (h *History) decode(runs []*Run) ([][]level, error) {
+	levels, errs := make([][]level, len(runs)), make([]error, len(runs))
 	each(len(runs), nil, func(i int) {
-		r := runs[i]
-		if r.decoded {
-			return
-		}
-		path := filepath.Join(h.Dir, r.File)
+		path := filepath.Join(h.Dir, runs[i].File)
 		text, err := os.ReadFile(path)
 		if err != nil {
 			errs[i] = fmt.Errorf("read a run: %w", err)
 			return
 		}
-		if r.levels, errs[i] = decode(path, text); errs[i] == nil {
-			r.decoded = true
-		}
+		levels[i], errs[i] = decode(path, text)
 	})
-	return errors.Join(errs...)
+	return levels, errors.Join(errs...)
 }
 
 // readRun reads a file of a history, and of its records the first.

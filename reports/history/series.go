@@ -49,9 +49,10 @@ func (h *History) Series(globs []string, since time.Time) ([]*Series, error) {
 	var errs []error
 	for end := len(h.Runs); end > 0; {
 		part := h.Runs[max(end-together, 0):end]
-		errs = append(errs, h.decode(part))
-		for _, r := range slices.Backward(part) {
-			r.addTo(by, globs)
+		levels, err := h.decode(part)
+		errs = append(errs, err)
+		for i, r := range slices.Backward(part) {
+			r.addTo(by, levels[i], globs)
 		}
 		end -= len(part)
 		if end > 0 && h.Runs[end-1].Time.Before(since) && enough(by, since) {
@@ -72,14 +73,14 @@ func (h *History) Series(globs []string, since time.Time) ([]*Series, error) {
 }
 
 // addTo puts the points of a run behind those of newer runs.
-func (r *Run) addTo(by map[Key]*Series, globs []string) {
+func (r *Run) addTo(by map[Key]*Series, levels []level, globs []string) {
 	controls := map[string]level{}
-	for _, l := range r.levels {
+	for _, l := range levels {
 		if l.Control {
 			controls[l.Benchmark] = l
 		}
 	}
-	for _, l := range r.levels {
+	for _, l := range levels {
 		if l.Control || !valid(l.median) || !matches(globs, l.Benchmark) {
 			continue
 		}
