@@ -88,6 +88,30 @@ func TestNotProvenSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
+// Where a proof was run is said of what is held.
+func TestWhereTheProofRan(t *testing.T) {
+	core, runc := record.Trial{On: "core", Outcome: record.Breached}, record.Trial{On: "runc", Outcome: record.Breached}
+	const byCore, coreOnly = "Held, and proven by a control on the core\n  fs.a\n", "Held, and proven on the core only: nothing but the attack on the whole container ran on runc\n  fs.a\n"
+	for name, tt := range map[string]struct {
+		change func(*record.Verdict)
+		want   string // "": nothing to say
+	}{
+		"all on runc":                        {func(v *record.Verdict) { v.Control = &runc }, ""},
+		"the control on the core":            {func(v *record.Verdict) { v.Control = &core }, byCore},
+		"one of the controls":                {func(v *record.Verdict) { v.Control, v.Controls = &runc, []record.Trial{runc, core} }, byCore},
+		"the control, and not alone":         {func(v *record.Verdict) { v.Control, v.Alone = &core, nil }, coreOnly},
+		"one of the controls, and not alone": {func(v *record.Verdict) { v.Control, v.Controls, v.Alone = &core, []record.Trial{core, runc}, nil }, byCore},
+	} {
+		v := verdict("fs.a", "claims", record.Held, "x", "EPERM")
+		v.Runtime = "runc"
+		tt.change(&v)
+		text := string(verifyText(t, render.Report{Run: host(), Verdicts: []record.Verdict{v}}, render.Text{}))
+		if strings.Contains(text, "Held, and") != (tt.want != "") || !strings.Contains(text, tt.want) {
+			t.Errorf("%s: no %q in\n%s", name, tt.want, text)
+		}
+	}
+}
+
 func TestVerifyTextKeepsItsWidth(t *testing.T) {
 	r := verified()
 	r.Verdicts[0].Claim = strings.Repeat("漢字", 60)

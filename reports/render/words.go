@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,10 +63,11 @@ func lookOf(v *record.Verdict) look {
 
 // proofOf says where the proof of a held verdict was run, not yet escaped.
 func proofOf(v *record.Verdict) string {
+	here := func(t record.Trial) bool { return t.On == v.Runtime }
 	switch {
 	case !v.ControlElsewhere():
 		return "proven"
-	case v.Alone == nil:
+	case v.Alone == nil && !slices.ContainsFunc(v.Controls, here):
 		return "proven on the core only: nothing but the attack on the whole container ran on " + v.Runtime
 	}
 	return "proven by a control on the core"
