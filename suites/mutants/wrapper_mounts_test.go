@@ -35,7 +35,7 @@ func lacking(option string) func([]string) []string {
 // the controls of its rows.
 func mountWeaknesses() []weakness {
 	bind := func(path string, options ...string) wrapper { return mounted(spec.Bind(path, path, options...)) }
-	return []weakness{
+	return append(weakerMounts(), []weakness{
 		{name: "a writable root directory", do: edited(func(s *specs.Spec) { s.Root.Readonly = false }), rows: []string{"fs.readonly-root"}},
 		{name: "the image's layer as root directory", rung: spec.Limits, rows: []string{"fs.overlay-lower"}, do: edited(func(s *specs.Spec) {
 			if layer, err := filepath.Glob(filepath.Join(filepath.Dir(s.Root.Path), "cellwall-rootfs-*")); err == nil && len(layer) == 1 {
@@ -55,8 +55,11 @@ func mountWeaknesses() []weakness {
 			all := filepath.Dir(filepath.Dir(filepath.Dir(s.Root.Path))) // above the run's and the trial's
 			spec.WithMount(specs.Mount{Destination: "/run", Type: "bind", Source: all, Options: []string{"bind", "ro"}}).Apply(s)
 		}), rows: []string{"fs.control-sockets"}},
+		// It holds no file that an attack looks for: above that of the trial's bait.
+		{name: "the trial's directory, read-only, in an odd place", do: edited(showTrial("/mnt/odd")), rows: []string{"fs.host-mount"}},
+		{name: "the trial's directory, read-only, in the place of a /tmp of its own", do: edited(showTrial("/tmp")), rows: []string{"fs.host-mount"}},
 		// The attack touches nothing there but its own socket, as above.
-		{name: "the host's root directory, read-only, in an odd place", rows: []string{"fs.control-sockets"}, do: mounted(specs.Mount{
+		{name: "the host's root directory, read-only, in an odd place", rows: []string{"fs.control-sockets", "fs.host-mount"}, do: mounted(specs.Mount{
 			Destination: "/mnt/odd", Type: "bind", Source: "/", Options: []string{"rbind", "ro", "rro"},
 		})},
 		{name: "terminals without number", do: edited(sentinel.TerminalsOf(0).Apply), rows: []string{"abstract.ptys"}},
@@ -65,12 +68,14 @@ func mountWeaknesses() []weakness {
 				s.Mounts[i].Options = slices.DeleteFunc(s.Mounts[i].Options, isSize)
 			}
 		}), rows: []string{"memory.tmpfs-size"}},
-		{name: "a writable /sys", do: edited(writable("sysfs")), rows: []string{"kernel.sysfs-write"}},
+		{name: "a writable /sys", do: edited(writable("sysfs")), rows: []string{"kernel.sysfs-write", "fs.readonly-path"}},
 		{name: "writable cgroups", do: edited(writable("cgroup")), rows: []string{"kernel.cgroup-raise"}},
 		{name: "nothing masked", do: edited(func(s *specs.Spec) { s.Linux.MaskedPaths = nil }), rows: []string{"fs.masked-path"}},
 		{name: "one mask missing", do: edited(unmask("/proc/keys")), rows: []string{"fs.masked-path"}},
 		{name: "nothing masked in /proc and /sys", do: edited(unmask("/proc", "/sys")), rows: []string{"fs.masked-path"}},
-		{name: "no read-only paths", do: edited(func(s *specs.Spec) { s.Linux.ReadonlyPaths = nil }), rows: []string{"kernel.sysctl-global"}},
+		{name: "a read-only file missing", do: edited(notReadonly("/file")), rows: []string{"fs.readonly-path"}},
+		{name: "a read-only directory missing", do: edited(notReadonly("/proc/irq")), rows: []string{"fs.readonly-path"}},
+		{name: "no read-only paths", do: edited(func(s *specs.Spec) { s.Linux.ReadonlyPaths = nil }), rows: []string{"kernel.sysctl-global", "fs.readonly-path"}},
 		{name: "nothing masked or read-only", do: edited(func(s *specs.Spec) { s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil }), rows: []string{"fs.fresh-procfs"}},
 		{name: "volumes without nosuid", do: volumes(lacking("nosuid")), rung: spec.Limits, rows: []string{"fs.nosuid"}},
 		{name: "volumes without nodev", do: volumes(lacking("nodev")), rung: spec.Limits, rows: []string{"fs.nodev"}},
@@ -85,13 +90,53 @@ func mountWeaknesses() []weakness {
 				edited(func(s *specs.Spec) { s.Linux.RootfsPropagation = "shared" }),
 				volumes(func(o []string) []string { return append(o, "rshared") }),
 			)},
+		{name: "a shared root and private volumes", rung: spec.Limits, rows: []string{"fs.mount-propagation"}, only: "runc",
+			why: "crun makes the root private before, so that it has no peer then", do: inOrder(
+				edited(func(s *specs.Spec) { s.Linux.RootfsPropagation = "shared" }),
+				volumes(func(o []string) []string { return append(o, "rprivate") }),
+			)},
+	}...)
+}
+
+// weakerMounts are those of a spec, each without one of its flags.
+func weakerMounts() (all []weakness) {
+	for _, m := range []struct {
+		at    string
+		flags []string
+	}{
+		{"/proc", []string{"nosuid", "nodev", "noexec"}},
+		{"/sys", []string{"nosuid", "nodev", "noexec"}},
+		{"/tmp", []string{"nosuid", "nodev"}},
+		{"/dev/shm", []string{"nosuid", "nodev", "noexec"}},
+		{"/dev/pts", []string{"nosuid", "noexec"}},
+		{"/dev/mqueue", []string{"nosuid", "nodev", "noexec"}},
+	} {
+		for _, flag := range m.flags {
+			all = append(all, weakness{name: m.at + " without " + flag, rows: []string{"fs." + flag}, do: edited(func(s *specs.Spec) {
+				i := slices.IndexFunc(s.Mounts, func(o specs.Mount) bool { return o.Destination == m.at })
+				s.Mounts[i].Options = lacking(flag)(s.Mounts[i].Options)
+			})})
+		}
 	}
+	return all
 }
 
 // openBundle lets everybody pass through the directory in which the root directory lies.
 func openBundle(s *specs.Spec) {
 	if dir := filepath.Dir(s.Root.Path); filepath.Base(dir) == "bundle" {
 		_ = os.Chmod(dir, 0o755) // the row sees what comes of it
+	}
+}
+
+// showTrial mounts the directory in which the trial's root directory lies.
+func showTrial(at string) func(*specs.Spec) {
+	return func(s *specs.Spec) { spec.WithMount(spec.Bind(filepath.Dir(s.Root.Path), at, "ro")).Apply(s) }
+}
+
+// notReadonly drops the read-only path that ends so.
+func notReadonly(suffix string) func(*specs.Spec) {
+	return func(s *specs.Spec) {
+		s.Linux.ReadonlyPaths = slices.DeleteFunc(s.Linux.ReadonlyPaths, func(p string) bool { return strings.HasSuffix(p, suffix) })
 	}
 }
 
