@@ -17,7 +17,7 @@ build: ## build the static program
 # What needs root gets it by sudo, and only that: the build and the directories stay the user's.
 SUDO ?= $(if $(filter 0,$(shell id -u)),,sudo)
 
-verify: build ## prove this host's walls with the core (root, by sudo)
+verify: build ## verify this host's walls with the core (root, by sudo)
 	@mkdir -p $(OUT)
 	$(SUDO) ./$(BIN) verify --out $(OUT)
 
@@ -25,7 +25,7 @@ ladder: build ## show what each rung of the ladder stops (root, by sudo)
 	@mkdir -p $(OUT)
 	$(SUDO) ./$(BIN) ladder --out $(OUT)
 
-runtimes: build ## prove the walls of every runtime that is found, and show where they differ (root, by sudo)
+runtimes: build ## verify the walls of every runtime that is found, and show where they differ (root, by sudo)
 	@mkdir -p $(OUT)/runtimes
 	$(SUDO) env CELLWALL_REQUIRE=$(CELLWALL_REQUIRE) ./$(BIN) verify --runtime all --out $(OUT)/runtimes
 

@@ -146,7 +146,7 @@ func subcommands() []subcommand {
 func newRoot(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "cellwall",
-		Short: "prove that a container's walls hold",
+		Short: "verify that a container's walls hold",
 		Long: "cellwall starts a container, attacks it from inside, watches from outside, and says for each\n" +
 			"guarantee whether it held, with a control that shows the attack would have worked without the wall.",
 		Version:       driver.OwnVersion(),
