@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -12,6 +13,7 @@ import (
 
 var ioAttacks = []Attack{
 	LargeFile,
+	ExceedRates,
 	ReadDevice,
 	ReadBeside,
 	FillDisk,
@@ -40,35 +42,78 @@ var LargeFile = Attack{Name: "io.file-size", Run: func(a *Attempt) {
 	a.Hold("written")
 }}
 
-// directAlignment suits the block size of every disk.
-const directAlignment = 4096
+// Blocks of direct I/O: large ones spend bytes, small ones operations. Their size is a multiple of the
+// block size of every disk.
+const (
+	largeBlock = 64 << 10
+	smallBlock = 4 << 10
+)
+
+// ExceedRates reads and writes two devices past the page cache, all at once: the first of Target.Paths
+// in large blocks, the second in small ones; each Target.Count times, or as often as it can within
+// Target.For. It holds at "begin" and "end".
+var ExceedRates = Attack{Name: "io.bandwidth", Run: func(a *Attempt) {
+	type use struct {
+		call  string
+		block int
+		err   error
+	}
+	var fds [2]int
+	var uses [4]use
+	for i, path := range a.Target.Paths[:len(fds)] {
+		var err error
+		fds[i], err = unix.Open(a.Inside(path), unix.O_RDWR|unix.O_DIRECT|unix.O_CLOEXEC, 0)
+		if !a.Try("open "+path, err) {
+			return
+		}
+		block := []int{largeBlock, smallBlock}[i]
+		uses[2*i] = use{call: "read " + path, block: block}
+		uses[2*i+1] = use{call: "write " + path, block: block}
+	}
+	a.Hold("begin")
+	var wait sync.WaitGroup
+	for i := range uses {
+		u := &uses[i]
+		wait.Go(func() {
+			half, call := i%2, unix.Pread
+			if half == 1 {
+				call = unix.Pwrite
+			}
+			u.err = direct(call, fds[i/2], half, u.block, int64(a.Target.Count*u.block), a.Target.For)
+		})
+	}
+	wait.Wait()
+	for _, u := range uses {
+		a.Try(u.call, u.err)
+	}
+	a.Hold("end")
+}}
 
 // ReadDevice reads Target.Bytes of the device at Target.Path, or what it can within Target.For,
 // past the page cache. It holds at "begin" and "read".
-var ReadDevice = Attack{Name: "io.read", Run: func(a *Attempt) {
+var ReadDevice = Attack{Name: "io.weight", Run: func(a *Attempt) {
 	fd, err := unix.Open(a.Inside(a.Target.Path), unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
 	if !a.Try("open the device", err) {
 		return
 	}
 	a.Hold("begin")
-	a.Try("read the device", readDirect(fd, 0, a.Target.Bytes, a.Target.For))
+	a.Try("read the device", direct(unix.Pread, fd, 0, largeBlock, a.Target.Bytes, a.Target.For))
 	a.Hold("read")
 }}
 
-// readDirect reads one half of the device, 0 or 1, again and again.
-func readDirect(fd, half int, bytes int64, limit time.Duration) error {
-	const block = 64 << 10
-	raw := make([]byte, block+directAlignment)
-	skip := directAlignment - int(uintptr(unsafe.Pointer(&raw[0]))%directAlignment)
+// direct reads or writes one half of a device, 0 or 1, block by block and again and again.
+func direct(call func(fd int, b []byte, at int64) (int, error), fd, half, block int, bytes int64, limit time.Duration) error {
+	raw := make([]byte, block+smallBlock)
+	skip := smallBlock - int(uintptr(unsafe.Pointer(&raw[0]))%smallBlock)
 	b := raw[skip : skip+block]
 	size, err := unix.Seek(fd, 0, unix.SEEK_END)
-	if err != nil || size < 2*block {
+	if err != nil || size < int64(2*block) {
 		return errors.Join(err, unix.EINVAL)
 	}
-	size /= 2
+	size = size / 2 / int64(block) * int64(block)
 	start := time.Now()
-	for n := int64(0); n < bytes && time.Since(start) < limit; n += block {
-		if _, err := unix.Pread(fd, b, int64(half)*size+n%(size/block*block)); err != nil {
+	for n := int64(0); n < bytes && time.Since(start) < limit; n += int64(block) {
+		if _, err := call(fd, b, int64(half)*size+n%size); err != nil {
 			return err
 		}
 	}
@@ -76,7 +121,7 @@ func readDirect(fd, half int, bytes int64, limit time.Duration) error {
 }
 
 // ReadBeside is a neighbour that reads the device at Target.Path, on the word go.
-var ReadBeside = Attack{Name: "io.read/neighbour", Run: func(a *Attempt) {
+var ReadBeside = Attack{Name: "io.weight/neighbour", Run: func(a *Attempt) {
 	fd, err := unix.Open(a.Target.Path, unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
 	if err != nil {
 		say(err)
@@ -86,7 +131,7 @@ var ReadBeside = Attack{Name: "io.read/neighbour", Run: func(a *Attempt) {
 	var b [1]byte
 	if n, _ := a.in.Read(b[:]); n == 1 {
 		// Another half: for two that read the same, the scheduler has one queue.
-		say(readDirect(fd, 1, a.Target.Bytes, a.Target.For))
+		say(direct(unix.Pread, fd, 1, largeBlock, a.Target.Bytes, a.Target.For))
 	}
 }}
 

@@ -29,8 +29,8 @@ func ioRows() []Guarantee {
 		Rung:        spec.Limits,
 		Gates:       []*kernel.Feature{kernel.LoopDevice},
 		Controllers: []string{"io"},
-		Attack:      attack.ReadDevice,
-		Witness:     sentinel.RateKept,
+		Attack:      attack.ExceedRates,
+		Witness:     sentinel.RatesKept,
 		Controls: spec.Edits{spec.Change("no I/O rate limit", func(s *specs.Spec) {
 			if s.Linux.Resources != nil {
 				s.Linux.Resources.BlockIO = nil

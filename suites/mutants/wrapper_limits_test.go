@@ -68,13 +68,10 @@ func limitWeaknesses() []weakness {
 			}
 		}), rows: []string{"cpu.cpuset"}},
 		{name: "no I/O limit", do: limit(func(r *specs.LinuxResources) { r.BlockIO = nil }), rows: []string{"io.bandwidth"}},
-		{name: "twice the I/O rate", do: limit(func(r *specs.LinuxResources) {
-			if r.BlockIO != nil {
-				for i := range r.BlockIO.ThrottleReadBpsDevice {
-					r.BlockIO.ThrottleReadBpsDevice[i].Rate *= tooLarge
-				}
-			}
-		}), rows: []string{"io.bandwidth"}},
+		fastIO("bytes read", func(b *specs.LinuxBlockIO) []specs.LinuxThrottleDevice { return b.ThrottleReadBpsDevice }),
+		fastIO("bytes written", func(b *specs.LinuxBlockIO) []specs.LinuxThrottleDevice { return b.ThrottleWriteBpsDevice }),
+		fastIO("reads", func(b *specs.LinuxBlockIO) []specs.LinuxThrottleDevice { return b.ThrottleReadIOPSDevice }),
+		fastIO("writes", func(b *specs.LinuxBlockIO) []specs.LinuxThrottleDevice { return b.ThrottleWriteIOPSDevice }),
 		{name: "all devices", do: limit(func(r *specs.LinuxResources) {
 			r.Devices = []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
 		}), rows: []string{"device.unlisted"}},
@@ -95,6 +92,18 @@ func limitWeaknesses() []weakness {
 		largeRlimit("RLIMIT_MEMLOCK", "memory.mlock"),
 		largeRlimit("RLIMIT_FSIZE", "io.file-size"),
 	}
+}
+
+// fastIO is a weakness of one I/O rate that is too large.
+func fastIO(what string, of func(*specs.LinuxBlockIO) []specs.LinuxThrottleDevice) weakness {
+	return weakness{name: "twice the " + what, rows: []string{"io.bandwidth"}, do: limit(func(r *specs.LinuxResources) {
+		if r.BlockIO == nil {
+			return
+		}
+		for i, limits := 0, of(r.BlockIO); i < len(limits); i++ {
+			limits[i].Rate *= tooLarge
+		}
+	})}
 }
 
 // withoutRlimit is a weakness of a process that keeps the launcher's resource limit.

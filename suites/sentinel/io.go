@@ -24,9 +24,10 @@ import (
 const (
 	fileLimit, fileBound = 64 << 10, 256 << 10
 	deviceBytes          = 4 << 20
-	readRate             = 4 << 20 // bytes a second
-	readWindow           = 300 * time.Millisecond
-	readBound            = 16 << 20
+	ioWindow             = 150 * time.Millisecond
+	ioBytesRate          = 4 << 20 // a second
+	ioOpsRate            = 200
+	ioBound              = 512 // calls of each kind
 	ioShareWindow        = 150 * time.Millisecond
 	ioWeightBait         = 100
 	ioWeightNeighbour    = 2000
@@ -65,9 +66,9 @@ func FileBounded(s *Stage) (*Watch, error) {
 }
 
 // device makes a loop device over a file of the trial's own, with a node in the container's root
-// directory that any user may read, and the edit that allows it.
+// directory that any user may read and write, and the edit that allows it.
 func (s *Stage) device(node string) (number uint64, edits spec.Edits, err error) {
-	image := filepath.Join(s.Dir, "device")
+	image := filepath.Join(s.Dir, filepath.Base(node))
 	if err := os.WriteFile(image, make([]byte, deviceBytes), 0o600); err != nil {
 		return 0, nil, fmt.Errorf("make an image: %w", err)
 	}
@@ -89,7 +90,7 @@ func (s *Stage) device(node string) (number uint64, edits spec.Edits, err error)
 			// Some runtimes have a filter all the same.
 			r.Devices = []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
 		default:
-			r.Devices = append(r.Devices, specs.LinuxDeviceCgroup{Allow: true, Type: "b", Major: &major, Minor: &minor, Access: "r"})
+			r.Devices = append(r.Devices, specs.LinuxDeviceCgroup{Allow: true, Type: "b", Major: &major, Minor: &minor, Access: "rw"})
 		}
 	})}, nil
 }
@@ -113,48 +114,92 @@ func (a *Subject) readBytes() (uint64, error) {
 	return strconv.ParseUint(StatusField(string(b), "read_bytes:"), 10, 64)
 }
 
-// RateKept counts the bytes that the attacker reads from a device in a window of time.
-func RateKept(s *Stage) (*Watch, error) {
-	number, edits, err := s.device(deviceNode)
+// ioUse is what a device has carried out since it was made.
+type ioUse struct{ readBytes, writtenBytes, reads, writes uint64 }
+
+// useOf asks the kernel for a device's use: Documentation/block/stat.rst. Nobody but the attacker has
+// a device of the trial's.
+func useOf(number uint64) (u ioUse, err error) {
+	file := fmt.Sprintf("/sys/dev/block/%s/stat", deviceName(number))
+	b, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return u, fmt.Errorf("count what the device did: %w", err)
 	}
-	w := &Watch{Target: attack.Target{Path: deviceNode, Bytes: readBound, For: readWindow}}
-	w.Edits = append(edits, s.limited(func(sp *specs.Spec) {
-		d := specs.LinuxThrottleDevice{Rate: readRate}
-		d.Major, d.Minor = int64(unix.Major(number)), int64(unix.Minor(number))
-		sp.Linux.Resources.BlockIO = &specs.LinuxBlockIO{ThrottleReadBpsDevice: []specs.LinuxThrottleDevice{d}}
+	const sector = 512
+	var merged, ticks uint64
+	if _, err := fmt.Sscan(string(b), &u.reads, &merged, &u.readBytes, &ticks, &u.writes, &merged, &u.writtenBytes); err != nil {
+		return u, fmt.Errorf("parse %s: %w", file, err)
+	}
+	u.readBytes, u.writtenBytes = u.readBytes*sector, u.writtenBytes*sector
+	return u, nil
+}
+
+// RatesKept limits the bytes of one device and the operations of another, of reads and of writes, and
+// counts what the devices carry out for the attacker in a window of time.
+func RatesKept(s *Stage) (*Watch, error) {
+	var limits [2]specs.LinuxThrottleDevice
+	var numbers [2]uint64
+	w := &Watch{Target: attack.Target{Paths: []string{deviceNode, deviceNode + "-ops"}, Count: ioBound, For: ioWindow}}
+	for i, rate := range []uint64{ioBytesRate, ioOpsRate} {
+		number, edits, err := s.device(w.Target.Paths[i])
+		if err != nil {
+			return nil, err
+		}
+		w.Edits = append(w.Edits, edits...)
+		numbers[i], limits[i].Rate = number, rate
+		limits[i].Major, limits[i].Minor = int64(unix.Major(number)), int64(unix.Minor(number))
+	}
+	w.Edits = append(w.Edits, s.limited(func(sp *specs.Spec) {
+		bytes, ops := limits[:1], limits[1:]
+		sp.Linux.Resources.BlockIO = &specs.LinuxBlockIO{
+			ThrottleReadBpsDevice: bytes, ThrottleWriteBpsDevice: bytes, ThrottleReadIOPSDevice: ops, ThrottleWriteIOPSDevice: ops,
+		}
 	})...)
 	var begun time.Time
 	var window time.Duration
-	var before, read uint64
-	w.Hold = func(_ context.Context, name string, a *Subject) (err error) {
-		switch name {
-		case "begin":
-			begun = time.Now()
-			before, err = a.readBytes()
-		case "read":
-			window = time.Since(begun)
-			read, err = a.readBytes()
-			read -= before
+	var before, after [2]ioUse
+	w.Hold = func(_ context.Context, name string, _ *Subject) (err error) {
+		use := &before
+		if name == "end" {
+			use, window = &after, time.Since(begun)
 		}
-		return err
+		for i, number := range numbers {
+			if use[i], err = useOf(number); err != nil {
+				return err
+			}
+		}
+		if name == "begin" {
+			begun = time.Now()
+		}
+		return nil
 	}
-	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-		if err := MustTry(r, "read the device"); err != nil {
-			return Finding{}, err
+	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (f Finding, err error) {
+		if err := MustTry(r, "read "+w.Target.Paths[1], "write "+w.Target.Paths[1]); err != nil {
+			return f, err
 		}
 		// The kernel gives out the budget in slices of 100 ms, at their begin. Twice the rate gives
 		// 2 times the window.
-		allowed := uint64(float64(readRate) * (window + 100*time.Millisecond).Seconds() * 1.1)
-		f := Finding{
-			Breached: read > allowed,
-			Evidence: fmt.Sprintf("with %d bytes a second it read %d in %v (%d allowed)", readRate, read, window.Round(time.Millisecond), allowed),
+		allowed := func(rate float64) uint64 { return uint64(rate * (window + 100*time.Millisecond).Seconds() * 1.1) }
+		bytes, ops := allowed(ioBytesRate), allowed(ioOpsRate)
+		var parts []part
+		var texts []string
+		for _, c := range []struct {
+			name          string
+			used, allowed uint64
+		}{
+			{"bytes read", after[0].readBytes - before[0].readBytes, bytes},
+			{"bytes written", after[0].writtenBytes - before[0].writtenBytes, bytes},
+			{"reads", after[1].reads - before[1].reads, ops},
+			{"writes", after[1].writes - before[1].writes, ops},
+		} {
+			if c.used == 0 {
+				err = fmt.Errorf("the attacker did not get to use the device: %s: 0", c.name)
+			}
+			parts = append(parts, part{c.name, c.used > c.allowed})
+			texts = append(texts, fmt.Sprintf("%d %s (%d allowed)", c.used, c.name, c.allowed))
 		}
-		if read == 0 {
-			return f, errors.New("the attacker did not get to read the device: no bytes were read")
-		}
-		return f, nil
+		f.Evidence = fmt.Sprintf("in %v: %s", window.Round(time.Millisecond), strings.Join(texts, ", "))
+		return f.of(parts...), err
 	}
 	return w, nil
 }
