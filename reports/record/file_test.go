@@ -33,7 +33,7 @@ func sample() (record.Run, []record.Verdict) {
 		},
 		{
 			Run: "r1", Guarantee: "uts.hostname-host", Group: "uts", Claim: "cannot change the host's host or domain name",
-			Runtime: "core", RuntimeVersion: "0.1.0", Rung: "bare", Outcome: record.Breached,
+			Runtime: "core", RuntimeVersion: "0.1.0", Rung: "bare", Outcome: record.Breached, KeptBy: "kernel",
 			Evidence: "<b>\x1b[2J\u202e & more", Leaks: []string{"mount /x"}, Again: "cellwall verify --only uts.hostname-host -v",
 		},
 	}
