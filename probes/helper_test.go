@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -18,6 +19,9 @@ import (
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/kernel"
 )
+
+// touchers are the threads that touch memory at once.
+const touchers = 16
 
 // helperEnv tells the test binary, started again, what to do in a group.
 const helperEnv = "CELLWALL_PROBES_HELPER"
@@ -61,14 +65,20 @@ func help(what string, args []string) error {
 		}
 		time.Sleep(d) //nolint:forbidigo // what is measured, not a wait for something
 		return nil
-	case "touch": // n bytes
+	case "touch": // n bytes, in many threads: the kernel marks threads for the OOM killer
 		b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 		if err != nil {
 			return err
 		}
-		for i := 0; i < n; i += os.Getpagesize() {
-			b[i] = 1
+		var all sync.WaitGroup
+		for part := range slices.Chunk(b, n/touchers) {
+			all.Go(func() {
+				for i := 0; i < len(part); i += os.Getpagesize() {
+					part[i] = 1
+				}
+			})
 		}
+		all.Wait()
 		return nil
 	case "fork": // until n have been refused
 		refused := 0

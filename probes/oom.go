@@ -10,7 +10,8 @@ const (
 	victimAt      = 0 // CLOCK_MONOTONIC, ns
 	victimCgroup  = 8
 	victimWatched = 16
-	victimBytes   = 24
+	victimStarted = 24 // with the pid, which may be another's one day, its name
+	victimBytes   = 32
 )
 
 // anonPages is MM_ANONPAGES, the index of a process's anonymous memory in its counters.
@@ -80,13 +81,25 @@ func lastThread(p *program, done string) {
 }
 
 // writeMark writes what happens when the task of argument 0 has been chosen. The current task is
-// the one whose allocation found no memory.
+// the one whose allocation found no memory. The kernel marks threads: of a victim that needs memory to
+// end with, another one may be marked, which is no kill.
 func writeMark(p *program, victims *ebpf.Map) {
 	p.begin()
 	value, done := p.Slot(victimBytes), p.NewLabel("done")
 	p.task(asm.R7, 0)
 	p.cgroup(asm.R8, asm.R7, "memory")
 	p.watch(done)
+	p.Field(asm.R0, asm.R7, "task_struct.tgid")
+	p.Do(asm.StoreMem(asm.RFP, p.key, asm.R0, asm.Word))
+	p.Path(asm.R6, asm.R7, "task_struct.group_leader", "task_struct.start_time")
+	first := p.NewLabel("first")
+	p.Lookup(victims, p.key)
+	p.Do(
+		asm.JEq.Imm(asm.R0, 0, first), asm.LoadMem(asm.R1, asm.R0, victimStarted, asm.DWord),
+		asm.JEq.Reg(asm.R1, asm.R6, done),
+	)
+	p.Label(first)
+	p.store(value+victimStarted, asm.R6)
 	p.open(OOMKill)
 	p.Now()
 	p.set(rawAt, asm.R0, asm.DWord)

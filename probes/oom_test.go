@@ -102,6 +102,9 @@ func killInARow(t *testing.T, times int, o Options) {
 	if total, err := p.Total(g.Path("memory")); err != nil || total.Count != uint64(times) {
 		t.Errorf("total %+v, %v", total, err)
 	}
+	if file, err := g.Events(); err != nil || file.Memory.OOMKill != uint64(times) {
+		t.Errorf("the cgroup's file says %+v, %v", file.Memory, err)
+	}
 	t.Logf("%s: %d kills, then %v; the first: %+v", p.Rung(), len(by), ends, events[0])
 }
 
