@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -51,9 +50,8 @@ func (h *hostMounts) pathsTo(file string, info os.FileInfo) ([]string, error) {
 func mountsOf(lines []string, dev uint64) (points []string) {
 	device := fmt.Sprintf("%d:%d", unix.Major(dev), unix.Minor(dev))
 	for _, line := range lines {
-		const number, point = 2, 4
-		if f := strings.Fields(line); len(f) > point && f[number] == device {
-			points = append(points, f[point])
+		if m := parseMount(line); m.device == device {
+			points = append(points, m.point)
 		}
 	}
 	return points

@@ -18,12 +18,16 @@ import (
 // than the spec says, as the finding calls them. The spec is the one before a control's edit, so that a
 // control has to break both.
 func (w *Watch) census(what string, wider func(pid int, asked *specs.Spec) ([]string, error)) *Watch {
-	var asked *specs.Spec
+	var asked *specs.Spec // nil, where a container has no mounts of its own
 	var found []string
-	w.Edits = append(w.Edits, spec.Change("nothing: it is kept for a census", func(s *specs.Spec) { asked = spec.Clone(s) }))
+	w.Edits = append(w.Edits, spec.Change("nothing: the spec is kept for a census", func(s *specs.Spec) {
+		if spec.HasNamespace(s, specs.MountNamespace) {
+			asked = spec.Clone(s)
+		}
+	}))
 	ready, look := w.Ready, w.Look
 	w.Ready = func(ctx context.Context, a *Subject) (err error) {
-		if spec.HasNamespace(asked, specs.MountNamespace) { // without one it has no mounts of its own
+		if asked != nil {
 			if found, err = wider(a.PID, asked); err != nil {
 				return err
 			}
@@ -35,6 +39,9 @@ func (w *Watch) census(what string, wider func(pid int, asked *specs.Spec) ([]st
 	}
 	w.Look = func(ctx context.Context, a *Subject, r attack.Record) (Finding, error) {
 		f, err := look(ctx, a, r)
+		if asked == nil {
+			return f, err
+		}
 		f.Evidence = strings.TrimPrefix(fmt.Sprintf("%s; %d %s", f.Evidence, len(found), what), "; ")
 		if len(found) > 0 {
 			f.Evidence += fmt.Sprintf(": %q", found)

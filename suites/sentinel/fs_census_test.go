@@ -2,6 +2,7 @@ package sentinel
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -67,7 +68,7 @@ func TestUnasked(t *testing.T) {
 	}
 	asked := &specs.Spec{
 		Mounts: []specs.Mount{
-			{Destination: "/proc", Type: "proc"}, {Destination: "/tmp", Type: "tmpfs"}, {Destination: "/sys/fs/cgroup", Type: "cgroup"},
+			{Destination: "/proc", Type: "proc"}, {Destination: "/tmp", Type: "tmpfs"}, {Destination: "/dev/pts", Type: "devpts"}, {Destination: "/sys/fs/cgroup", Type: "cgroup"},
 			{Destination: "/volume", Type: "bind", Options: []string{"bind"}}, {Destination: "/all/", Type: "bind", Options: []string{"rbind"}},
 		},
 		Linux: &specs.Linux{MaskedPaths: []string{"/proc/keys"}, ReadonlyPaths: []string{"/etc/file"}},
@@ -96,10 +97,28 @@ func TestUnasked(t *testing.T) {
 		{line: "9 8 0:30 / /allocated rw - tmpfs tmpfs rw", want: true},
 		{line: "9 8 0:5 /sda /dev/null rw - devtmpfs udev rw", want: true},
 		{line: "9 8 0:5 /sda /dev/sda rw - devtmpfs udev rw", want: true},
+		{line: "9 8 0:5 /null /odd/null rw - devtmpfs udev rw", want: true},
+		{line: "9 8 0:30 / /dev/pts rw - devpts devpts rw", want: true}, // the host's
 		{line: "9 8 0:5 / /dev rw - devtmpfs udev rw", want: true},
 	} {
 		if got := unasked([]string{c.line}, host, asked); (len(got) == 1) != c.want {
 			t.Errorf("%s: %q", c.line, got)
 		}
 	}
+}
+
+func FuzzParseMount(f *testing.F) {
+	f.Add("36 35 98:0 /mnt1 /mnt2 rw,noatime shared:4 master:1 - ext3 /dev/root rw,errors=continue")
+	f.Add("1 0 0:5 / / rw -")
+	f.Fuzz(func(t *testing.T, line string) {
+		m := parseMount(line)
+		for _, field := range []string{m.device, m.root, m.point, m.group} {
+			if !strings.Contains(line, field) {
+				t.Errorf("%q is not in %q", field, line)
+			}
+		}
+		if m.group != "" && !strings.HasPrefix(m.group, "shared:") {
+			t.Errorf("group %q", m.group)
+		}
+	})
 }

@@ -184,8 +184,7 @@ func NoFreshProcfs(s *Stage) (*Watch, error) {
 				}
 				looked++
 				for _, m := range mounts {
-					f := strings.Fields(m)
-					if strings.Contains(m, " - proc ") && len(f) > 4 && strings.HasSuffix(f[4], path) {
+					if strings.Contains(m, " - proc ") && strings.HasSuffix(parseMount(m).point, path) {
 						fresh++
 					}
 				}

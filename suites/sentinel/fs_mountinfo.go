@@ -42,13 +42,14 @@ type mount struct {
 	group  string // of its peers, "shared:2"; empty where it is not shared
 }
 
-func parseMount(line string) (m mount, ok bool) {
+// parseMount returns the zero mount for a line that is none.
+func parseMount(line string) mount {
 	const device, root, point, optional = 2, 3, 4, 6
 	f := strings.Fields(line)
 	if len(f) < optional {
-		return m, false
+		return mount{}
 	}
-	m = mount{device: f[device], root: f[root], point: f[point]}
+	m := mount{device: f[device], root: f[root], point: f[point]}
 	for _, field := range f[optional:] {
 		if field == "-" {
 			break
@@ -57,15 +58,15 @@ func parseMount(line string) (m mount, ok bool) {
 			m.group = field
 		}
 	}
-	return m, true
+	return m
 }
 
 // peered returns the mount points of a list of mounts that have a peer in another: what is mounted on
 // one of them is mounted on all.
 func peered(mounts, others []string) (all []string) {
 	for _, line := range mounts {
-		m, _ := parseMount(line)
-		if m.group != "" && slices.ContainsFunc(others, func(o string) bool { p, _ := parseMount(o); return p.group == m.group }) {
+		m := parseMount(line)
+		if m.group != "" && slices.ContainsFunc(others, func(o string) bool { return parseMount(o).group == m.group }) {
 			all = append(all, m.point)
 		}
 	}
@@ -76,12 +77,12 @@ func peered(mounts, others []string) (all []string) {
 // that the host has mounted, or one on a block device. The root directory is always asked for.
 func unasked(mounts, host []string, asked *specs.Spec) (all []string) {
 	for _, line := range mounts {
-		m, ok := parseMount(line)
-		if !ok || m.point == "/" || isAsked(m, asked) {
+		m := parseMount(line)
+		if m.point == "/" || isAsked(m, asked) {
 			continue
 		}
 		onDevice := !strings.HasPrefix(m.device, "0:")
-		if onDevice || slices.ContainsFunc(host, func(h string) bool { p, _ := parseMount(h); return p.device == m.device }) {
+		if onDevice || slices.ContainsFunc(host, func(h string) bool { return parseMount(h).device == m.device }) {
 			all = append(all, m.point)
 		}
 	}
