@@ -114,6 +114,9 @@ func (m *member) among(call asm.Register) {
 
 // leaves tells the call that a member has ended, and how.
 func (m *member) leaves() {
+	m.pointer(asm.R7, 0, "pt_regs")
+	m.Field(asm.R6, asm.R7, callNumberField)
+	m.among(asm.R6) // cheaper than to ask who it is, for all system calls of the host
 	m.Arg(asm.R6, 1)
 	m.own()
 	m.Lookup(m.inside, m.key)
