@@ -90,15 +90,17 @@ var ExceedRates = Attack{Name: "io.bandwidth", Run: func(a *Attempt) {
 }}
 
 // ReadDevice reads Target.Bytes of the device at Target.Path, or what it can within Target.For,
-// past the page cache. It holds at "begin" and "read".
+// past the page cache, Target.Count times. It holds at "begin" and "end" of each.
 var ReadDevice = Attack{Name: "io.weight", Run: func(a *Attempt) {
 	fd, err := unix.Open(a.Inside(a.Target.Path), unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
 	if !a.Try("open the device", err) {
 		return
 	}
-	a.Hold("begin")
-	a.Try("read the device", direct(unix.Pread, fd, 0, largeBlock, a.Target.Bytes, a.Target.For))
-	a.Hold("read")
+	for range a.Target.Count {
+		a.Hold("begin")
+		a.Try("read the device", direct(unix.Pread, fd, 0, largeBlock, a.Target.Bytes, a.Target.For))
+		a.Hold("end")
+	}
 }}
 
 // direct reads or writes one half of a device, 0 or 1, block by block and again and again.

@@ -72,6 +72,11 @@ func limitWeaknesses() []weakness {
 		fastIO("bytes written", func(b *specs.LinuxBlockIO) []specs.LinuxThrottleDevice { return b.ThrottleWriteBpsDevice }),
 		fastIO("reads", func(b *specs.LinuxBlockIO) []specs.LinuxThrottleDevice { return b.ThrottleReadIOPSDevice }),
 		fastIO("writes", func(b *specs.LinuxBlockIO) []specs.LinuxThrottleDevice { return b.ThrottleWriteIOPSDevice }),
+		{name: "twice the I/O weight", only: "runc", why: "crun 1.8 writes to blkio.weight, which Linux has no more", do: limit(func(r *specs.LinuxResources) {
+			if r.BlockIO != nil && r.BlockIO.Weight != nil {
+				*r.BlockIO.Weight *= tooLarge
+			}
+		}), rows: []string{"io.weight"}},
 		{name: "all devices", do: limit(func(r *specs.LinuxResources) {
 			r.Devices = []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
 		}), rows: []string{"device.unlisted"}},
