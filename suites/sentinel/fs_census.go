@@ -98,7 +98,7 @@ func unflagged(pid int, flag string, paths []string) (all []string, err error) {
 		if err := unix.Fstatfs(fd, &fs); err != nil {
 			return err
 		}
-		if int64(fs.Flags)&flagBits[flag] == 0 {
+		if fs.Flags&flagBits[flag] == 0 {
 			all = append(all, path)
 		}
 		return nil
