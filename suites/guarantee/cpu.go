@@ -40,6 +40,7 @@ func cpuRows() []Guarantee {
 		Attack:      attack.Spin,
 		Witness:     sentinel.BurstKept,
 		Controls:    spec.Edits{sentinel.WithBurst(sentinel.BurstQuota)},
+		Alone:       true,
 	}, {
 		ID:          "cpu.weight",
 		Claim:       "gets CPU only in proportion to its weight",

@@ -198,11 +198,11 @@ func (u *spent) judge(what string) (Finding, error) {
 }
 
 const (
-	burstPeriod = 50 * time.Millisecond
-	burstQuota  = 10 * time.Millisecond
-	burstBait   = 2 * time.Millisecond
-	burstIdle   = 120 * time.Millisecond
-	burstWindow = 110 * time.Millisecond
+	burstPeriod = 25 * time.Millisecond
+	burstQuota  = 5 * time.Millisecond
+	burstBait   = time.Millisecond
+	burstIdle   = 60 * time.Millisecond
+	burstWindow = 55 * time.Millisecond
 )
 
 // WithBurst gives the container a burst allowance.
