@@ -58,6 +58,7 @@ func mountWeaknesses() []weakness {
 		// It holds no file that an attack looks for: above that of the trial's bait.
 		{name: "the trial's directory, read-only, in an odd place", do: edited(showTrial("/mnt/odd")), rows: []string{"fs.host-mount"}},
 		{name: "the trial's directory, read-only, in the place of a /tmp of its own", do: edited(showTrial("/tmp")), rows: []string{"fs.host-mount"}},
+		{name: "the trial's directory, read-only, in the place of a volume", do: edited(otherVolume), rows: []string{"fs.host-mount"}},
 		// The attack touches nothing there but its own socket, as above.
 		{name: "the host's root directory, read-only, in an odd place", rows: []string{"fs.control-sockets", "fs.host-mount"}, do: mounted(specs.Mount{
 			Destination: "/mnt/odd", Type: "bind", Source: "/", Options: []string{"rbind", "ro", "rro"},
@@ -131,6 +132,15 @@ func openBundle(s *specs.Spec) {
 // showTrial mounts the directory in which the trial's root directory lies.
 func showTrial(at string) func(*specs.Spec) {
 	return func(s *specs.Spec) { spec.WithMount(spec.Bind(filepath.Dir(s.Root.Path), at, "ro")).Apply(s) }
+}
+
+// otherVolume shows the trial's directory where a volume is asked for.
+func otherVolume(s *specs.Spec) {
+	for i := range s.Mounts {
+		if m := &s.Mounts[i]; sentinel.IsVolume(*m) {
+			m.Source = filepath.Dir(s.Root.Path)
+		}
+	}
 }
 
 // notReadonly drops the read-only path that ends so.

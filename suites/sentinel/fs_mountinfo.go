@@ -1,26 +1,36 @@
 package sentinel
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
 )
 
 // NothingOfTheHost is a directory of the host that no mount shows, with a canary: the target's Path and,
-// in the directory, Name. It looks for mounts of the host's file systems that the spec does not ask for.
+// in the directory, Name. It looks for mounts of the host's file systems that the spec does not ask for,
+// and for volumes that show something else than what was asked for.
 func NothingOfTheHost(s *Stage) (*Watch, error) {
 	dir, err := s.outsideDir()
 	if err != nil {
 		return nil, err
 	}
+	v, err := s.sharedDirectory()
+	if err != nil {
+		return nil, err
+	}
 	const name = "canary"
 	w := &Watch{
+		Edits:  spec.Edits{v.bind("ro")},
 		Target: attack.Target{Path: filepath.Join(dir, name), Name: name},
 		Look:   after(s.LookForNonce, "open ", "list mounts"),
 	}
@@ -30,8 +40,35 @@ func NothingOfTheHost(s *Stage) (*Watch, error) {
 			return nil, err
 		}
 		own, err := mountList(fmt.Sprintf("/proc/%d", pid))
-		return unasked(own, host, asked), err
+		if err != nil {
+			return nil, err
+		}
+		other, err := swapped(pid, asked)
+		return append(unasked(own, host, asked), other...), err
 	}), nil
+}
+
+// swapped returns the destinations of a spec's binds at which a process sees something else than their
+// source.
+func swapped(pid int, asked *specs.Spec) (all []string, err error) {
+	sources := map[string]string{}
+	for _, m := range asked.Mounts {
+		at := path.Clean(m.Destination)
+		delete(sources, at) // the last mount is the one that is seen
+		if m.Type == "bind" {
+			sources[at] = m.Source
+		}
+	}
+	return all, insideRoot(pid, slices.Sorted(maps.Keys(sources)), func(at string, fd int) error {
+		var seen, source unix.Stat_t
+		if err := errors.Join(unix.Fstat(fd, &seen), unix.Stat(sources[at], &source)); err != nil {
+			return err
+		}
+		if seen.Dev != source.Dev || seen.Ino != source.Ino {
+			all = append(all, at)
+		}
+		return nil
+	})
 }
 
 // mount is a line of proc_pid_mountinfo(5).
