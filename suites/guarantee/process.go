@@ -39,5 +39,14 @@ func processRows() []Guarantee {
 			spec.WithoutNamespace(specs.CgroupNamespace),
 			spec.WithoutNamespace(specs.TimeNamespace),
 		},
+	}, {
+		ID:       "process.neighbour-namespaces",
+		Claim:    "shares no namespace with another container",
+		Source:   "namespaces(7)",
+		Barrier:  "a namespace of each type",
+		Rung:     spec.Namespaces,
+		Attack:   attack.OwnNamespaces,
+		Witness:  sentinel.NeighboursDiffer,
+		Controls: spec.Edits{{Name: sentinel.SharesNamespaces}},
 	}}, processHostRows(), processLifeRows())
 }

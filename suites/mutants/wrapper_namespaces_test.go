@@ -3,6 +3,9 @@ package mutants_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -12,6 +15,33 @@ import (
 
 // without is a wrapper that leaves the container in the host's namespace of a type.
 func without(t specs.LinuxNamespaceType) wrapper { return edited(spec.WithoutNamespace(t).Apply) }
+
+// neighbour is the pid of another container of the trial, 0 if there is none.
+func (c *call) neighbour() (int, error) {
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(c.bundle()), "oci-*", "pid"))
+	if err != nil || len(files) == 0 {
+		return 0, err
+	}
+	pid, err := os.ReadFile(files[0])
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(pid)))
+}
+
+// joinNeighbour is a wrapper that puts a container into a namespace of another one of the trial.
+func joinNeighbour(t specs.LinuxNamespaceType, file string) wrapper {
+	return func(c *call) error {
+		if c.command() != "create" {
+			return nil
+		}
+		pid, err := c.neighbour()
+		if err != nil || pid == 0 {
+			return err
+		}
+		return c.edit(spec.JoinNamespace(t, fmt.Sprintf("/proc/%d/ns/%s", pid, file)).Apply)
+	}
+}
 
 // namespaceWeaknesses are namespaces that are missing, joined or mapped wrongly. Rows whose attack
 // changes a namespace end it, unstarted, where that is the host's own: sentinel's standIn.guard.
@@ -30,6 +60,9 @@ func namespaceWeaknesses() []weakness {
 		{name: "the host's ipc namespace", do: without(specs.IPCNamespace), rung: spec.Limits, rows: []string{"ipc.sysv"}},
 		// A runtime without time namespaces does not claim the row.
 		{name: "the host's uts namespace", do: without(specs.UTSNamespace), rung: spec.Limits, rows: []string{"process.own-namespaces"}, strict: true, sees: "uts"},
+		{name: "one pid namespace for all containers", do: joinNeighbour(specs.PIDNamespace, "pid"), rung: spec.Limits, rows: []string{"process.neighbour-namespaces"}},
+		{name: "one ipc namespace for all containers", do: joinNeighbour(specs.IPCNamespace, "ipc"), rung: spec.Limits, rows: []string{"process.neighbour-namespaces"}},
+		{name: "one net namespace for all containers", do: joinNeighbour(specs.NetworkNamespace, "net"), rung: spec.Limits, rows: []string{"process.neighbour-namespaces"}},
 		{name: "the host's cgroup namespace", do: without(specs.CgroupNamespace), rows: []string{"leak.cgroup-path"}},
 		{name: "no user namespace", do: without(specs.UserNamespace), rows: []string{
 			"user.root-unprivileged", "user.setuid-plant", "user.file-caps-rootid", "pids.nproc-per-userns",
