@@ -75,23 +75,38 @@ func (f *tourFlags) named() ([]string, error) {
 }
 
 // tellOfSilent names the runtimes of which there will be no verdict.
-func tellOfSilent(out io.Writer, absent, unasked []string) {
+func tellOfSilent(out io.Writer, absent, idle, unasked []string) {
 	if len(absent) > 0 {
 		fmt.Fprintf(out, "not on this host, and not verified: %s\n", strings.Join(absent, ", "))
+	}
+	for _, one := range idle {
+		fmt.Fprintln(out, one)
 	}
 	if len(unasked) > 0 {
 		fmt.Fprintf(out, "without a guarantee of the selection, and not verified: %s\n", strings.Join(unasked, ", "))
 	}
 }
 
-// subjects are what is chosen, each with its judge, and what the records say of the runtimes.
-func (f *tourFlags) subjects(ctx context.Context, run *judge.Run, chosen []choice) ([]isolation.Subject, []record.Runtime, error) {
-	var subjects []isolation.Subject
-	var described []record.Runtime
+// subjects are what is chosen, each with its judge, and what the records say of the runtimes. One that
+// starts no container here is no subject but one of idle, each with the reason; where somebody asks for
+// it by its name that is an error.
+func (f *tourFlags) subjects(ctx context.Context, run *judge.Run, chosen []choice) (subjects []isolation.Subject, described []record.Runtime, idle []string, err error) {
+	named, err := f.named()
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	for _, c := range chosen {
 		j, err := run.Judge(ctx, c.runtime)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
+		}
+		switch err := canStart(ctx, j); {
+		case err == nil:
+		case ctx.Err() != nil || slices.Contains(named, c.runtime.Name()):
+			return nil, nil, nil, err
+		default:
+			idle = append(idle, oneLine(err))
+			continue
 		}
 		j.Strict = f.strict
 		d := record.Runtime{Name: c.runtime.Name(), Version: j.Version}
@@ -104,5 +119,17 @@ func (f *tourFlags) subjects(ctx context.Context, run *judge.Run, chosen []choic
 			subjects = append(subjects, s)
 		}
 	}
-	return subjects, described, nil
+	return subjects, described, idle, nil
+}
+
+// canStart says why a runtime starts no container on this host. The core is spared: without it there is no
+// control, and its rows say why.
+func canStart(ctx context.Context, j *judge.Judge) error {
+	if j.Runtime == j.Core {
+		return nil
+	}
+	if err := j.Starts(ctx); err != nil {
+		return fmt.Errorf("%s: does not start a container here: %w", j.Runtime.Name(), err)
+	}
+	return nil
 }

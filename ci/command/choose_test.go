@@ -68,12 +68,12 @@ func TestChoose(t *testing.T) {
 
 func TestTellOfSilent(t *testing.T) {
 	var b strings.Builder
-	tellOfSilent(&b, []string{"runc", "crun"}, []string{"chroot at chroot"})
-	if want := "not on this host, and not verified: runc, crun\nwithout a guarantee of the selection, and not verified: chroot at chroot\n"; b.String() != want {
+	tellOfSilent(&b, []string{"runc", "crun"}, []string{"docker: does not start a container here: no daemon"}, []string{"chroot at chroot"})
+	if want := "not on this host, and not verified: runc, crun\ndocker: does not start a container here: no daemon\nwithout a guarantee of the selection, and not verified: chroot at chroot\n"; b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
 	b.Reset()
-	if tellOfSilent(&b, nil, nil); b.Len() > 0 {
+	if tellOfSilent(&b, nil, nil, nil); b.Len() > 0 {
 		t.Errorf("nobody is silent, and still: %q", b.String())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -15,7 +16,9 @@ import (
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/driver"
 	"cellwall/runtime/kernel"
+	"cellwall/runtime/lease"
 	"cellwall/suites/guarantee"
+	"cellwall/suites/judge"
 )
 
 func newDoctor() *cobra.Command {
@@ -39,7 +42,9 @@ func examine(ctx context.Context, out io.Writer) error {
 	fmt.Fprintf(w, "cpus, memory\t%d, %s\n", facts.CPUs, size(facts.MemoryBytes))
 	fmt.Fprintf(w, "lockdown\t%s\n", facts.Lockdown)
 	examineGroups(w)
-	examineRuntimes(ctx, w)
+	if err := examineRuntimes(ctx, w); err != nil {
+		return err
+	}
 	fmt.Fprintln(w)
 	missing := 0
 	for _, f := range kernel.Features() {
@@ -105,8 +110,17 @@ func reason(f *kernel.Feature, err error) string {
 }
 
 // examineRuntimes names the runtimes that verify knows, and others that are installed: those that have
-// the command line of runc can be verified all the same.
-func examineRuntimes(ctx context.Context, w io.Writer) {
+// the command line of runc can be verified all the same. Root tries each: a program that is there may
+// lack its daemon.
+func examineRuntimes(ctx context.Context, w io.Writer) (err error) {
+	var run *judge.Run // nil: none is tried
+	if os.Geteuid() == 0 {
+		if run, err = judge.NewRun(lease.Default); err != nil {
+			fmt.Fprintf(w, "runtimes\tnot tried: %s\n", oneLine(err))
+		} else {
+			defer func() { err = errors.Join(err, run.Close()) }()
+		}
+	}
 	for i, name := range driver.Names() {
 		if name == driver.CoreName {
 			continue
@@ -126,6 +140,16 @@ func examineRuntimes(ctx context.Context, w io.Writer) {
 			line += ", with " + l.Name
 		}
 		fmt.Fprintf(w, "%s\t%s\n", label, line)
+		if run == nil {
+			continue
+		}
+		j, err := run.Judge(ctx, rt)
+		if err != nil {
+			return err
+		}
+		if err := canStart(ctx, j); err != nil {
+			fmt.Fprintf(w, "\t  %s\n", oneLine(err))
+		}
 	}
 	var others []string
 	for _, name := range []string{"runsc", "youki", "kata-runtime", "systemd-nspawn", "podman", "docker", "lxc-execute", "firejail"} {
@@ -136,4 +160,5 @@ func examineRuntimes(ctx context.Context, w io.Writer) {
 	if len(others) > 0 {
 		fmt.Fprintf(w, "\talso installed: %s\n", strings.Join(others, " "))
 	}
+	return nil
 }

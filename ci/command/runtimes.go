@@ -65,8 +65,8 @@ func requiredRuntimes() ([]string, error) {
 }
 
 // findRuntimes returns the runtimes of a list that checkRuntimes has passed, in its order, and those
-// that are not on this host. These are an error, unless the list is everyRuntime and requireVariable
-// does not name them.
+// that are not on this host or do not say what they are. These are an error, unless the list is
+// everyRuntime and requireVariable does not name them.
 func findRuntimes(ctx context.Context, list []string, core driver.Runtime) (found []driver.Runtime, absent []string, err error) {
 	every := slices.Contains(list, everyRuntime)
 	var required []string
@@ -89,6 +89,8 @@ func findRuntimes(ctx context.Context, list []string, core driver.Runtime) (foun
 			return nil, nil, fmt.Errorf("%w: install %s, or name its program: --runtime %s=PATH", err, packageOf(name), name)
 		case errors.Is(err, driver.ErrAbsent):
 			return nil, nil, fmt.Errorf("%w: install it, or name the program that is there", err)
+		case every && ctx.Err() == nil && !slices.Contains(required, name):
+			absent = append(absent, fmt.Sprintf("%s (%s)", name, oneLine(err)))
 		default:
 			return nil, nil, fmt.Errorf("--runtime %s: %w", name, err)
 		}

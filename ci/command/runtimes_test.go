@@ -118,15 +118,20 @@ func TestFindRuntimes(t *testing.T) {
 	}
 }
 
-// A runtime that is there and does not work is no absent one.
-func TestABrokenRuntimeIsNotAbsent(t *testing.T) {
-	dir := onlyOnPath(t)
-	if err := os.WriteFile(filepath.Join(dir, "runc"), []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
-		t.Fatal(err)
+// A runtime that is there and does not say what it is takes no other's verdicts away, and is an error
+// where somebody asks for it.
+func TestARuntimeWithoutAVersion(t *testing.T) {
+	dir := onlyOnPath(t, "!runc")
+	core := fakeRuntime{name: driver.CoreName}
+	found, absent, err := findRuntimes(t.Context(), []string{everyRuntime}, core)
+	if want := "runc (ask " + dir + "/runc for its version: exit status 1)"; err != nil || len(found) != 1 || !slices.Contains(absent, want) {
+		t.Errorf("found %v, absent %q, %v; want %q", found, absent, err, want)
 	}
-	_, absent, err := findRuntimes(t.Context(), []string{everyRuntime}, fakeRuntime{name: driver.CoreName})
-	if err == nil || errors.Is(err, driver.ErrAbsent) || !strings.Contains(err.Error(), "runc") {
-		t.Errorf("absent %v, %v", absent, err)
+	t.Setenv(requireVariable, "runc")
+	for _, list := range []string{everyRuntime, "runc"} {
+		if _, _, err := findRuntimes(t.Context(), []string{list}, core); err == nil || errors.Is(err, driver.ErrAbsent) || !strings.Contains(err.Error(), "runc") {
+			t.Errorf("%s: %v", list, err)
+		}
 	}
 }
 

@@ -136,13 +136,13 @@ func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *r
 	if err != nil {
 		return nil, err
 	}
-	tellOfSilent(c.ErrOrStderr(), absent, unasked)
 	// All judges share the run, and the tour has them work one after another: the leak census of one
 	// would take another's objects for its own runtime's.
-	subjects, described, err := f.subjects(c.Context(), run, chosen)
+	subjects, described, idle, err := f.subjects(c.Context(), run, chosen)
 	if err != nil {
 		return nil, err
 	}
+	tellOfSilent(c.ErrOrStderr(), absent, idle, unasked)
 	r := &result{}
 	if r.report.Run, err = run.Record(f.only, described, len(guarantee.All())); err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *r
 	if r.report.Run.Version, err = run.Core.Version(c.Context()); err != nil {
 		return nil, err
 	}
-	r.report.Run.Absent, r.report.Run.Unasked = absent, unasked
+	r.report.Run.Absent, r.report.Run.Idle, r.report.Run.Unasked = absent, idle, unasked
 	for _, s := range subjects {
 		r.report.Run.Asked += len(s.Rows)
 	}

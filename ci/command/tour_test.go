@@ -74,7 +74,9 @@ func TestVerifyAll(t *testing.T) {
 		t.Skip("needs root: makes containers")
 	}
 	hidden := driver.Names()[1]
-	t.Setenv("PATH", without(t, hidden))
+	path := without(t, hidden)
+	broken(t, filepath.Join(path, "crun"))
+	t.Setenv("PATH", path)
 	t.Setenv(requireVariable, "")
 	dir := t.TempDir()
 	code, out, errs := call(t, "verify", "--runtime", "all", "--rung", "chroot", "--only", "fs.dotdot,fs.inherited-dirfd", "--out", dir)
@@ -94,7 +96,7 @@ func TestVerifyAll(t *testing.T) {
 		names = append(names, rt.Name)
 	}
 	for _, name := range driver.Names() {
-		if slices.Contains(names, name) == slices.Contains(r.Run.Absent, name) {
+		if slices.Contains(names, name) == (slices.Contains(r.Run.Absent, name) || name == "crun") {
 			t.Errorf("%s: the records have %v, and %v absent", name, names, r.Run.Absent)
 		}
 	}
@@ -104,6 +106,9 @@ func TestVerifyAll(t *testing.T) {
 	absent := strings.Join(r.Run.Absent, ", ") + "\n"
 	if !strings.Contains(errs, "not on this host, and not verified: "+absent) || !strings.Contains(out, "Not on this host, and not verified: "+absent) {
 		t.Errorf("%s absent, but stderr is %q and stdout\n%s", absent, errs, out)
+	}
+	if idle := brokenSays("crun"); !slices.Equal(r.Run.Idle, []string{idle}) || !strings.Contains(errs, idle+"\n") || !strings.Contains(out, idle+"\n") {
+		t.Errorf("idle are %q, want %q, but stderr is %q and stdout\n%s", r.Run.Idle, idle, errs, out)
 	}
 	if len(r.Verdicts) != r.Run.Asked || r.Run.Asked != 2*len(names) {
 		t.Errorf("%d verdicts of %d by %v", len(r.Verdicts), r.Run.Asked, names)
@@ -121,6 +126,45 @@ func TestVerifyAll(t *testing.T) {
 		if raised != (v.Rung != "chroot") {
 			t.Errorf("%s ran at %s, and stderr is %q", v.Runtime, v.Rung, errs)
 		}
+	}
+}
+
+// broken makes a program in the place of a runtime's that tells its version and fails at everything else.
+func broken(t *testing.T, path string) {
+	t.Helper()
+	script := "#!/bin/sh\n[ \"$1\" = --version ] && echo crun version 1.8.1 && exit\necho no daemon >&2\nexit 7\n"
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// brokenSays is how a broken one is named.
+func brokenSays(name string) string {
+	return name + `: does not start a container here: ` + name + ` create: exit status 7: it wrote "no daemon"`
+}
+
+// TestABrokenRuntimeIsNoSubject asks for a runtime that is there and starts nothing.
+func TestABrokenRuntimeIsNoSubject(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes containers")
+	}
+	path := filepath.Join(t.TempDir(), "crun")
+	broken(t, path)
+	t.Setenv("PATH", filepath.Dir(path)+":"+os.Getenv("PATH"))
+	for _, c := range []struct {
+		runtimes, required string
+	}{{runtimes: "crun"}, {runtimes: "core,crun=" + path}, {runtimes: "all", required: "crun"}} {
+		t.Setenv(requireVariable, c.required)
+		code, out, errs := call(t, "verify", "--runtime", c.runtimes, "--only", "fs.dotdot")
+		if code != exitInconclusive || out != "" || !strings.HasSuffix(errs, brokenSays("crun")+"\n") {
+			t.Errorf("%s: exit status %d, %q, %q", c.runtimes, code, out, errs)
+		}
+	}
+	if code, out, errs := call(t, "doctor"); code != 0 || !strings.Contains(out, "  "+brokenSays("crun")+"\n") || strings.Count(out, "does not start") != 1 {
+		t.Errorf("doctor: exit status %d, %q\n%s", code, errs, out)
 	}
 }
 

@@ -24,7 +24,7 @@ func newVerify() *cobra.Command {
 		Long: "verify tries every guarantee of the catalogue that the rung claims: a control without the barrier,\n" +
 			"which the witness must see breach, the attack on the barrier alone, and the attack on the real container.\n\n" +
 			"Several runtimes are verified one after another, and a table shows where they differ. With --runtime all\n" +
-			"those that are not on this host are named and left out; " + requireVariable + "=runc,crun makes their absence an error.\n\n" +
+			"those that are not on this host, or start no container here, are named and left out;\n" + requireVariable + "=runc,crun makes that an error.\n\n" +
 			"Exit status: 0 no claimed guarantee was breached or is in doubt, 1 one was breached, 2 wrong use, 3 inconclusive or our own failure.",
 		Example: "  sudo cellwall verify\n  sudo cellwall verify --only 'pids.*' -v\n  sudo cellwall verify --out out --format text,junit\n" +
 			"  sudo cellwall verify --runtime core,runc\n  sudo cellwall verify --runtime all --out out --format text,sarif",

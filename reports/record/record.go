@@ -70,6 +70,7 @@ type Run struct {
 	Lockdown     string    `json:"lockdown,omitempty"`
 	Runtimes     []Runtime `json:"runtimes"`
 	Absent       []string  `json:"absent,omitempty"`    // runtimes that were asked for and are not on the host
+	Idle         []string  `json:"idle,omitempty"`      // runtimes that start no container on the host, with the reason: "docker: does not start ..."
 	Unasked      []string  `json:"unasked,omitempty"`   // runtimes for which the selection has no row: "chroot at chroot"
 	Selection    []string  `json:"selection,omitempty"` // the globs of --only
 	CatalogueLen int       `json:"catalogue"`           // rows in the catalogue of this version

@@ -10,7 +10,7 @@ import (
 func compared() render.Report {
 	r := render.Report{Run: host()}
 	r.Run.ID = "cellwall-abc123"
-	r.Run.Absent, r.Run.Unasked = []string{"youki", "moon\x1b"}, []string{"sun\x1b at chroot"}
+	r.Run.Absent, r.Run.Idle, r.Run.Unasked = []string{"youki", "moon\x1b"}, []string{"docker: does not start a container here: no daemon\x1b"}, []string{"sun\x1b at chroot"}
 	r.Run.Runtimes = []record.Runtime{
 		{Name: "core", Version: "0.1.0"},
 		{Name: "runc", Version: "1.1.5+ds1", Lacks: []string{"the host's time namespace"}},

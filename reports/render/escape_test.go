@@ -137,7 +137,7 @@ func filled(s string) render.Report {
 	trial := record.Trial{Edit: s, On: s, Rung: s, Outcome: record.Held, DeniedBy: s, Errno: s, Evidence: s, Reason: s}
 	run := host()
 	run.Version, run.Kernel, run.Machine, run.CgroupMode, run.Lockdown, run.ID = s, s, s, s, s, s
-	run.Absent, run.Unasked, run.Runtimes = []string{s}, []string{s}, []record.Runtime{{Name: s, Version: s, Lacks: []string{s}}}
+	run.Absent, run.Idle, run.Unasked, run.Runtimes = []string{s}, []string{s}, []string{s}, []record.Runtime{{Name: s, Version: s, Lacks: []string{s}}}
 	r := render.Report{Run: run, Elapsed: time.Second}
 	for i, known := range []bool{true, false} {
 		r.Verdicts = append(r.Verdicts, record.Verdict{

@@ -101,9 +101,10 @@ func (r Report) junitSuite(group record.Part) junitSuite {
 		{"cgroup_mode", r.Run.CgroupMode},
 		{"cellwall", r.Run.Version},
 		{"absent", strings.Join(r.Run.Absent, ", ")},
+		{"idle", strings.Join(r.Run.Idle, ", ")},
 		{"unasked", strings.Join(r.Run.Unasked, ", ")},
 	} {
-		if p[0] != "absent" && p[0] != "unasked" || p[1] != "" {
+		if p[0] != "absent" && p[0] != "idle" && p[0] != "unasked" || p[1] != "" {
 			s.Properties = append(s.Properties, junitProperty{Name: p[0], Value: EscapeTerminal(p[1])})
 		}
 	}

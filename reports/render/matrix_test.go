@@ -82,7 +82,7 @@ func TestSeveralRuntimesAreBrief(t *testing.T) {
 	if strings.Contains(brief, row) {
 		t.Errorf("a row that is held everywhere:\n%s", brief)
 	}
-	for _, want := range []string{"× fs.mask-source", "✗ kernel.modules", "Not on this host, and not verified: youki, moon\\x1b\n", "Without a guarantee of the selection, and not verified: sun\\x1b at chroot\n", "Not all ran at the same rung: hardened: core, runc; namespaces: bwrap\n"} {
+	for _, want := range []string{"× fs.mask-source", "✗ kernel.modules", "Not on this host, and not verified: youki, moon\\x1b\n", "docker: does not start a container here: no daemon\\x1b\n", "Without a guarantee of the selection, and not verified: sun\\x1b at chroot\n", "Not all ran at the same rung: hardened: core, runc; namespaces: bwrap\n"} {
 		if strings.Count(brief, want) != 1 {
 			t.Errorf("%d times %q", strings.Count(brief, want), want)
 		}
@@ -159,7 +159,7 @@ func TestRuntimesThatAgree(t *testing.T) {
 
 func TestByRuntime(t *testing.T) {
 	all := compared().ByRuntime()
-	if len(all) != 3 || all[2].Verdicts[0].Runtime != "bwrap" || len(all[2].Run.Runtimes) != 1 || all[2].Run.Runtimes[0].Name != "bwrap" || all[0].Run.Absent != nil || all[0].Run.Unasked != nil {
+	if len(all) != 3 || all[2].Verdicts[0].Runtime != "bwrap" || len(all[2].Run.Runtimes) != 1 || all[2].Run.Runtimes[0].Name != "bwrap" || all[0].Run.Absent != nil || all[0].Run.Idle != nil || all[0].Run.Unasked != nil {
 		t.Errorf("got %+v", all)
 	}
 	if len(compared().Run.Absent) != 2 {

@@ -55,7 +55,7 @@ func (r Report) ByRuntime() []Report {
 	var all []Report
 	for _, part := range record.Split(r.Verdicts, func(v *record.Verdict) string { return v.Runtime }) {
 		one := Report{Run: r.Run, Verdicts: part.Verdicts}
-		one.Run.Runtimes, one.Run.Absent, one.Run.Unasked = nil, nil, nil
+		one.Run.Runtimes, one.Run.Absent, one.Run.Idle, one.Run.Unasked = nil, nil, nil, nil
 		for _, rt := range r.Run.Runtimes {
 			if rt.Name == part.Name {
 				one.Run.Runtimes = append(one.Run.Runtimes, rt)
@@ -101,6 +101,7 @@ func (r Report) notes() []string {
 	if len(r.Run.Absent) > 0 {
 		list = append(list, "Not on this host, and not verified: "+strings.Join(r.Run.Absent, ", "))
 	}
+	list = append(list, r.Run.Idle...)
 	if len(r.Run.Unasked) > 0 {
 		list = append(list, "Without a guarantee of the selection, and not verified: "+strings.Join(r.Run.Unasked, ", "))
 	}

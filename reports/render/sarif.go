@@ -58,7 +58,7 @@ func (r Report) sarifRun(verdicts []record.Verdict, rules map[string]Rule) sarif
 	run.Properties = sarifProperties{
 		Runtime: EscapeTerminal(first.Runtime), RuntimeVersion: EscapeTerminal(first.RuntimeVersion), Rung: EscapeTerminal(first.Rung),
 		Kernel: EscapeTerminal(r.Run.Kernel), CgroupMode: EscapeTerminal(r.Run.CgroupMode), Absent: escapeAll(r.Run.Absent),
-		Unasked: escapeAll(r.Run.Unasked),
+		Idle: escapeAll(r.Run.Idle), Unasked: escapeAll(r.Run.Unasked),
 	}
 	for _, rt := range r.Run.Runtimes {
 		if rt.Name == first.Runtime {

@@ -97,6 +97,7 @@ type sarifProperties struct {
 	CgroupMode     string   `json:"cgroupMode,omitempty"`
 	Lacks          []string `json:"lacks,omitempty"`
 	Absent         []string `json:"absent,omitempty"`
+	Idle           []string `json:"idle,omitempty"`
 	Unasked        []string `json:"unasked,omitempty"`
 }
 

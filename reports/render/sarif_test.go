@@ -70,7 +70,7 @@ type readLog struct {
 			}
 			PartialFingerprints map[string]string
 		}
-		Properties struct{ Lacks, Absent, Unasked []string }
+		Properties struct{ Lacks, Absent, Idle, Unasked []string }
 	}
 }
 
@@ -212,7 +212,7 @@ func TestSARIFSaysWhatEachVerdictIs(t *testing.T) {
 			t.Errorf("run %d: %+v", i, in)
 		}
 	}
-	if p := log.Runs[1].Properties; len(p.Lacks) != 1 || len(p.Absent) != 2 || p.Absent[1] != `moon\x1b` || len(p.Unasked) != 1 || p.Unasked[0] != `sun\x1b at chroot` {
+	if p := log.Runs[1].Properties; len(p.Lacks) != 1 || len(p.Absent) != 2 || p.Absent[1] != `moon\x1b` || len(p.Idle) != 1 || p.Idle[0] != `docker: does not start a container here: no daemon\x1b` || len(p.Unasked) != 1 || p.Unasked[0] != `sun\x1b at chroot` {
 		t.Errorf("properties %+v", p)
 	}
 	if help := log.Runs[0].Tool.Driver.Rules[0].Help.Text; !strings.Contains(help, "pivot_root(2)") || !strings.Contains(help, "path_resolution(7)") || !strings.Contains(help, "--only fs.dotdot") {

@@ -34,12 +34,10 @@ const (
 	margin     = 32
 	labelWidth = 202 // 30 letters of 11 pixel monospace
 	cellWidth  = 58
-	cellHeight = 13
 	rowHeight  = 16
 	groupGap   = 26 // above a group's first row, with its heading in it
 	panelGap   = 44
 	headHeight = 96
-	barHeight  = 14
 	barStep    = 20
 	barWidth   = 176
 	rungsAt    = 34  // from the end of the bars to the first rungs' names

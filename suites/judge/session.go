@@ -2,12 +2,14 @@ package judge
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -66,10 +68,14 @@ func (s *session) start(ctx context.Context) error {
 		err = s.container.Start(ctx)
 	}
 	// The container alone holds its ends now, so that its end is ours.
-	if closed := errors.Join(inRead.Close(), outWrite.Close(), s.errs.write.Close()); err == nil {
-		err = closed
+	closed := errors.Join(inRead.Close(), outWrite.Close(), s.errs.write.Close())
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && strings.HasSuffix(err.Error(), ": "+exit.Error()) { // and not a word why
+		s.errs.drain()
+		if text := strings.TrimSpace(s.errs.text()); text != "" {
+			err = fmt.Errorf("%w: it wrote %.300q", err, text)
+		}
 	}
-	return err
+	return cmp.Or(err, closed)
 }
 
 // maxOutput bounds what one attacker may say, in bytes.
