@@ -1,11 +1,7 @@
 package command
 
 import (
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"slices"
 
 	"cellwall/reports/record"
 	"cellwall/reports/render"
@@ -20,33 +16,12 @@ type benchReport struct {
 // writeBench writes the formats, and with --out always the records.
 func (f *benchFlags) writeBench(out io.Writer, r benchReport) error {
 	text := f.text(out)
-	for _, to := range []struct {
-		name, file string
-		write      func(io.Writer) error
-	}{
-		{"text", "", func(w io.Writer) error { return render.BenchText(w, r.Bench, text) }},
-		{"markdown", "bench.md", func(w io.Writer) error { return render.BenchMarkdown(w, r.Bench) }},
-		{"gobench", "bench.txt", func(w io.Writer) error { return render.BenchGo(w, r.Bench) }},
-		{"jsonl", "bench.jsonl", r.writeRecords},
-	} {
-		asked := slices.Contains(f.format, to.name) || to.name == "jsonl" && f.out != ""
-		switch {
-		case !asked:
-		case f.out == "" || to.file == "":
-			if err := to.write(out); err != nil {
-				return err
-			}
-		default:
-			if err := os.MkdirAll(f.out, 0o755); err != nil {
-				return fmt.Errorf("make --out: %w", err)
-			}
-			write := func(w io.Writer, _ render.Report) error { return to.write(w) }
-			if err := writeFile(filepath.Join(f.out, to.file), render.Report{}, write); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return f.write(out, render.Report{}, []format{
+		{name: "text", write: func(w io.Writer, _ render.Report) error { return render.BenchText(w, r.Bench, text) }},
+		{name: "markdown", file: "bench.md", write: func(w io.Writer, _ render.Report) error { return render.BenchMarkdown(w, r.Bench) }},
+		{name: "gobench", file: "bench.txt", write: func(w io.Writer, _ render.Report) error { return render.BenchGo(w, r.Bench) }},
+		{name: "jsonl", file: "bench.jsonl", always: true, write: func(w io.Writer, _ render.Report) error { return r.writeRecords(w) }},
+	})
 }
 
 // benchFormats names the formats; writeBench knows how each is written.

@@ -1,11 +1,7 @@
 package command
 
 import (
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -72,28 +68,9 @@ func showHistory(c *cobra.Command, dir string, only []string, f *outputFlags) er
 
 func writeShow(out io.Writer, r render.History, f *outputFlags) error {
 	text := f.text(out)
-	for _, to := range []struct {
-		name, file string
-		write      func(io.Writer, render.Report) error
-	}{
-		{"text", "", func(w io.Writer, _ render.Report) error { return render.ShowText(w, r, text) }},
-		{"markdown", "history.md", func(w io.Writer, _ render.Report) error { return render.ShowMarkdown(w, r) }},
-		{"svg", "history.svg", func(w io.Writer, _ render.Report) error { return render.ShowSVG(w, r) }},
-	} {
-		switch {
-		case !slices.Contains(f.format, to.name):
-		case f.out == "" || to.file == "":
-			if err := to.write(out, render.Report{}); err != nil {
-				return err
-			}
-		default:
-			if err := os.MkdirAll(f.out, 0o755); err != nil {
-				return fmt.Errorf("make --out: %w", err)
-			}
-			if err := writeFile(filepath.Join(f.out, to.file), render.Report{}, to.write); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return f.write(out, render.Report{}, []format{
+		{name: "text", write: func(w io.Writer, _ render.Report) error { return render.ShowText(w, r, text) }},
+		{name: "markdown", file: "history.md", write: func(w io.Writer, _ render.Report) error { return render.ShowMarkdown(w, r) }},
+		{name: "svg", file: "history.svg", write: func(w io.Writer, _ render.Report) error { return render.ShowSVG(w, r) }},
+	})
 }

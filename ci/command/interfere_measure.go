@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -93,37 +90,15 @@ func interfereFormats() []format {
 // writeInterference writes the formats, and with --out always the records.
 func (f *interfereFlags) writeInterference(out io.Writer, r interferenceReport) error {
 	text := f.text(out)
-	for _, to := range []struct {
-		name, file string
-		write      func(io.Writer) error
-	}{
-		{"text", "", func(w io.Writer) error { return render.InterferenceText(w, r.Interference, text) }},
-		{"markdown", "interference.md", func(w io.Writer) error { return render.InterferenceMarkdown(w, r.Interference) }},
-		{"svg", "interference.svg", func(w io.Writer) error { return render.InterferenceSVG(w, r.Interference) }},
-		{"jsonl", "interference.jsonl", r.write},
-	} {
-		asked := slices.Contains(f.format, to.name) || to.name == "jsonl" && f.out != ""
-		switch {
-		case !asked:
-		case f.out == "" || to.file == "":
-			if err := to.write(out); err != nil {
-				return err
-			}
-		default:
-			if err := os.MkdirAll(f.out, 0o755); err != nil {
-				return fmt.Errorf("make --out: %w", err)
-			}
-			write := func(w io.Writer, _ render.Report) error { return to.write(w) }
-			if err := writeFile(filepath.Join(f.out, to.file), render.Report{}, write); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return f.write(out, render.Report{}, []format{
+		{name: "text", write: func(w io.Writer, _ render.Report) error { return render.InterferenceText(w, r.Interference, text) }},
+		{name: "markdown", file: "interference.md", write: func(w io.Writer, _ render.Report) error { return render.InterferenceMarkdown(w, r.Interference) }},
+		{name: "svg", file: "interference.svg", write: func(w io.Writer, _ render.Report) error { return render.InterferenceSVG(w, r.Interference) }},
+		{name: "jsonl", file: "interference.jsonl", always: true, write: func(w io.Writer, _ render.Report) error { return r.writeRecords(w) }},
+	})
 }
 
-// write writes the records.
-func (r interferenceReport) write(w io.Writer) error {
+func (r interferenceReport) writeRecords(w io.Writer) error {
 	out := record.NewWriter(w)
 	for _, run := range r.Runs {
 		if err := out.Run(run); err != nil {
