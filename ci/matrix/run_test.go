@@ -135,7 +135,7 @@ func TestOutcomes(t *testing.T) {
 		{"notes", func(_ vm.Guest, l []string) ([]string, vm.Result, error) {
 			return l, vm.Result{Notes: []string{"no loop", "no veth"}}, nil
 		}, record.CellBooted, "no loop; no veth"},
-		{"panic", func(_ vm.Guest, l []string) ([]string, vm.Result, error) {
+		{"panic", func(_ vm.Guest, _ []string) ([]string, vm.Result, error) {
 			return nil, ok, fmt.Errorf("boot: %w", &vm.BootError{Why: "panicked"})
 		}, record.KernelFailed, "panicked"},
 		{"panic at the end", func(_ vm.Guest, l []string) ([]string, vm.Result, error) {

@@ -22,7 +22,7 @@ type Step struct {
 	// min is the smallest result that is a success: 0 for most, 1 for a read or write of one
 	// byte, where a short result means that the other side is gone.
 	min int
-	// out is the slot that keeps the result, or noSlot.
+	// out is the slot that keeps the result, or 0.
 	out slot
 	// tolerate lists errors that are none; after one of them the next skip steps are skipped.
 	tolerate []unix.Errno
@@ -33,8 +33,6 @@ type Step struct {
 
 // slot is a place for the result of a step, used as an argument of later ones.
 type slot int
-
-const noSlot slot = 0
 
 // arg is an argument in symbolic form: load gives it its value.
 type arg struct {

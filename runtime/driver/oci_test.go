@@ -261,7 +261,7 @@ func TestSweepNamesWhatIsLeft(t *testing.T) {
 			t.Errorf("the error does not say %q: %v", want, err)
 		}
 	}
-	if n, err := read.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+	if n, err := read.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("read what was left: %d, %v", n, err)
 	}
 	s.clean(t)

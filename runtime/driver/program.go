@@ -152,16 +152,6 @@ func join(path string) error {
 	return errors.Join(unix.Setns(fd, 0), unix.Close(fd))
 }
 
-// wait waits until the program has ended. A status that is not 0 is an *exec.ExitError.
-func (p *program) wait(ctx context.Context) error {
-	select {
-	case <-p.done:
-		return p.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // status is how the program ended. It must have.
 func (p *program) status() Status {
 	s := Status{CPU: p.cmd.ProcessState.SystemTime() + p.cmd.ProcessState.UserTime()}

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"errors"
 	"os"
 	"testing"
 
@@ -31,7 +32,7 @@ func TestFork(t *testing.T) {
 	if err := f.end(); err != nil {
 		t.Error(err)
 	}
-	if err := unix.Kill(f.pid, 0); err != unix.ESRCH {
+	if err := unix.Kill(f.pid, 0); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("it did not end: %v", err)
 	}
 }

@@ -21,10 +21,7 @@ import (
 // witness carries it out, since it alone knows the device's number.
 const LoopDeviceRule = "a device rule for the canary's loop device"
 
-const (
-	loopSize  = 1 << 20
-	loopBlock = 512 // the nonce is in the first, the second is zero
-)
+const loopSize = 1 << 20
 
 // UnlistedUnread is a loop device over a file with the nonce, and a node of it in the container's
 // root directory. The target's Path is that node's, Key the device's number, and Name a
