@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 
 	"suites/attack":        {},
 	"suites/sentinel/stub": {},
-	"suites/sentinel":      {"probes", "runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/spec", "suites/attack", "suites/sentinel/stub"},
+	"suites/sentinel":      {"probes", "runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/seccomp", "runtime/spec", "suites/attack", "suites/sentinel/stub"},
 	"suites/guarantee":     {"runtime/spec", "runtime/kernel", "suites/attack", "suites/sentinel"},
 	"suites/claim":         {"runtime/driver", "runtime/spec", "suites/guarantee"},
 	"suites/judge": {

@@ -3,6 +3,7 @@ package seccomp
 import (
 	"embed"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,7 +70,7 @@ func archOfGo(goarch string) (specs.Arch, error) { //nolint:unparam // it is ano
 	case "arm64":
 		return specs.ArchAARCH64, nil
 	}
-	return "", fmt.Errorf("compile seccomp profile for %s: %w", goarch, ErrNotSupported)
+	return "", fmt.Errorf("find system call table of %s: %w", goarch, ErrNotSupported)
 }
 
 // kernelABIs says what a kernel of a native architecture can serve, the native one first.
@@ -100,6 +101,17 @@ func abisOf(native specs.Arch, listed []specs.Arch) ([]abi, error) {
 		out = append(out, a)
 	}
 	return out, nil
+}
+
+// Numbers returns the system calls of the native architecture, by name. The error wraps
+// ErrNotSupported on an architecture that has no tables.
+func Numbers() (map[string]uint32, error) {
+	native, err := archOfGo(runtime.GOARCH)
+	if err != nil {
+		return nil, err
+	}
+	a, err := abis[indexABI(native)].read()
+	return a.numbers, err
 }
 
 func indexABI(name specs.Arch) int {

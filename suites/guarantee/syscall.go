@@ -21,7 +21,7 @@ func allowUnless(name string, rules ...specs.LinuxSyscall) spec.Edit {
 func syscallRows() []Guarantee {
 	return []Guarantee{{
 		ID:       "syscall.rule-matrix",
-		Claim:    "gets the configured answer for every rule of its profile",
+		Claim:    "gets the configured answer for every operator and argument of its rules",
 		Source:   "seccomp(2); OCI runtime-spec, config-linux.md: Seccomp",
 		Barrier:  "seccomp",
 		Rung:     spec.Hardened,
@@ -57,8 +57,8 @@ func syscallRows() []Guarantee {
 		)},
 	}, {
 		ID:       "syscall.risky-calls",
-		Claim:    "cannot use risky system calls that namespaces do not cover",
-		Source:   "moby seccomp profile; keyrings(7), userfaultfd(2), kcmp(2), open_by_handle_at(2)",
+		Claim:    "cannot use risky system calls, or any other that its profile refuses",
+		Source:   "moby seccomp profile; seccomp(2): SECCOMP_RET_TRACE; keyrings(7), userfaultfd(2), kcmp(2), open_by_handle_at(2)",
 		Barrier:  "seccomp",
 		Rung:     spec.Hardened,
 		Attack:   attack.RiskyCalls,

@@ -1,6 +1,8 @@
 package sentinel
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +10,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/kernel"
+	"cellwall/runtime/seccomp"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
 )
@@ -35,14 +39,17 @@ func refusedBy(list []attack.Call, calls []systemCall, wall unix.Errno) (Finding
 	}
 	f := Finding{Evidence: fmt.Sprintf("a tracer on the host saw %s for each of %d calls", errnoText(wall), len(list))}
 	if len(passed) > 0 {
-		f.Evidence = "a tracer on the host saw calls pass the wall: " + strings.Join(passed, ", ")
+		f.Evidence = fmt.Sprintf("a tracer on the host saw %d of %d calls pass the wall: %.200s", len(passed), len(list), strings.Join(passed, ", "))
 	}
 	return f.of(parts...), nil
 }
 
 // sameArguments compares the arguments that are no addresses: those of the attacker's memory and
-// its pid are its own.
+// its pid are its own. Marked calls have neither.
 func sameArguments(number uintptr, is [6]uint64, want [6]uintptr) bool {
+	if is[5] == attack.Marked || want[5] == attack.Marked {
+		return is == wide(want)
+	}
 	switch number {
 	case unix.SYS_IOCTL:
 		return is[1] == uint64(want[1])
@@ -52,17 +59,43 @@ func sameArguments(number uintptr, is [6]uint64, want [6]uintptr) bool {
 	return true
 }
 
+// wide are arguments as a tracer sees them.
+func wide(args [6]uintptr) (out [6]uint64) {
+	for i, a := range args {
+		out[i] = uint64(a)
+	}
+	return out
+}
+
 func errnoText(e unix.Errno) string {
-	if e == 0 {
+	switch e {
+	case 0:
 		return "success"
+	case trapped:
+		return "SIGSYS"
 	}
 	return unix.ErrnoName(e)
 }
 
-// RiskyRefused sees what became of attack.RiskyCalls.
+// RiskyRefused sees what became of attack.RiskyCalls: of those that it knows, and of all that the profile
+// of the hardened rung refuses.
 func RiskyRefused(s *Stage) (*Watch, error) {
-	return s.traced(&Watch{Edits: marked()}, func(calls []systemCall, _ attack.Record) (Finding, error) {
-		return refusedBy(attack.Risky(), calls, FilterMark)
+	numbers, err := seccomp.Numbers()
+	if errors.Is(err, seccomp.ErrNotSupported) {
+		return nil, kernel.Unsupported("list system calls: %v", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	// None of the capabilities at that rung opens a call.
+	refused := refusals(spec.New(spec.Hardened, spec.Options{}).Linux.Seccomp, numbers)
+	extra, err := json.Marshal(refused)
+	if err != nil {
+		return nil, fmt.Errorf("write the list of calls: %w", err)
+	}
+	w := &Watch{Edits: marked(), Target: attack.Target{Extra: string(extra)}}
+	return s.traced(w, func(calls []systemCall, _ attack.Record) (Finding, error) {
+		return refusedBy(append(attack.Risky(), refused...), calls, FilterMark)
 	}), nil
 }
 
@@ -70,12 +103,19 @@ func RiskyRefused(s *Stage) (*Watch, error) {
 // kernel: no call that is attacked gives it by itself.
 const FilterMark = unix.ENOTUNIQ
 
-// marked has the filter refuse by FilterMark.
+// marked has the filter refuse by FilterMark, where a rule has an errno of its own too.
 func marked() spec.Edits {
 	return spec.Edits{spec.Change("a filter whose refusals are marked", func(sp *specs.Spec) {
-		if sp.Linux.Seccomp != nil {
-			errno := uint(FilterMark)
-			sp.Linux.Seccomp.DefaultErrnoRet = &errno
+		f := sp.Linux.Seccomp
+		if f == nil {
+			return
+		}
+		errno := uint(FilterMark)
+		f.DefaultErrnoRet = &errno
+		for i := range f.Syscalls {
+			if f.Syscalls[i].Action == specs.ActErrno {
+				f.Syscalls[i].ErrnoRet = &errno
+			}
 		}
 	})}
 }

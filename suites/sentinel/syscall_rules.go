@@ -12,8 +12,8 @@ import (
 	"cellwall/suites/attack"
 )
 
-// ruleCase is one rule for getppid(2), which takes no notice of its arguments, with values that it
-// is for and values that it must leave to the default action. Argument 0 sets the rules apart.
+// ruleCase is a comparison, with values that it is for and values that it must leave to the default
+// action.
 type ruleCase struct {
 	op       specs.LinuxSeccompOperator
 	value    uint64
@@ -40,38 +40,62 @@ var ruleCases = []ruleCase{
 // firstErrno is that of the first rule; the others count up from it. None of them is EPERM.
 const firstErrno = 71
 
-// RulesAnswered gives the filter a rule with an errno of its own for every case and sees whether
-// each call gets its rule's answer, or the default one.
-func RulesAnswered(s *Stage) (*Watch, error) {
-	var pairs [][2]uint64
-	var want []unix.Errno
-	var rules []specs.LinuxSyscall
-	for i, c := range ruleCases {
-		errno := uint(firstErrno + i)
+// ruleTry is a call of getppid(2), which takes no notice of its arguments, and the answer that is due.
+type ruleTry struct {
+	call attack.Call
+	want unix.Errno
+}
+
+// ruleMatrix has a rule with an errno of its own for every case and each of the arguments 1 to 5, one
+// that allows, and one that traps. Argument 0 sets them apart, by SCMP_CMP_EQ: of rules that overlap in
+// their lowest argument libseccomp 2.5.4 takes the wrong one, and nothing specifies which is right
+// (libseccomp PR 225).
+func ruleMatrix() (rules []specs.LinuxSyscall, tries []ruleTry) {
+	add := func(action specs.LinuxSeccompAction, errno *uint, answer unix.Errno, index uint, c ruleCase) {
+		number := uint64(len(rules))
 		rules = append(rules, specs.LinuxSyscall{
-			Names: []string{"getppid"}, Action: specs.ActErrno, ErrnoRet: &errno,
+			Names: []string{"getppid"}, Action: action, ErrnoRet: errno,
 			Args: []specs.LinuxSeccompArg{
-				{Index: 0, Value: uint64(i), Op: specs.OpEqualTo},
-				{Index: 1, Value: c.value, ValueTwo: c.valueTwo, Op: c.op},
+				{Index: 0, Value: number, Op: specs.OpEqualTo},
+				{Index: index, Value: c.value, ValueTwo: c.valueTwo, Op: c.op},
 			},
 		})
+		try := func(v uint64, want unix.Errno) {
+			call := attack.Call{Number: unix.SYS_GETPPID}
+			call.Args[0], call.Args[index] = uintptr(number), uintptr(v)
+			tries = append(tries, ruleTry{call: call, want: want})
+		}
 		for _, v := range c.wants {
-			pairs, want = append(pairs, [2]uint64{uint64(i), v}), append(want, unix.Errno(errno))
+			try(v, answer)
 		}
 		for _, v := range c.others {
-			pairs, want = append(pairs, [2]uint64{uint64(i), v}), append(want, unix.EPERM)
+			try(v, unix.EPERM)
 		}
 	}
-	// One that the rules allow, and one next to it.
-	allowed := uint64(len(ruleCases))
-	rules = append(rules, specs.LinuxSyscall{
-		Names: []string{"getppid"}, Action: specs.ActAllow,
-		Args: []specs.LinuxSeccompArg{{Index: 0, Value: allowed, Op: specs.OpEqualTo}},
-	})
-	pairs, want = append(pairs, [2]uint64{allowed, 0}, [2]uint64{allowed + 1, 0}), append(want, 0, unix.EPERM)
-	extra, err := json.Marshal(pairs)
+	for index := uint(1); index <= 5; index++ {
+		for _, c := range ruleCases {
+			errno := uint(firstErrno + len(rules))
+			add(specs.ActErrno, &errno, unix.Errno(errno), index, c)
+		}
+	}
+	add(specs.ActAllow, nil, 0, 1, ruleCases[0])
+	add(specs.ActTrap, nil, trapped, 1, ruleCases[0])
+	// One that has no rule.
+	call := attack.Call{Number: unix.SYS_GETPPID, Args: [6]uintptr{uintptr(len(rules))}}
+	return rules, append(tries, ruleTry{call: call, want: unix.EPERM})
+}
+
+// RulesAnswered gives the filter the rules of ruleMatrix and sees whether each call gets its rule's answer,
+// or the default one.
+func RulesAnswered(s *Stage) (*Watch, error) {
+	rules, tries := ruleMatrix()
+	list := make([]attack.Call, len(tries))
+	for i, t := range tries {
+		list[i] = t.call
+	}
+	extra, err := json.Marshal(list)
 	if err != nil {
-		return nil, fmt.Errorf("write the matrix: %w", err)
+		return nil, fmt.Errorf("write the list of calls: %w", err)
 	}
 	w := &Watch{
 		Target: attack.Target{Extra: string(extra)},
@@ -85,20 +109,20 @@ func RulesAnswered(s *Stage) (*Watch, error) {
 		var wrong []string
 		next := 0
 		for _, c := range calls {
-			if c.number != unix.SYS_GETPPID || next == len(pairs) || c.args[0] != pairs[next][0] || c.args[1] != pairs[next][1] {
+			if next == len(tries) || c.number != unix.SYS_GETPPID || c.args != wide(tries[next].call.Args) {
 				continue
 			}
-			if errno := c.errno(); errno != want[next] {
-				wrong = append(wrong, fmt.Sprintf("(%d, %#x): %s, not %s", c.args[0], c.args[1], errnoText(errno), errnoText(want[next])))
+			if errno := c.errno(); errno != tries[next].want {
+				wrong = append(wrong, fmt.Sprintf("%#x: %s, not %s", c.args, errnoText(errno), errnoText(tries[next].want)))
 			}
 			next++
 		}
-		if next < len(pairs) {
-			return Finding{}, fmt.Errorf("the attacker made %d of %d calls", next, len(pairs))
+		if next < len(tries) {
+			return Finding{}, fmt.Errorf("the attacker made %d of %d calls", next, len(tries))
 		}
 		if len(wrong) > 0 {
-			return Finding{Breached: true, Evidence: fmt.Sprintf("%d of %d calls did not get their rule's answer: %.200s", len(wrong), len(pairs), strings.Join(wrong, "; "))}, nil
+			return Finding{Breached: true, Evidence: fmt.Sprintf("%d of %d calls did not get their rule's answer: %.200s", len(wrong), len(tries), strings.Join(wrong, "; "))}, nil
 		}
-		return Finding{Evidence: fmt.Sprintf("a tracer on the host saw all %d calls get the answers of %d rules", len(pairs), len(rules))}, nil
+		return Finding{Evidence: fmt.Sprintf("a tracer on the host saw all %d calls get the answers of %d rules", len(tries), len(rules))}, nil
 	}), nil
 }

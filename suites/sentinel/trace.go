@@ -91,6 +91,8 @@ func (t *tracer) follow(attached chan<- error) error {
 					t.calls = append(t.calls, systemCall{number: number, args: args, result: int64(info.words[0])})
 				}
 			}
+		case signal == int(unix.SIGSYS) && len(t.calls) > 0:
+			t.calls[len(t.calls)-1].result = -int64(trapped) // and the attacker goes on
 		case event == 0:
 			deliver = signal
 		}
@@ -189,7 +191,11 @@ func (t *tracer) info() (i syscallInfo, err error) {
 	return i, nil
 }
 
-const maxErrno = 4095
+const (
+	maxErrno = 4095
+	// trapped stands for SIGSYS in place of an answer: a number that no error has.
+	trapped unix.Errno = maxErrno
+)
 
 func (c *systemCall) errno() unix.Errno {
 	if c.result < 0 && c.result >= -maxErrno {
