@@ -1,13 +1,16 @@
 package mutants_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/spec"
 	"cellwall/suites/sentinel"
@@ -43,6 +46,44 @@ func joinNeighbour(t specs.LinuxNamespaceType, file string) wrapper {
 	}
 }
 
+// neighbourTerminals gives a container the devpts of another one of the trial. It mounts it for the real
+// runtime alone: the thread that is to become that has a private copy of the mounts.
+func neighbourTerminals(c *call) error {
+	if c.command() != "create" {
+		return nil
+	}
+	pid, err := c.neighbour()
+	if err != nil || pid == 0 {
+		return err
+	}
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	own, err := unix.Open("/proc/thread-self/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	theirs, err := unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Setns(theirs, unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	tree, err := unix.OpenTree(unix.AT_FDCWD, "/dev/pts", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err := errors.Join(err, unix.Setns(own, unix.CLONE_NEWNS)); err != nil {
+		return err
+	}
+	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, "/dev/pts", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return err
+	}
+	return c.edit(spec.WithMount(spec.Bind("/dev/pts", "/dev/pts")).Apply)
+}
+
 // namespaceWeaknesses are namespaces that are missing, joined or mapped wrongly. Rows whose attack
 // changes a namespace end it, unstarted, where that is the host's own: sentinel's standIn.guard.
 func namespaceWeaknesses() []weakness {
@@ -63,6 +104,7 @@ func namespaceWeaknesses() []weakness {
 		{name: "one pid namespace for all containers", do: joinNeighbour(specs.PIDNamespace, "pid"), rung: spec.Limits, rows: []string{"process.neighbour-namespaces"}},
 		{name: "one ipc namespace for all containers", do: joinNeighbour(specs.IPCNamespace, "ipc"), rung: spec.Limits, rows: []string{"process.neighbour-namespaces"}},
 		{name: "one net namespace for all containers", do: joinNeighbour(specs.NetworkNamespace, "net"), rung: spec.Limits, rows: []string{"process.neighbour-namespaces"}},
+		{name: "one devpts for all containers", do: neighbourTerminals, rung: spec.Limits, rows: []string{"device.private-pts"}},
 		{name: "the host's cgroup namespace", do: without(specs.CgroupNamespace), rows: []string{"leak.cgroup-path"}},
 		{name: "no user namespace", do: without(specs.UserNamespace), rows: []string{
 			"user.root-unprivileged", "user.setuid-plant", "user.file-caps-rootid", "pids.nproc-per-userns",

@@ -70,7 +70,8 @@ func waiting(fd int) (int, error) {
 }
 
 // TerminalUnwritten is a terminal of the host, the target's Path. The harness listens at its
-// other end, and asks in which devpts a terminal lies that the attacker allocates.
+// other end, and asks in which devpts a terminal lies that the attacker allocates, and one that a second
+// container allocates at the same time.
 func TerminalUnwritten(s *Stage) (*Watch, error) {
 	t, err := s.terminal()
 	if err != nil {
@@ -80,28 +81,42 @@ func TerminalUnwritten(s *Stage) (*Watch, error) {
 	if err := unix.Fstat(t.slave, &host); err != nil {
 		return nil, fmt.Errorf("look at the terminal: %w", err)
 	}
-	shared, own, held := 0, 0, false
-	return &Watch{
-		Target: attack.Target{Path: t.path, Extra: s.Nonce},
-		Hold: func(_ context.Context, _ string, a *Subject) error {
-			held = true
-			masters, err := openFiles(a.PID, "ptmx")
-			for _, m := range masters {
-				if m.Dev == host.Dev {
-					shared++
-				} else {
-					own++
-				}
+	target := attack.Target{Path: t.path, Extra: s.Nonce}
+	var first, second []unix.Stat_t
+	held := false
+	count := func(masters []unix.Stat_t, dev uint64) (n int) {
+		for _, m := range masters {
+			if m.Dev == dev {
+				n++
 			}
+		}
+		return n
+	}
+	return &Watch{
+		Target: target,
+		Hold: func(ctx context.Context, _ string, a *Subject) (err error) {
+			if first, err = openFiles(a.PID, "ptmx"); err != nil {
+				return err
+			}
+			_, err = s.Launch(ctx, s.Name+"-second", &Watch{Target: target, Hold: func(_ context.Context, _ string, b *Subject) (err error) {
+				held = true
+				second, err = openFiles(b.PID, "ptmx")
+				return err
+			}})
 			return err
 		},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
 			if !held {
-				return Finding{}, errors.New("the attacker did not hold")
+				return Finding{}, errors.New("the attacker or the second container did not hold")
+			}
+			hosts, others := count(first, host.Dev), 0
+			for _, m := range first {
+				others += count(second, m.Dev)
 			}
 			n, err := waiting(t.master)
-			f := Finding{Evidence: fmt.Sprintf("the reader of the host's terminal got %d bytes; of the terminals that the attacker allocated %d are the host's and %d its own", n, shared, own)}
-			return f.of(part{"writing", n > 0}, part{"allocating", shared > 0}), errors.Join(err, MustTry(r, "open /dev/pts/", "open /dev/ptmx"))
+			f := Finding{Evidence: fmt.Sprintf("the reader of the host's terminal got %d bytes; of %d terminals that the attacker allocated %d are among the host's, and %d of a second container among its own", n, len(first), hosts, others)}
+			return f.of(part{"writing", n > 0}, part{"allocating", hosts > 0}, part{"another container's", others > 0}),
+				errors.Join(err, MustTry(r, "open /dev/pts/", "open /dev/ptmx"))
 		},
 	}, nil
 }
