@@ -152,6 +152,12 @@ func filled(s string) render.Report {
 			Control: &trial, Controls: []record.Trial{trial}, Alone: &trial, Leaks: []string{s}, Again: s,
 		})
 	}
+	for i, keptBy := range []string{"", s} {
+		r.Verdicts = append(r.Verdicts, record.Verdict{
+			Run: s, Guarantee: fmt.Sprint("proven ", i, s), Group: s, Claim: s, Runtime: s, Rung: s, Claimed: true, Outcome: record.Held, KeptBy: keptBy,
+			Control: &record.Trial{On: "another than " + s, Outcome: record.Breached},
+		})
+	}
 	return r
 }
 
