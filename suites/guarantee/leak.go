@@ -35,6 +35,7 @@ func leakRows() []Guarantee {
 			spec.Change("one more variable", func(s *specs.Spec) { s.Process.Env = append(s.Process.Env, "CELLWALL_LAUNCHER=1") }),
 			spec.Omitting("the launcher's umask", "umask"),
 		},
+		Alone: true, // the environment is the whole process's
 	}, {
 		ID:       "leak.kernel-addresses",
 		Claim:    "cannot read kernel addresses",

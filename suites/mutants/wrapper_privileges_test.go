@@ -90,6 +90,9 @@ func launchWeaknesses() []weakness {
 		{name: "the launcher's environment", do: edited(func(s *specs.Spec) {
 			s.Process.Env = append(os.Environ(), s.Process.Env...)
 		}), rows: []string{"leak.launcher-environment"}},
+		{name: "the launcher's TERM", do: edited(func(s *specs.Spec) {
+			s.Process.Env = append(s.Process.Env, "TERM="+os.Getenv("TERM"))
+		}), rows: []string{"leak.launcher-environment"}},
 		{name: "a descriptor of the launcher's", do: inOrder(openDirectory, with("--preserve-fds=1")), rows: []string{"fs.inherited-dirfd"}},
 		{name: "a socket of the launcher's", do: inOrder(openSocket, with("--preserve-fds=1")), rows: []string{"fs.inherited-dirfd"}},
 		{name: "a state that all may read", do: on("create", really, openState), rows: []string{"fs.bundle-private"}},

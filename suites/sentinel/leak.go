@@ -36,20 +36,36 @@ func CgroupPathUnknown(s *Stage) (*Watch, error) {
 }
 
 // runtimeVariables are those that runtimes add on their own account: runc and crun set HOME, and
-// engines the others.
+// engines the others. Their values must not be the launcher's.
 var runtimeVariables = []string{"HOME", "HOSTNAME", "TERM", "container"}
 
-// foreign lists the variables of an environment block that are neither wanted nor a runtime's, by
-// their names: their values are the launcher's business.
-func foreign(block string, want []string) []string {
+// foreign lists the variables of an environment block that are neither wanted nor a runtime's own, by
+// their names: their values are the launcher's business. Those of the launcher hold the nonce.
+func foreign(block string, want []string, nonce string) []string {
 	var names []string
 	for v := range strings.SplitSeq(block, "\x00") {
-		name, _, _ := strings.Cut(v, "=")
-		if v != "" && !slices.Contains(want, v) && !slices.Contains(runtimeVariables, name) {
+		name, value, _ := strings.Cut(v, "=")
+		own := slices.Contains(runtimeVariables, name) && !strings.Contains(value, nonce)
+		if v != "" && !slices.Contains(want, v) && !own {
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// setenv gives the launcher a variable until the stage's end.
+func (s *Stage) setenv(name, value string) error {
+	old, had := os.LookupEnv(name)
+	if err := os.Setenv(name, value); err != nil {
+		return fmt.Errorf("set a variable of the launcher: %w", err)
+	}
+	s.Undo.Push("restore a variable of the launcher", func() error {
+		if had {
+			return os.Setenv(name, old)
+		}
+		return os.Unsetenv(name)
+	})
+	return nil
 }
 
 // EnvironmentClean compares the environment and the umask of init with those of the spec.
@@ -57,11 +73,11 @@ func EnvironmentClean(s *Stage) (*Watch, error) {
 	want := spec.New(s.Rung, spec.Options{Rootfs: s.Rootfs, Args: []string{"/"}}).Process.Env
 	const defaultUmask = "0022" // what every runtime sets where the spec is silent
 	// A launcher that has nothing but what the spec says would have nothing to leak.
-	own := "CELLWALL_" + s.Nonce
-	if err := os.Setenv(own, s.Nonce); err != nil {
-		return nil, fmt.Errorf("set a variable of the launcher: %w", err)
+	for _, name := range append(slices.Clone(runtimeVariables), "CELLWALL_"+s.Nonce) {
+		if err := s.setenv(name, s.Nonce); err != nil {
+			return nil, err
+		}
 	}
-	s.Undo.Push("unset a variable of the launcher", func() error { return os.Unsetenv(own) })
 	var more []string
 	var umask string
 	seen := false
@@ -92,7 +108,7 @@ func EnvironmentClean(s *Stage) (*Watch, error) {
 				return err
 			}
 			seen = strings.Contains(string(block), want[0])
-			more, umask = append(more, foreign(string(block), want)...), StatusField(text, "Umask:")
+			more, umask = append(more, foreign(string(block), want, s.Nonce)...), StatusField(text, "Umask:")
 			return nil
 		},
 		Look: func(context.Context, *Subject, attack.Record) (Finding, error) {

@@ -13,11 +13,12 @@ func TestForeign(t *testing.T) {
 	}{
 		{"PATH=/bin\x00", nil},
 		{"PATH=/bin\x00HOME=/root\x00", nil},
+		{"PATH=/bin\x00HOME=/nonce\x00TERM=xterm\x00", []string{"HOME"}},
 		{"PATH=/bin\x00SECRET=x\x00", []string{"SECRET"}},
 		{"PATH=/sbin\x00", []string{"PATH"}},
 		{"PATH=/bin\x00odd\x00", []string{"odd"}},
 	} {
-		if got := foreign(test.block, want); !slices.Equal(got, test.want) {
+		if got := foreign(test.block, want, "nonce"); !slices.Equal(got, test.want) {
 			t.Errorf("foreign variables of %q are %q, want %q", test.block, got, test.want)
 		}
 	}
