@@ -101,3 +101,14 @@ func leaveGroup(c *call) error {
 	}
 	return os.Mkdir(filepath.Join(parents[0], filepath.Base(s.Linux.CgroupsPath)), 0o755)
 }
+
+// otherState has the runtime keep its state elsewhere in the bundle.
+func otherState(c *call) error {
+	i := slices.Index(c.args, "--root")
+	c.args = slices.Clone(c.args)
+	c.args[i+1] = filepath.Join(c.bundle(), "elsewhere")
+	return nil
+}
+
+// removeState removes what a runtime leaves of the directory that --root names.
+func removeState(c *call) error { return os.RemoveAll(c.option("--root")) }

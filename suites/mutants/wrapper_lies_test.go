@@ -59,6 +59,9 @@ func lies() []lie {
 			s.Linux.Resources = nil
 		})},
 
+		{name: "state in another place than it was told", row: "fs.bundle-private", want: record.Inconclusive, says: "none was found",
+			do: inOrder(otherState, on("delete", really, removeState))},
+
 		{name: "a delete that deletes nothing", do: on("delete", nothing), row: dotdot, want: record.Inconclusive, says: "has left cgroup"},
 		{name: "a delete that deletes nothing that lives", do: inOrder(on("start", fail), on("delete", nothing)), row: dotdot, want: record.Inconclusive, says: "has left "},
 		{name: "a delete that deletes nothing in another cgroup", do: inOrder(edited(elsewhere), on("delete", nothing)), row: dotdot, want: record.Inconclusive, says: "-elsewhere"},

@@ -90,6 +90,10 @@ func PlantedUnreached(s *Stage) (*Watch, error) {
 			return err
 		}
 		open, looked, err := s.readableState()
+		if looked == 0 {
+			finding.Evidence += "; no state of the container was found"
+			return errors.Join(err, s.stateless())
+		}
 		finding.Evidence += fmt.Sprintf("; of %d files of state he can read %d", looked, len(open))
 		if len(open) > 0 {
 			finding.Breached = true

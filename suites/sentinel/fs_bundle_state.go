@@ -100,6 +100,16 @@ func (s *Stage) readableState() (open []string, looked int, err error) {
 	return open, len(files), err
 }
 
+// stateless returns an error for an OCI runtime, which cannot be without state: its commands have
+// nothing else in common.
+func (s *Stage) stateless() error {
+	bundles, err := filepath.Glob(filepath.Join(s.Dir, "oci-*"))
+	if err == nil && len(bundles) > 0 {
+		err = errors.New("look for state: an OCI runtime has some, and none was found")
+	}
+	return err
+}
+
 // readableBy asks the kernel which files a user of the host can open: on a thread that has his
 // uid for file systems, and so none of root's capabilities for them (setfsuid(2)).
 func readableBy(uid uint32, files []string) (open []string, err error) {
