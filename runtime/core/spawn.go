@@ -53,11 +53,6 @@ func (l *Launcher) launch(ctx context.Context, plan *Plan, prepare func() error,
 	if err := errors.Join(err, unix.Close(theirs)); err != nil {
 		return nil, 0, err
 	}
-	if len(plan.UIDMappings) > 0 {
-		if err := c.lastWords(c.mapUsers(plan.DenySetgroups)); err != nil {
-			return nil, 0, err
-		}
-	}
 	master, err = c.ready(ctx)
 	return c, master, err
 }
@@ -78,7 +73,7 @@ func (c *child) clone(l *Launcher, prepare func() error, handles map[Handle]int,
 		args.flags |= unix.CLONE_INTO_CGROUP
 		args.cgroup = uint64(into)
 	}
-	var pid uintptr
+	var mapped error
 	letGo, err := l.cloneFrom(c.plan.From, pidNamespace, prepare, func() error {
 		var all, old unix.Sigset_t
 		for i := range all.Val {
@@ -88,24 +83,30 @@ func (c *child) clone(l *Launcher, prepare func() error, handles map[Handle]int,
 		if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &old); err != nil {
 			return fmt.Errorf("block signals: %w", err)
 		}
-		var errno uintptr
-		pid, errno = spawn(&args, unsafe.Sizeof(args), image.first(), image.end(), uintptr(handles[Line]))
+		pid, errno := spawn(&args, unsafe.Sizeof(args), image.first(), image.end(), uintptr(handles[Line]))
 		if err := unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil); err != nil {
 			return fmt.Errorf("unblock signals: %w", err)
 		}
 		if errno != 0 {
 			return fmt.Errorf("clone3 (%s): %w", cloneText(c.plan.Flags), unix.Errno(errno))
 		}
+		c.pid, c.pidfd = int(pid), int(binary.NativeEndian.Uint32(image.mem[image.pidfd:]))
+		if c.plan.From == "" { // or the thread has another /proc
+			// The child waits for this, and works while the change of thread takes its time.
+			mapped = c.mapUsers()
+		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	c.pid, c.pidfd = int(pid), int(binary.NativeEndian.Uint32(image.mem[image.pidfd:]))
+	if c.plan.From != "" {
+		mapped = c.mapUsers()
+	}
 	c.undo.Push("let go of its thread", func() error { letGo(); return nil })
 	// Pushed last, so run first: the child must have left the plan before that is unmapped.
 	c.undo.Push("end the child", c.end)
-	return nil
+	return c.lastWords(mapped)
 }
 
 // end kills and reaps the child if that has not been done.
@@ -121,13 +122,17 @@ func (c *child) end() error {
 	return errors.Join(err, waitErr, unix.Close(c.pidfd))
 }
 
-func (c *child) mapUsers(denySetgroups bool) error {
+// mapUsers writes the id mappings of a user namespace, if the child has one of its own, for which it waits.
+func (c *child) mapUsers() error {
+	if len(c.plan.UIDMappings) == 0 {
+		return nil
+	}
 	dir := "/proc/" + strconv.Itoa(c.pid)
 	files := []struct{ path, text string }{
 		{dir + "/uid_map", mappingText(c.plan.UIDMappings)},
 		{dir + "/gid_map", mappingText(c.plan.GIDMappings)},
 	}
-	if denySetgroups {
+	if c.plan.DenySetgroups {
 		// user_namespaces(7): it cannot be denied any more once there is a gid map.
 		files = append(files[:1], struct{ path, text string }{dir + "/setgroups", "deny"}, files[1])
 	}
