@@ -55,14 +55,14 @@ func Hold(ctx context.Context, in io.Reader, out io.Writer, leases string, rung 
 type holder struct{ undo cleanup.Stack }
 
 // hold starts a holder and waits until its containers are alive.
-func (e *Env) hold(ctx context.Context, n int) (_ *holder, err error) {
+func (e *Env) hold(ctx context.Context, rung spec.Rung, n int) (_ *holder, err error) {
 	h := &holder{}
 	defer h.undo.OnError(&err)
 	program, err := e.program()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, WorkerCommand, "--rung", string(e.Rung), "--hold", strconv.Itoa(n))
+	cmd := exec.Command(program, WorkerCommand, "--rung", string(rung), "--hold", strconv.Itoa(n))
 	var said strings.Builder
 	cmd.Stderr = &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt of the terminal is not for it
