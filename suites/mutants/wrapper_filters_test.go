@@ -1,6 +1,8 @@
 package mutants_test
 
 import (
+	"slices"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -29,7 +31,21 @@ func filterWeaknesses() []weakness {
 			if s.Linux.Seccomp != nil {
 				s.Linux.Seccomp.DefaultAction, s.Linux.Seccomp.DefaultErrnoRet = specs.ActLog, nil
 			}
+		}), rows: []string{"syscall.rule-matrix", "syscall.risky-calls"}},
+		{name: "a filter that logs where a rule has an errno", do: eachRule(func(r *specs.LinuxSyscall) {
+			if r.Action == specs.ActErrno {
+				r.Action, r.ErrnoRet = specs.ActLog, nil
+			}
+		}), rows: []string{"syscall.rule-matrix", "syscall.clone3"}},
+		{name: "a filter that compares no fourth argument", do: eachRule(func(r *specs.LinuxSyscall) {
+			r.Args = slices.DeleteFunc(r.Args, func(c specs.LinuxSeccompArg) bool { return c.Index == 3 })
 		}), rows: []string{"syscall.rule-matrix"}},
+		{name: "a filter that allows clone whatever its flags", do: eachRule(func(r *specs.LinuxSyscall) {
+			if slices.Contains(r.Names, "clone") {
+				r.Args = nil
+			}
+		}), rows: []string{"syscall.risky-calls"}},
+		{name: "a filter that allows fifty calls more", do: edited(spec.Allowing(fiftyCalls...).Apply), rows: []string{"syscall.risky-calls"}},
 		{name: "a filter that refuses in place of killing", do: edited(func(s *specs.Spec) {
 			if f := s.Linux.Seccomp; f != nil {
 				for i := range f.Syscalls {
@@ -57,10 +73,31 @@ func filterWeaknesses() []weakness {
 		allowing([]string{"device.terminal-injection"}, "ioctl"),
 		allowing([]string{"net.vsock"}, "socket"),
 	}
-	for _, call := range []string{"keyctl", "userfaultfd", "personality", "kcmp"} {
+	for _, call := range []string{"keyctl", "userfaultfd", "personality", "kcmp", "bpf", "io_uring_setup", "open_tree"} {
 		all = append(all, allowing([]string{"syscall.risky-calls"}, call))
 	}
 	return all
+}
+
+// eachRule is a wrapper that changes the rules of a filter.
+func eachRule(change func(*specs.LinuxSyscall)) wrapper {
+	return edited(func(s *specs.Spec) {
+		if f := s.Linux.Seccomp; f != nil {
+			for i := range f.Syscalls {
+				change(&f.Syscalls[i])
+			}
+		}
+	})
+}
+
+// fiftyCalls are what moby's profile allows to capabilities that a container has not, or to nobody.
+var fiftyCalls = []string{
+	"_sysctl", "acct", "bpf", "chroot", "clock_adjtime", "clock_settime", "delete_module", "fanotify_init", "finit_module",
+	"fsconfig", "fsmount", "fsopen", "fspick", "get_mempolicy", "init_module", "ioperm", "iopl", "kexec_file_load",
+	"kexec_load", "lookup_dcookie", "mbind", "migrate_pages", "modify_ldt", "mount", "mount_setattr", "move_mount", "move_pages", "nfsservctl",
+	"open_tree", "perf_event_open", "pidfd_getfd", "pivot_root", "process_vm_readv", "process_vm_writev", "ptrace", "query_module", "quotactl",
+	"quotactl_fd", "reboot", "request_key", "set_mempolicy", "setdomainname", "sethostname", "setns", "settimeofday", "swapoff", "swapon",
+	"syslog", "umount2", "vhangup",
 }
 
 // allowUnless lets a call pass where an argument is not a value.
