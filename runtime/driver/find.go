@@ -50,12 +50,17 @@ func Check(name string) error {
 		return fmt.Errorf("runtime %q names no program: write %sPATH", name, ociPrefix)
 	case name == ExecPrefix:
 		return fmt.Errorf("runtime %q names no file: write %sFILE", name, ExecPrefix)
-	case strings.HasPrefix(name, ociPrefix), strings.HasPrefix(name, ExecPrefix):
+	case strings.HasPrefix(name, ExecPrefix):
+		_, err := readTemplate(strings.TrimPrefix(name, ExecPrefix))
+		return err
+	case strings.HasPrefix(name, ociPrefix):
 		return nil
 	case named && short == CoreName:
 		return errors.New("the core is this program: it has no other path")
 	case named && path == "":
 		return fmt.Errorf("runtime %q names no program: write %s=PATH", name, short)
+	case !named && strings.Contains(name, "/"):
+		return fmt.Errorf("runtime %q is a path: write %s%s, or NAME=%s", name, ociPrefix, name, name)
 	case !slices.Contains(Names(), short):
 		return fmt.Errorf("runtime %q is unknown: it is one of %s", name, Forms())
 	}
@@ -120,6 +125,10 @@ func Find(ctx context.Context, name string, core Runtime) (Runtime, error) {
 
 func lookUp(program string) (string, error) {
 	path, err := exec.LookPath(program)
+	var why *exec.Error
+	if errors.As(err, &why) {
+		err = why.Err // without the name, which stands before it
+	}
 	if err != nil {
 		return "", fmt.Errorf("runtime %s: %w: %w", program, ErrAbsent, err)
 	}
