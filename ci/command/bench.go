@@ -52,10 +52,10 @@ func newBench() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	flags := c.Flags()
-	flags.StringSliceVar(&f.runtimes, "runtime", []string{driver.CoreName}, "the runtimes to measure: "+driver.Forms()+"; "+everyRuntime+" is every one that is found")
+	flags.StringSliceVar(&f.runtimes, "runtime", []string{driver.CoreName}, "the runtimes to measure: "+driver.Forms()+"; "+everyRuntime+" means every runtime found")
 	flags.StringSliceVar(&f.rungs, "rung", nil, fmt.Sprintf("rungs of the ladder, some of %s; by default the highest that the runtime is made for", strings.Join(rungNames(), ", ")))
 	flags.StringSliceVar(&f.only, "only", []string{"start.*"}, "globs of benchmarks, such as 'start.*,inside.getpid'; '*' is all")
-	flags.IntVar(&f.samples, "samples", 0, fmt.Sprintf("samples of each subject (%d if nothing else is said)", defaultSamples))
+	flags.IntVar(&f.samples, "samples", 0, fmt.Sprintf("samples of each subject (by default %d)", defaultSamples))
 	flags.DurationVar(&f.lasts, "for", 0, "how long to measure, in equal shares for the benchmarks, such as 60s")
 	flags.StringVar(&f.width, "width", "", fmt.Sprintf("how wide the 95 %% interval of a median may be, such as 2%%; at most %d samples are taken", runner.DefaultMost))
 	flags.StringVar(&f.effect, "effect", "", "the change that has to be found, such as 5%: exit 3 where the host is too noisy for it")
@@ -75,6 +75,9 @@ func newBench() *cobra.Command {
 
 // run measures and reports.
 func (f *benchFlags) run(c *cobra.Command) error {
+	if err := checkOnly(c, f.only); err != nil {
+		return err
+	}
 	rows, err := bench.Select(f.only)
 	if err != nil {
 		return misuse("--only %w (cellwall bench --list shows them all)", err)

@@ -21,11 +21,15 @@ func newClean() *cobra.Command {
 		Use:   "clean",
 		Short: "find and remove what a killed run left",
 		Long: "clean finds the cgroups, directories and containers of runs whose process is gone, kills what still runs in\n" +
-			"them, and removes them. What belongs to a run that is alive stays.",
+			"them, and removes them. What belongs to a run that is alive stays. --dry-run without root lists what it may read.",
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := needRoot("clean removes cgroups and mounts"); err != nil {
-				return err
+			if !dry {
+				if err := needRoot("clean removes cgroups and mounts"); err != nil {
+					return err
+				}
+			} else if os.Geteuid() != 0 {
+				fmt.Fprintln(c.ErrOrStderr(), "cellwall: without root not all can be read: there may be more")
 			}
 			left, err := findLeft(lease.Default)
 			if err != nil {
@@ -111,7 +115,7 @@ func findLeft(parent string) ([]leftover, error) {
 		}
 	}
 	leases, err := lease.Left(parent)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrPermission) {
 		return nil, err
 	}
 	for _, name := range leases {
@@ -121,14 +125,17 @@ func findLeft(parent string) ([]leftover, error) {
 	return left, nil
 }
 
-// isDead reports whether a path is named after a lease whose holder is gone. What only begins as
-// our names do belongs to somebody else.
+// isDead reports whether a path is named after a lease whose holder is gone. A name that merely shares
+// our prefix is not ours.
 func isDead(parent, path string) (bool, error) {
 	name := lease.Of(filepath.Base(path))
 	if name == "" {
 		return false, nil
 	}
 	alive, err := lease.Living(parent, name)
+	if errors.Is(err, os.ErrPermission) {
+		return false, nil // without root nobody can tell
+	}
 	return !alive, err
 }
 
@@ -136,7 +143,7 @@ func isDead(parent, path string) (bool, error) {
 // left alone.
 func deadContainers(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 		return nil, nil
 	}
 	if err != nil {

@@ -96,7 +96,7 @@ func Main(ctx context.Context, args []string, in io.Reader, out, errs io.Writer)
 	var c coded
 	if !errors.As(err, &c) {
 		// What cobra itself finds wrong is wrong use; our commands always say which it is.
-		c = coded{exitUsage, err}
+		c = coded{exitUsage, fmt.Errorf("%w\nsee cellwall --help", err)}
 	}
 	if c.err != nil {
 		fmt.Fprintf(errs, "cellwall: %s\n", oneLine(c.err))
@@ -115,7 +115,7 @@ func oneLine(err error) string {
 	return strings.Join(lines, "; ")
 }
 
-// noArguments is cobra.NoArgs, which takes an argument for the name of a command.
+// noArguments is cobra.NoArgs, whose error calls an argument an unknown command.
 func noArguments(c *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
@@ -124,6 +124,23 @@ func noArguments(c *cobra.Command, args []string) error {
 		return misuse("%s has flags only, and got %q: try %s --only '%s'", c.Name(), args[0], c.CommandPath(), args[0])
 	}
 	return misuse("%s has flags only, and got %q: see %s --help", c.Name(), args[0], c.CommandPath())
+}
+
+// checkOnly refuses an --only that is given and empty, as "$ROWS" is where ROWS is not set: nobody means all by it.
+func checkOnly(c *cobra.Command, globs []string) error {
+	if c.Flags().Changed("only") && len(globs) == 0 {
+		return misuse("--only names nothing: leave it out, or give it a glob")
+	}
+	return nil
+}
+
+// nothingNamed shows the help to somebody who has not said what a long command is to work on.
+func nothingNamed(c *cobra.Command) error {
+	c.Root().SetOut(c.ErrOrStderr())
+	if err := c.Help(); err != nil {
+		return done(err)
+	}
+	return coded{exitUsage, nil}
 }
 
 // subcommand makes a command; the name is the command's own.

@@ -56,13 +56,15 @@ func TestWrongUse(t *testing.T) {
 		args []string
 		want string
 	}{
-		{args: []string{"frob"}, want: "frob"},
+		{args: []string{"frob"}, want: "see cellwall --help"},
 		{args: []string{"verify", "--frob"}, want: "--frob"},
 		{args: []string{"verify", "process.*"}, want: "process.*"},
 		{args: []string{"verify", "--rung", "moon"}, want: "moon"},
 		{args: []string{"verify", "--runtime", "moon"}, want: "moon"},
 		{args: []string{"verify", "--runtime"}, want: "--runtime"},
 		{args: []string{"verify", "--runtime", ""}, want: "names no runtime: it takes core"},
+		{args: []string{"verify", "--runtime", "/opt/runc"}, want: "write oci:/opt/runc, or NAME=/opt/runc"},
+		{args: []string{"verify", "--runtime", "exec:" + none}, want: none},
 		{args: []string{"verify", "--runtime", "runc,"}, want: "names no runtime: it takes core"},
 		{args: []string{"verify", "--runtime", "runc,runc"}, want: "runc is there twice"},
 		{args: []string{"verify", "--runtime", "runc,runc=/bin/runc"}, want: "runc is there twice"},
@@ -83,6 +85,10 @@ func TestWrongUse(t *testing.T) {
 		{args: []string{"verify", "--only", "fs.nosuch"}, want: "fs.nosuch"},
 		{args: []string{"verify", "--only", "fs"}, want: "'fs.*'"},
 		{args: []string{"verify", "--only", ""}, want: "names nothing"},
+		{args: []string{"ladder", "--only", ""}, want: "names nothing"},
+		{args: []string{"bench", "--only", ""}, want: "names nothing"},
+		{args: []string{"compare", "--binary", "--only", "", "a", "b"}, want: "names nothing"},
+		{args: []string{"matrix", "--only", ""}, want: "names nothing"},
 		{args: []string{"verify", "--out", bundle + "/malformed/config.json/deep"}, want: "not a directory"},
 		{args: []string{"verify", "--out", bundle + "/malformed/config.json"}, want: "is no directory"},
 		{args: []string{"verify", "fs.dotdot"}, want: "try cellwall verify --only 'fs.dotdot'"},
@@ -96,13 +102,17 @@ func TestWrongUse(t *testing.T) {
 		{args: []string{"probe", "--attach", "rope"}, want: "rope"},
 		{args: []string{"probe", "--cgroup", "/x", "--container", "y"}, want: "not both"},
 		{args: []string{"probe", "--for", "-1s"}, want: "negative"},
+		{args: []string{"probe", "--all", "oom"}, want: "--all is every probe"},
+		{args: []string{"interfere", "--all", "--victims", "cpu"}, want: "--all is every pair"},
 		{args: []string{"run"}, want: "--rootfs"},
 		{args: []string{"run", "--rootfs", "/", "--from-host", "sh", "--", "sh"}, want: "one root"},
 		{args: []string{"run", "--id", "../x", "--rootfs", bundle, "--", "sh"}, want: "../x"},
+		{args: []string{"run", "--rung", "bare", "--from-host", "sh", "--", "sh"}, want: "--rootfs /"},
+		{args: []string{"explain", "--rootfs", bundle, "--bind", none + ":/x", "--", "sh"}, want: "--bind " + none + ":/x: stat"},
 		{args: []string{"run", "--moon"}, want: "unknown flag: --moon: see cellwall run --help"},
 		{args: []string{"exec"}, want: "a container and a program"},
 		{args: []string{"exec", "../x", "--", "sh"}, want: "../x"},
-		{args: []string{"exec", "nosuch", "--", "sh"}, want: map[bool]string{true: "nosuch", false: "needs root"}[os.Geteuid() == 0]},
+		{args: []string{"exec", "nosuch", "--", "sh"}, want: map[bool]string{true: "no container nosuch runs here: cellwall run --id nosuch makes one\n", false: "needs root"}[os.Geteuid() == 0]},
 		{args: []string{"explain", "--rootfs", "/nosuch", "--", "sh"}, want: "/nosuch"},
 		{args: []string{"explain", "--rootfs", bundle}, want: "no program"},
 		{args: []string{"explain", "--from-host", "no-such-program", "--", "sh"}, want: "no-such-program"},
@@ -143,7 +153,7 @@ func TestNeedsRoot(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("is root")
 	}
-	for _, command := range []string{"verify", "ladder", "bench", "compare --binary /bin/true /bin/true", "interfere", "probe", "clean", "exec web -- sh"} {
+	for _, command := range []string{"verify", "ladder", "bench", "compare --binary /bin/true /bin/true", "interfere --all", "probe --all", "clean", "exec web -- sh", "run --id x --rootfs / -- sh"} {
 		t.Run(command, func(t *testing.T) {
 			want := exitUsage
 			if strings.HasSuffix(command, "-- sh") {
@@ -161,10 +171,48 @@ func TestRunWithoutRoot(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("is root")
 	}
-	for flag, want := range map[string]string{"--rung=chroot": "there are namespaces, limits and hardened", "--memory=80M": "need a cgroup", "--pids=3": "need a cgroup"} {
+	for flag, want := range map[string]string{"--rung=chroot": "there are namespaces and hardened", "--rung=limits": "limits are a cgroup's", "--memory=80M": "need a cgroup", "--pids=3": "need a cgroup"} {
 		code, _, errs := call(t, "run", flag, "--from-host", "sh", "--", "sh")
 		if code != exitStarter || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit status %d, %q, want %q", flag, code, errs, want)
+		}
+	}
+}
+
+// TestNothingNamed: what would work on all of the host asks first.
+func TestNothingNamed(t *testing.T) {
+	for _, command := range []string{"probe", "interfere", "probe --for 1s", "interfere --samples 6"} {
+		code, out, errs := call(t, strings.Fields(command)...)
+		if code != exitUsage || out != "" || !strings.Contains(errs, "--all") {
+			t.Errorf("%s: exit status %d, stdout %q, stderr %q, want the help", command, code, out, errs)
+		}
+	}
+}
+
+// TestUnlimitedWithoutRoot: a container that has no cgroup says so where its rung has limits, and is none where
+// its bundle wants them.
+func TestUnlimitedWithoutRoot(t *testing.T) {
+	pids := int64(3)
+	limited := &specs.Spec{Linux: &specs.Linux{Resources: &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &pids}}}}
+	free := &specs.Spec{Linux: &specs.Linux{}}
+	for _, c := range []struct {
+		flags containerFlags
+		spec  *specs.Spec
+		fails bool
+		says  string
+	}{
+		{containerFlags{bundle: "b"}, limited, true, "--bundle b has linux.resources"},
+		{containerFlags{bundle: "b", rung: "hardened"}, free, false, ""},
+		{containerFlags{rung: "hardened"}, free, false, "nothing limits memory, CPU or tasks"},
+		{containerFlags{rung: "namespaces"}, free, false, ""},
+	} {
+		var b strings.Builder
+		err := unlimited(&b, &c.flags, c.spec)
+		if err != nil {
+			b.WriteString(err.Error())
+		}
+		if c.fails != (err != nil) || c.says == "" != (b.Len() == 0) || !strings.Contains(b.String(), c.says) {
+			t.Errorf("%+v: %v, says %q, want %q", c.flags, err, b.String(), c.says)
 		}
 	}
 }

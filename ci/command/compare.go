@@ -53,9 +53,9 @@ func newCompare() *cobra.Command {
 	flags.BoolVar(&f.force, "force", false, "compare records of different hosts all the same")
 	flags.StringSliceVar(&f.only, "only", []string{"start.*"}, "globs of benchmarks, such as 'start.*,inside.getpid'; '*' is all, as it is by default for records")
 	flags.StringVar(&f.effect, "effect", "", "the change that has to be found, such as 5%: exit 3 where it could have been missed")
-	flags.StringSliceVar(&f.runtimes, "runtime", []string{driver.CoreName}, "the runtimes to measure: "+driver.Forms()+"; "+everyRuntime+" is every one that is found")
+	flags.StringSliceVar(&f.runtimes, "runtime", []string{driver.CoreName}, "the runtimes to measure: "+driver.Forms()+"; "+everyRuntime+" means every runtime found")
 	flags.StringSliceVar(&f.rungs, "rung", nil, fmt.Sprintf("rungs of the ladder, some of %s; by default the highest that the runtime is made for", strings.Join(rungNames(), ", ")))
-	flags.IntVar(&f.samples, "samples", 0, fmt.Sprintf("samples of each version (%d if nothing else is said)", defaultComparedSamples))
+	flags.IntVar(&f.samples, "samples", 0, fmt.Sprintf("samples of each version (by default %d)", defaultComparedSamples))
 	flags.DurationVar(&f.lasts, "for", 0, "how long to measure, such as 60s; what seems to have changed takes its share of that once more")
 	flags.Uint64Var(&f.seed, "seed", 0, "of the order of the turns; made up if not given")
 	flags.IntVar(&f.warmup, "warmup", 3, "samples of each version that come first in a round and do not count")
@@ -75,6 +75,9 @@ func measuring() []string {
 }
 
 func (f *compareFlags) run(c *cobra.Command, older, newer string) error {
+	if err := checkOnly(c, f.only); err != nil {
+		return err
+	}
 	effect, err := share("effect", f.effect)
 	if err != nil {
 		return err

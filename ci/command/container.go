@@ -120,6 +120,9 @@ func (f *containerFlags) sources() error {
 	if n != 1 {
 		return misuse("name one root: --rootfs DIR, --from-host bash,ls, --image FILE or --bundle DIR")
 	}
+	if f.rung == string(spec.Bare) && f.rootfs == "" && f.bundle == "" {
+		return misuse("--rung %s stays in the host's root: name it with --rootfs /", spec.Bare)
+	}
 	return nil
 }
 
@@ -275,6 +278,9 @@ func parseBind(text string) (specs.Mount, error) {
 	parts := strings.SplitN(text, ":", 3)
 	if len(parts) < 2 || !filepath.IsAbs(parts[0]) || !filepath.IsAbs(parts[1]) {
 		return specs.Mount{}, misuse("--bind %q: want SOURCE:DESTINATION[:OPTIONS] with absolute paths", text)
+	}
+	if _, err := os.Stat(parts[0]); err != nil {
+		return specs.Mount{}, misuse("--bind %s: %w", text, err)
 	}
 	var options []string
 	if len(parts) == 3 {

@@ -36,12 +36,9 @@ func newExec() *cobra.Command {
 			if err := needRoot("exec joins namespaces"); err != nil {
 				return err
 			}
-			entry, err := core.Find(filepath.Join(lease.Default, containersDir), args[0])
-			if errors.Is(err, os.ErrNotExist) {
-				return misuse("%w", err)
-			}
+			entry, err := findContainer(args[0])
 			if err != nil {
-				return done(err)
+				return err
 			}
 			if err := core.Seal(); err != nil {
 				return done(err)
@@ -70,6 +67,18 @@ func newExec() *cobra.Command {
 	c.Flags().BoolVarP(&stdin, "interactive", "i", false, "connect standard input")
 	c.Flags().BoolVarP(&terminal, "tty", "t", false, "give the program a terminal")
 	return starts(c)
+}
+
+// findContainer finds one that cellwall run --id has made.
+func findContainer(id string) (*core.Entry, error) {
+	entry, err := core.Find(filepath.Join(lease.Default, containersDir), id)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, misuse("no container %s runs here: cellwall run --id %s makes one", id, id)
+	}
+	if err != nil {
+		return nil, done(err)
+	}
+	return entry, nil
 }
 
 func execIn(c *cobra.Command, l *core.Launcher, j core.Joining, stdin bool) (err error) {

@@ -29,6 +29,7 @@ type interfereFlags struct {
 	seed        uint64
 	from        []string
 	list        bool
+	all         bool
 }
 
 const (
@@ -51,7 +52,7 @@ func newInterfere() *cobra.Command {
 			"where they have no limits, no antagonist gets more than the fence has, nor more than its own bounds.\n\n" +
 			"Exit status: 0 measured, 2 wrong use, 3 our own failure.",
 		Example: "  sudo cellwall interfere --victims request --antagonists cpu,memory\n" +
-			"  sudo cellwall interfere --for 10m --out out --format text,markdown,svg\n" +
+			"  sudo cellwall interfere --all --for 10m --out out --format text,markdown,svg\n" +
 			"  sudo cellwall interfere --victims fsync --antagonists write --rungs namespaces,limits --means io,cpuset+io\n  cellwall interfere --list",
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
@@ -61,9 +62,10 @@ func newInterfere() *cobra.Command {
 	flags.StringSliceVar(&f.rungs, "rungs", []string{string(spec.Namespaces), string(spec.Limits), string(spec.Hardened)}, "the rungs of both; the first of them without limits")
 	flags.StringSliceVar(&f.means, "means", []string{fittingMeans}, "means beside the limits of the rung "+string(spec.Limits)+", several with a + between: "+
 		strings.Join(meansNames(), ", ")+"; "+fittingMeans+" is those that each antagonist names, and an empty list none")
-	flags.StringSliceVar(&f.victims, "victims", nil, "some of "+strings.Join(victimNames(), ", ")+"; by default all")
-	flags.StringSliceVar(&f.antagonists, "antagonists", nil, "some of "+strings.Join(antagonistNames(), ", ")+"; by default all")
-	flags.IntVar(&f.samples, "samples", 0, fmt.Sprintf("blocks of each pair, with two turns of each side in each (%d if nothing else is said, %d at least)", defaultBlocks, interfere.LeastBlocks))
+	flags.StringSliceVar(&f.victims, "victims", nil, "some of "+strings.Join(victimNames(), ", ")+"; where only --antagonists are named, all")
+	flags.StringSliceVar(&f.antagonists, "antagonists", nil, "some of "+strings.Join(antagonistNames(), ", ")+"; where only --victims are named, all")
+	flags.BoolVar(&f.all, "all", false, "measure every pair")
+	flags.IntVar(&f.samples, "samples", 0, fmt.Sprintf("blocks of each pair, with two turns of each side in each (by default %d, at least %d)", defaultBlocks, interfere.LeastBlocks))
 	flags.DurationVar(&f.lasts, "for", 0, "how long to measure, in equal shares for the pairs, such as 10m")
 	flags.DurationVar(&f.window, "window", defaultWindow, fmt.Sprintf("how long a turn is, from %s to %s", leastWindow, mostWindow))
 	flags.Uint64Var(&f.seed, "seed", 0, "of the order of the turns; made up if not given")
@@ -117,6 +119,13 @@ func (f *interfereFlags) run(c *cobra.Command) error {
 			return misuse("%w (records are what cellwall interfere --out DIR writes to DIR/interference.jsonl)", err)
 		}
 		return done(f.writeInterference(c.OutOrStdout(), r))
+	}
+	named := len(f.victims)+len(f.antagonists) > 0
+	switch {
+	case f.all && named:
+		return misuse("--all is every pair: it goes without --victims and --antagonists")
+	case !f.all && !named:
+		return nothingNamed(c) // all pairs take minutes
 	}
 	r, stopped, err := f.measure(c, plan)
 	if err != nil {

@@ -21,7 +21,6 @@ import (
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/cleanup"
 	"cellwall/runtime/core"
-	"cellwall/runtime/lease"
 )
 
 // probeFlags say what to watch and how to show it.
@@ -33,6 +32,7 @@ type probeFlags struct {
 	slow      time.Duration
 	summary   bool
 	json      bool
+	all       bool
 	plot      string
 }
 
@@ -43,7 +43,8 @@ func newProbe() *cobra.Command {
 		Short: "watch from the kernel what limits do: throttling, OOM kills, refused forks, waits, reclaim",
 		Long: "probe shows every event as the kernel sees it, on a cgroup and those below it, on a container, on a program that it\n" +
 			"runs, or on the whole host: who is throttled, who was killed for memory and by whose allocation, who waits for a CPU\n" +
-			"and for whom. Without a name all probes are attached that have something to watch:\n\n" + probeList(),
+			"and for whom. Name probes, a group, a container or a program, or say --all. Where no probe is named, all are attached that\n" +
+			"have something to watch:\n\n" + probeList(),
 		Example: "  sudo cellwall probe --cgroup /kubepods.slice --for 30s --summary\n" +
 			"  sudo cellwall probe throttle oom --container web\n" +
 			"  sudo cellwall probe start -- runc run -b bundle test",
@@ -59,6 +60,7 @@ func newProbe() *cobra.Command {
 	flags := c.Flags()
 	flags.StringVar(&f.cgroup, "cgroup", "", "a cgroup: its path below the mount point, or its directory")
 	flags.StringVar(&f.container, "container", "", "a container of `cellwall run --id NAME`")
+	flags.BoolVar(&f.all, "all", false, "attach every probe, to the whole host where nothing else is named")
 	flags.StringVar(&f.attach, "attach", "", fmt.Sprintf("how to attach, instead of the best way that the kernel has: one of %v", probes.Rungs()))
 	flags.DurationVar(&f.limit, "for", 0, "stop after this time, such as 30s")
 	flags.DurationVar(&f.slow, "slow", time.Millisecond, "the shortest wait for a CPU to show; the summary counts all")
@@ -70,6 +72,7 @@ func newProbe() *cobra.Command {
 		rungs = append(rungs, string(r))
 	}
 	complete(c, "attach", rungs)
+	c.ValidArgsFunction = cobra.FixedCompletions(probes.Names(), cobra.ShellCompDirectiveNoFileComp)
 	return c
 }
 
@@ -84,6 +87,9 @@ func probeList() string {
 
 // check finds what is wrong with how the command was called.
 func (f *probeFlags) check(names, program []string) error {
+	if f.all && len(names) > 0 {
+		return misuse("--all is every probe: it goes without %s", strings.Join(names, " "))
+	}
 	for _, name := range names {
 		if _, _, err := probes.Describe(name); err != nil {
 			return misuse("%w", err)
@@ -101,11 +107,17 @@ func (f *probeFlags) check(names, program []string) error {
 	if f.limit < 0 || f.slow < 0 {
 		return misuse("a time cannot be negative")
 	}
-	return needRoot("probe loads BPF programs")
+	return nil
 }
 
 func (f *probeFlags) run(c *cobra.Command, names, program []string) (err error) {
 	if err := f.check(names, program); err != nil {
+		return err
+	}
+	if !f.all && len(names)+len(program) == 0 && f.cgroup == "" && f.container == "" {
+		return nothingNamed(c) // it would follow the whole host until it is stopped
+	}
+	if err := needRoot("probe loads BPF programs"); err != nil {
 		return err
 	}
 	if len(names) == 0 {
@@ -217,9 +229,12 @@ func (f *probeFlags) open(name string) (*opened, error) {
 // below is the path of the cgroup to watch below the mount points, "" for all of the host.
 func (f *probeFlags) below() (string, error) {
 	if f.container != "" {
-		entry, err := core.Find(filepath.Join(lease.Default, containersDir), f.container)
+		if err := core.ValidID(f.container); err != nil {
+			return "", misuse("--container: %w", err)
+		}
+		entry, err := findContainer(f.container)
 		if err != nil {
-			return "", misuse("%w", err)
+			return "", err
 		}
 		return cgroupOf(entry.State.Pid)
 	}

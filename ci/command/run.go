@@ -42,7 +42,7 @@ func newRun() *cobra.Command {
 		},
 	}
 	f.add(c)
-	c.Flags().StringVar(&id, "id", "", "the container's name, for cellwall exec, which needs root; made up if not given")
+	c.Flags().StringVar(&id, "id", "", "the container's name, for cellwall exec; made up if not given, as it is without root")
 	c.Flags().BoolVar(&watch, "watch", false, "draw CPU, memory, tasks and throttling on stderr while it runs")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "say what is done")
 	return starts(c)
@@ -52,6 +52,9 @@ func (f *containerFlags) run(c *cobra.Command, args []string, id string, watch, 
 	if id != "" {
 		if err := core.ValidID(id); err != nil {
 			return misuse("--id: %w", err)
+		}
+		if err := needRoot("--id names a container for exec"); err != nil {
+			return err
 		}
 	}
 	if err := f.sources(); err != nil {
@@ -74,14 +77,16 @@ func (f *containerFlags) run(c *cobra.Command, args []string, id string, watch, 
 	if err != nil {
 		return done(err)
 	}
+	if place.groups == nil {
+		if err := unlimited(c.ErrOrStderr(), f, s); err != nil {
+			return err
+		}
+	}
 	if err := seclude(place.dir, s); err != nil {
 		return done(err)
 	}
 	if id == "" {
 		id = place.name
-	}
-	if place.groups == nil {
-		fmt.Fprintln(c.ErrOrStderr(), "cellwall: without root there is no cgroup: nothing limits memory, CPU or tasks")
 	}
 	o := core.Options{Spec: s, Bundle: f.bundle, Parent: place.groups, GroupName: place.name}
 	if f.stdin || s.Process.Terminal {
@@ -113,11 +118,29 @@ func (f *containerFlags) needsNoRoot() error {
 	if err != nil || os.Geteuid() == 0 {
 		return nil // build says what is wrong
 	}
-	if !rung.Covers(spec.Namespaces) {
-		return misuse("--rung %s needs root: without it there are %s, %s and %s", rung, spec.Namespaces, spec.Limits, spec.Hardened)
+	switch {
+	case f.bundle != "": // it has no rung
+	case !rung.Covers(spec.Namespaces):
+		return misuse("--rung %s needs root: without it there are %s and %s", rung, spec.Namespaces, spec.Hardened)
+	case rung == spec.Limits:
+		return misuse("--rung %s needs root, as limits are a cgroup's: without it there are %s and %s", rung, spec.Namespaces, spec.Hardened)
 	}
 	if f.memory != "" || f.cpus != 0 || f.pids != 0 {
 		return misuse("--memory, --cpus and --pids need a cgroup, and that needs root")
+	}
+	return nil
+}
+
+// unlimited says what a container without a cgroup lacks, and refuses one whose bundle wants it.
+func unlimited(out io.Writer, f *containerFlags, s *specs.Spec) error {
+	limits, err := cgroup.LimitsFromSpec(s.Linux.Resources)
+	switch {
+	case err != nil:
+		return misuse("%w", err)
+	case !limits.IsZero():
+		return misuse("--bundle %s has linux.resources, which need a cgroup: run it with sudo", f.bundle)
+	case f.bundle == "" && spec.Rung(f.rung).Covers(spec.Limits):
+		fmt.Fprintln(out, "cellwall: without root there is no cgroup: nothing limits memory, CPU or tasks")
 	}
 	return nil
 }
@@ -143,7 +166,10 @@ func (f *containerFlags) attend(c *cobra.Command, container *core.Container, wat
 	}
 	defer streams.close()
 	if err := container.Start(c.Context()); err != nil {
-		return notStarted(err)
+		if err = notStarted(err); errors.Is(err, os.ErrNotExist) && len(f.fromHost) > 0 {
+			err = coded{exitNoEntry, fmt.Errorf("%w: --from-host has %s", err, strings.Join(f.fromHost, ","))}
+		}
+		return err
 	}
 	if watch {
 		stop := watchGroup(c.ErrOrStderr(), container.Group())

@@ -87,6 +87,8 @@ func findRuntimes(ctx context.Context, list []string, core driver.Runtime) (foun
 			return nil, nil, fmt.Errorf("%s names it: %w: install %s", requireVariable, err, packageOf(name))
 		case errors.Is(err, driver.ErrAbsent) && name == shortName(name) && slices.Contains(driver.Names(), name):
 			return nil, nil, fmt.Errorf("%w: install %s, or name its program: --runtime %s=PATH", err, packageOf(name), name)
+		case errors.Is(err, driver.ErrAbsent) && strings.Contains(name, "/") && !strings.HasPrefix(name, driver.ExecPrefix):
+			return nil, nil, misuse("--runtime %s: %w: name the program that is there", name, err)
 		case errors.Is(err, driver.ErrAbsent):
 			return nil, nil, fmt.Errorf("%w: install it, or name the program that is there", err)
 		case every && ctx.Err() == nil && !slices.Contains(required, name):

@@ -33,7 +33,7 @@ type tourFlags struct {
 
 func (f *tourFlags) add(c *cobra.Command, formats []format) {
 	flags := c.Flags()
-	flags.StringSliceVar(&f.runtimes, "runtime", []string{driver.CoreName}, "the runtimes to verify: "+driver.Forms()+"; "+everyRuntime+" is every one that is found")
+	flags.StringSliceVar(&f.runtimes, "runtime", []string{driver.CoreName}, "the runtimes to verify: "+driver.Forms()+"; "+everyRuntime+" means every runtime found")
 	flags.StringSliceVar(&f.only, "only", nil, "globs of guarantee ids, such as 'fs.*,pids.fork-bomb'")
 	flags.IntVar(&f.records, "records", 0, "a descriptor that gets each record as soon as it is there")
 	flags.Lookup("records").Hidden = true // it is for cellwall matrix
@@ -120,6 +120,9 @@ func (r *result) exit() error {
 // tour tries every runtime at its rungs on the rows that are chosen and wanted there, with progress on
 // stderr.
 func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *result, err error) {
+	if err := checkOnly(c, f.only); err != nil {
+		return nil, err
+	}
 	if err := needRoot(c.Name() + " makes containers and cgroups"); err != nil {
 		return nil, err
 	}
