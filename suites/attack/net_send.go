@@ -175,10 +175,14 @@ func ipPacket(from, to netip.Addr, payload string) []byte {
 	return append(b, payload...)
 }
 
-// OpenFamilies opens sockets of families that no namespace covers, and holds.
+// OpenFamilies opens sockets of families that no namespace covers, of all types, and holds.
 var OpenFamilies = Attack{Name: "net.vsock", Run: func(a *Attempt) {
 	_, err := unix.Socket(unix.AF_VSOCK, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	a.Try("socket AF_VSOCK", err)
+	a.Try("socket AF_VSOCK stream", err)
+	_, err = unix.Socket(unix.AF_VSOCK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	a.Try("socket AF_VSOCK datagram", err)
+	_, err = unix.Socket(unix.AF_VSOCK, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	a.Try("socket AF_VSOCK seqpacket", err)
 	_, err = unix.Socket(unix.AF_ALG, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	a.Try("socket AF_ALG", err)
 	a.Hold("opened")

@@ -112,3 +112,14 @@ func otherState(c *call) error {
 
 // removeState removes what a runtime leaves of the directory that --root names.
 func removeState(c *call) error { return os.RemoveAll(c.option("--root")) }
+
+// joinDots is a runtime for which the id ".." is a part of the path of its state.
+func joinDots(c *call) error {
+	id, root := slices.Index(c.args, ".."), slices.Index(c.args, "--root")
+	if id < 0 {
+		return nil
+	}
+	c.args = slices.Clone(c.args)
+	c.args[id], c.args[root+1] = "dots", c.bundle()
+	return nil
+}

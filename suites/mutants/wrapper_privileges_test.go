@@ -95,6 +95,17 @@ func launchWeaknesses() []weakness {
 		}), rows: []string{"leak.launcher-environment"}},
 		{name: "a descriptor of the launcher's", do: inOrder(openDirectory, with("--preserve-fds=1")), rows: []string{"fs.inherited-dirfd"}},
 		{name: "a socket of the launcher's", do: inOrder(openSocket, with("--preserve-fds=1")), rows: []string{"fs.inherited-dirfd"}},
+		{name: "a filter that allows packets of AF_VSOCK", do: edited(func(s *specs.Spec) {
+			if s.Linux.Seccomp != nil {
+				s.Linux.Seccomp.Syscalls = append(s.Linux.Seccomp.Syscalls, specs.LinuxSyscall{
+					Names: []string{"socket"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{
+						{Index: 0, Value: unix.AF_VSOCK, Op: specs.OpEqualTo}, {Index: 1, Value: unix.SOCK_SEQPACKET | unix.SOCK_CLOEXEC, Op: specs.OpEqualTo},
+					},
+				})
+			}
+		}), rows: []string{"net.vsock"}},
+		{name: "an id of dots that is a path", do: joinDots, rows: []string{"lifecycle.id-traversal"}, sees: "made outside the state directory",
+			only: "runc", why: "crun 1.8 takes other hostile ids, and is breached before"},
 		{name: "a state that all may read", do: on("create", really, openState), rows: []string{"fs.bundle-private"}},
 	}
 }

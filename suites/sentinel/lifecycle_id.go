@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -89,6 +90,16 @@ func (s *Stage) outside(name, around string) ([]string, error) {
 			if e.Name() != "state" && e.Name() != "inner" {
 				all = append(all, filepath.Join(dir, e.Name()))
 			}
+		}
+	}
+	// An id such as ".." has no name of its own by which to find what was made of it.
+	made, err := filepath.Glob(filepath.Join(s.Dir, "oci-*", "*"))
+	if err != nil {
+		return nil, fmt.Errorf("look for state: %w", err)
+	}
+	for _, path := range made {
+		if !slices.Contains([]string{"config.json", "log", "pid", "state"}, filepath.Base(path)) { // the driver's own
+			all = append(all, path)
 		}
 	}
 	return all, nil

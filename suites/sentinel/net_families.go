@@ -14,22 +14,24 @@ import (
 	"cellwall/suites/attack"
 )
 
-// openable are the families of attack.OpenFamilies.
+// openable are the families and types of attack.OpenFamilies.
 var openable = []struct {
 	name         string
 	family, kind int
 }{
-	{"AF_VSOCK", unix.AF_VSOCK, unix.SOCK_STREAM},
+	{"AF_VSOCK stream", unix.AF_VSOCK, unix.SOCK_STREAM},
+	{"AF_VSOCK datagram", unix.AF_VSOCK, unix.SOCK_DGRAM},
+	{"AF_VSOCK seqpacket", unix.AF_VSOCK, unix.SOCK_SEQPACKET}, // Linux 5.14
 	{"AF_ALG", unix.AF_ALG, unix.SOCK_SEQPACKET},
 }
 
 // FamiliesClosed takes the sockets that the attacker has open and asks the kernel of which family
 // they are.
 func FamiliesClosed(*Stage) (*Watch, error) {
-	var there []string // the families that the kernel has
+	var there []string // the kinds that the kernel has
 	for _, f := range openable {
 		fd, err := unix.Socket(f.family, f.kind|unix.SOCK_CLOEXEC, 0)
-		if errors.Is(err, unix.EAFNOSUPPORT) {
+		if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.ESOCKTNOSUPPORT) || errors.Is(err, unix.ENODEV) {
 			continue
 		}
 		if err == nil {
@@ -51,12 +53,12 @@ func FamiliesClosed(*Stage) (*Watch, error) {
 			if sockets < 0 {
 				return Finding{}, errors.New("the attacker did not hold")
 			}
-			f := Finding{Evidence: fmt.Sprintf("of the families %s that this kernel has, its %d sockets are of: [%s]", strings.Join(there, ", "), sockets, strings.Join(open, ", "))}
+			f := Finding{Evidence: fmt.Sprintf("of the kinds %s that this kernel has, its %d sockets are of: [%s]", strings.Join(there, ", "), sockets, strings.Join(open, ", "))}
 			var parts []part
 			for _, name := range there {
 				parts = append(parts, part{name, slices.Contains(open, name)})
 			}
-			return f.of(parts...), MustTry(r, "socket AF_VSOCK", "socket AF_ALG")
+			return f.of(parts...), MustTry(r, "socket AF_VSOCK stream", "socket AF_VSOCK datagram", "socket AF_VSOCK seqpacket", "socket AF_ALG")
 		},
 	}, nil
 }
@@ -84,11 +86,12 @@ func openFamilies(pid int) (sockets int, open []string, err error) {
 			return sockets, open, fmt.Errorf("take the attacker's socket: %w", err)
 		}
 		family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
-		if err := errors.Join(err, unix.Close(fd)); err != nil {
+		kind, kindErr := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+		if err := errors.Join(err, kindErr, unix.Close(fd)); err != nil {
 			return sockets, open, fmt.Errorf("ask for the socket's family: %w", err)
 		}
 		for _, f := range openable {
-			if f.family == family {
+			if f.family == family && f.kind == kind {
 				open = append(open, f.name)
 			}
 		}
