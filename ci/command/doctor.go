@@ -1,6 +1,8 @@
 package command
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +39,8 @@ func examine(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var table bytes.Buffer
+	w := tabwriter.NewWriter(&table, doctorColumn, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "kernel\t%s %s\n", facts.Release, facts.Machine)
 	fmt.Fprintf(w, "cpus, memory\t%d, %s\n", facts.CPUs, size(facts.MemoryBytes))
 	fmt.Fprintf(w, "lockdown\t%s\n", facts.Lockdown)
@@ -67,7 +70,37 @@ func examine(ctx context.Context, out io.Writer) error {
 		}
 	}
 	fmt.Fprintf(w, "\n%d of %d gates are open\n", len(kernel.Features())-missing, len(kernel.Features()))
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	width, _ := terminalWidth(out)
+	_, err = io.WriteString(out, fold(table.String(), cmp.Or(width, 80), doctorColumn))
+	return err
+}
+
+// doctorColumn is where the texts begin, right of their labels.
+const doctorColumn = 14
+
+// fold breaks lines at spaces so that they fit a width where they can. What follows is indented to a column.
+func fold(text string, width, column int) string {
+	width = max(width, 2*column)
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		for len(line)-1 > width {
+			cut := strings.LastIndexByte(line[:width+1], ' ')
+			if cut <= column { // the word is longer than the line
+				after := strings.IndexByte(line[width:], ' ')
+				if after < 0 {
+					break
+				}
+				cut = width + after
+			}
+			b.WriteString(line[:cut] + "\n")
+			line = strings.Repeat(" ", column) + line[cut+1:]
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 func examineGroups(w io.Writer) {
