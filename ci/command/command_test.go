@@ -107,7 +107,6 @@ func TestWrongUse(t *testing.T) {
 		{args: []string{"run"}, want: "--rootfs"},
 		{args: []string{"run", "--rootfs", "/", "--from-host", "sh", "--", "sh"}, want: "one root"},
 		{args: []string{"run", "--id", "../x", "--rootfs", bundle, "--", "sh"}, want: "../x"},
-		{args: []string{"run", "--rung", "bare", "--from-host", "sh", "--", "sh"}, want: "--rootfs /"},
 		{args: []string{"explain", "--rootfs", bundle, "--bind", none + ":/x", "--", "sh"}, want: "--bind " + none + ":/x: stat"},
 		{args: []string{"run", "--moon"}, want: "unknown flag: --moon: see cellwall run --help"},
 		{args: []string{"exec"}, want: "a container and a program"},
@@ -271,6 +270,15 @@ func TestBundlePaths(t *testing.T) {
 	}
 }
 
+// TestBareLooksInTheHost: at the rung that enters no root a program is looked for where the host has it.
+func TestBareLooksInTheHost(t *testing.T) {
+	t.Setenv("PATH", "/opt/here:/bin")
+	code, out, errs := call(t, "explain", "--rung", "bare", "--rootfs", t.TempDir(), "--", "sh")
+	if code != 0 || !strings.Contains(out, "execute /opt/here/sh") {
+		t.Errorf("exit status %d, %s\n%s", code, errs, out)
+	}
+}
+
 func TestExplainNeedsNoPrivilege(t *testing.T) {
 	code, out, errs := call(t, "explain", "--rung", "hardened", "--rootfs", t.TempDir(), "--", "/bin/true")
 	if code != 0 || errs != "" {
@@ -290,6 +298,32 @@ func TestListAndDoctor(t *testing.T) {
 	if code, out, errs := call(t, "doctor"); code != 0 || !strings.Contains(out, "gates are open") {
 		t.Errorf("doctor: %d %q", code, errs)
 	}
+}
+
+func TestFold(t *testing.T) {
+	const text = "no   a reason\n     of three long words\n     averyveryverylongword then\nyes  b\n"
+	want := "no   a\n     reason\n     of\n     three\n     long\n     words\n     averyveryverylongword\n     then\nyes  b\n"
+	if got := fold(text, 3, 5); got != want {
+		t.Errorf("got\n%s, want\n%s", got, want)
+	}
+	if got := fold(text, 80, 5); got != text {
+		t.Errorf("got\n%s", got)
+	}
+	_, out, _ := call(t, "doctor")
+	for line := range strings.Lines(out) {
+		if len(line) > 81 && strings.Contains(line[doctorColumn:80], " ") {
+			t.Errorf("too long: %s", line)
+		}
+	}
+}
+
+func FuzzFold(f *testing.F) {
+	f.Add("a  b c\n", 3)
+	f.Fuzz(func(t *testing.T, text string, width int) {
+		if got := fold(text, width%100, 4); strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(text), " ") {
+			t.Errorf("%q became %q", text, got)
+		}
+	})
 }
 
 // TestListShowsWholeRows: where attack and witness are is what a reader looks for.

@@ -93,6 +93,12 @@ func (f *containerFlags) build(dir string, args []string, undo *cleanup.Stack) (
 		}
 		options.Rootfs, options.Args = root, args
 		s = spec.New(rung, options)
+		if rung == spec.Bare && !strings.Contains(args[0], "/") { // it runs in the host's root, and is looked up there
+			s.Process.Args[0] = args[0]
+			if s.Process.Env, err = setEnv(s.Process.Env, []string{"PATH=" + os.Getenv("PATH")}); err != nil {
+				return nil, err
+			}
+		}
 		if os.Geteuid() != 0 {
 			unprivileged(s, options)
 		}
@@ -119,9 +125,6 @@ func (f *containerFlags) sources() error {
 	}
 	if n != 1 {
 		return misuse("name one root: --rootfs DIR, --from-host bash,ls, --image FILE or --bundle DIR")
-	}
-	if f.rung == string(spec.Bare) && f.rootfs == "" && f.bundle == "" {
-		return misuse("--rung %s stays in the host's root: name it with --rootfs /", spec.Bare)
 	}
 	return nil
 }

@@ -30,6 +30,11 @@ type carried struct {
 
 // carry copies runtimes and their libraries.
 func carry(list []string) (_ *carried, err error) {
+	for _, name := range list {
+		if name == everyRuntime || strings.HasPrefix(name, driver.ExecPrefix) {
+			return nil, misuse("--runtimes %s: a matrix takes runtimes by name: %s, NAME=PATH or oci:PATH", name, strings.Join(driver.Names(), ", "))
+		}
+	}
 	if err := checkRuntimes(list); err != nil {
 		return nil, err
 	}
@@ -39,8 +44,6 @@ func carry(list []string) (_ *carried, err error) {
 		short, program, named := strings.Cut(name, "=")
 		own, isOCI := strings.CutPrefix(name, "oci:")
 		switch {
-		case name == everyRuntime, strings.HasPrefix(name, driver.ExecPrefix):
-			return nil, misuse("--runtimes %s: a matrix takes runtimes by name: %s, NAME=PATH or oci:PATH", name, strings.Join(driver.Names(), ", "))
 		case isOCI:
 			program = own
 		case !named:
@@ -136,9 +139,7 @@ func (f *outputFlags) reportMatrix(out io.Writer, sets []record.Set) error {
 		case name == "markdown" && f.out == "":
 			err = render.MatrixMarkdown(out, m)
 		case name == "markdown":
-			if err = os.MkdirAll(f.out, 0o755); err == nil {
-				err = writeFile(filepath.Join(f.out, matrixReport), render.Report{}, func(w io.Writer, _ render.Report) error { return render.MatrixMarkdown(w, m) })
-			}
+			err = writeFile(filepath.Join(f.out, matrixReport), render.Report{}, func(w io.Writer, _ render.Report) error { return render.MatrixMarkdown(w, m) })
 		default:
 			return misuse("--format %s: a matrix of kernels is written as text or markdown", name)
 		}

@@ -142,11 +142,6 @@ func (f *outputFlags) text(out io.Writer) render.Text {
 
 // write writes the formats: what has a file into --out, or to stdout where there is no --out.
 func (f *outputFlags) write(out io.Writer, r render.Report, formats []format) error {
-	if f.out != "" {
-		if err := os.MkdirAll(f.out, 0o755); err != nil {
-			return fmt.Errorf("make --out: %w", err)
-		}
-	}
 	for _, to := range formats {
 		if !slices.Contains(f.format, to.name) && (!to.always || f.out == "") {
 			continue
@@ -203,6 +198,9 @@ func fileName(runtime string) string {
 }
 
 func writeFile(path string, r render.Report, write func(io.Writer, render.Report) error) (err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
 	file, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)

@@ -280,7 +280,7 @@ func newExplain() *cobra.Command {
 		Use:     "explain [flags] -- PROGRAM [ARGUMENT...]",
 		Short:   "show the system calls that would make a container, and the barrier each serves",
 		Long:    "explain takes the flags of run and prints the plan: one line for each system call of the container's child,\nwith the barrier that it builds. It makes nothing but the root directory that the flags ask for, and removes it again.",
-		Example: "  cellwall explain --rung namespaces --rootfs / -- true\n  cellwall explain --from-host bash -- bash",
+		Example: "  cellwall explain --rung namespaces --from-host true -- true\n  cellwall explain --from-host bash -- bash",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			var undo cleanup.Stack

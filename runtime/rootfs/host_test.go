@@ -180,7 +180,7 @@ func TestFromHostBadInput(t *testing.T) {
 		want  string
 	}{
 		{"nothing asked", nil, nil, "name at least one binary"},
-		{"not there", nil, []string{"p"}, `binary "p": not found in $PATH (/bin)`},
+		{"not there", nil, []string{"p"}, `binary "p": not found in $PATH`},
 		{"empty name", nil, []string{""}, `binary "": not found in $PATH`},
 		{"a directory", map[string]any{"bin/p/x": ""}, []string{"p"}, `binary "p": "/bin/p" is not an executable file`},
 		{"library", map[string]any{"bin/p": fakeELF{needed: []string{"libmissing.so"}}}, []string{"p"}, `binary "p": library "libmissing.so", needed by "/bin/p": not found`},

@@ -89,7 +89,7 @@ func (p *programs) find(name string) (string, error) {
 	if refused != nil {
 		return "", refused
 	}
-	return "", fmt.Errorf("not found in $PATH (%s)%w", p.path, silent{unix.ENOENT})
+	return "", fmt.Errorf("not found in $PATH%w", silent{unix.ENOENT})
 }
 
 func (p *programs) executable(name string) error {
