@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -12,6 +13,7 @@ import (
 
 var kernelAttacks = []Attack{
 	OpenForWrite,
+	OpenSysctls,
 	OpenSysfs,
 	MakeBPF,
 	WatchAll,
@@ -30,6 +32,44 @@ func openForWrite(path string) error {
 // OpenForWrite opens each of Target.Paths for writing and holds with what it has open.
 var OpenForWrite = Attack{Name: "kernel.open-for-write", Run: func(a *Attempt) {
 	for _, path := range a.Target.Paths {
+		a.Try("open for write "+path, openForWrite(path))
+	}
+	a.Hold("open")
+}}
+
+// namespacedSysctls are what sysctls a namespace has for itself: ipc/ipc_sysctl.c, ipc/mq_sysctl.c,
+// kernel/utsname_sysctl.c, kernel/pid_namespace.c, kernel/ucount.c. What is below the last may be mounted
+// as soon as it is looked at.
+var namespacedSysctls = []string{
+	"/proc/sys/net", "/proc/sys/user", "/proc/sys/fs/mqueue",
+	"/proc/sys/kernel/hostname", "/proc/sys/kernel/domainname", "/proc/sys/kernel/ns_last_pid", "/proc/sys/kernel/pid_max",
+	"/proc/sys/kernel/msgmax", "/proc/sys/kernel/msgmnb", "/proc/sys/kernel/msgmni", "/proc/sys/kernel/msg_next_id",
+	"/proc/sys/kernel/sem", "/proc/sys/kernel/sem_next_id", "/proc/sys/kernel/auto_msgmni",
+	"/proc/sys/kernel/shmall", "/proc/sys/kernel/shmmax", "/proc/sys/kernel/shmmni", "/proc/sys/kernel/shm_next_id",
+	"/proc/sys/kernel/shm_rmid_forced", "/proc/sys/fs/binfmt_misc",
+}
+
+// OpenSysctls opens for writing every sysctl that is no namespace's, until Target.Count are open besides
+// Target.Paths, and holds.
+var OpenSysctls = Attack{Name: "kernel.sysctl-global", Run: func(a *Attempt) {
+	left, wanted := a.Target.Count, slices.Clone(a.Target.Paths)
+	err := filepath.WalkDir("/proc/sys", func(path string, e fs.DirEntry, err error) error {
+		switch i := slices.Index(wanted, path); {
+		case err != nil:
+			return nil //nolint:nilerr // what cannot be listed is not opened
+		case slices.Contains(namespacedSysctls, path) && e.IsDir():
+			return fs.SkipDir
+		case slices.Contains(namespacedSysctls, path) || e.IsDir():
+		case i >= 0:
+			a.Try("open for write "+path, openForWrite(path))
+			wanted = slices.Delete(wanted, i, i+1)
+		case left > 0 && openForWrite(path) == nil:
+			left--
+		}
+		return nil
+	})
+	a.Try("walk /proc/sys", err)
+	for _, path := range wanted { // what it has not found
 		a.Try("open for write "+path, openForWrite(path))
 	}
 	a.Hold("open")

@@ -29,7 +29,7 @@ func kernelRows() []Guarantee {
 		Source:   "proc_sys(5); CVE-2022-0492 and every core_pattern escape",
 		Barrier:  "read-only path /proc/sys",
 		Rung:     spec.Hardened,
-		Attack:   attack.OpenForWrite,
+		Attack:   attack.OpenSysctls,
 		Witness:  sentinel.SysctlsClosed,
 		Refusal:  Refusals{unix.EROFS: Mount, unix.EACCES: DAC},
 		Both:     noUserNamespace,

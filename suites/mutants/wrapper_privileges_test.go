@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -52,6 +53,12 @@ func privilegeWeaknesses() []weakness {
 		{name: "root in place of the user", do: edited(func(s *specs.Spec) { s.Process.User = specs.User{} }), rung: spec.Limits, rows: []string{"user.supplementary-groups"}},
 		// A group without a mapping cannot be kept: so this is tried without a user namespace.
 		{name: "the launcher's supplementary groups", do: keepGroups, rung: spec.Limits, rows: []string{"user.supplementary-groups"}},
+		{name: "sysctls of devices that may be written", do: edited(func(s *specs.Spec) {
+			i := slices.Index(s.Linux.ReadonlyPaths, "/proc/sys")
+			if i >= 0 {
+				s.Linux.ReadonlyPaths = slices.Replace(s.Linux.ReadonlyPaths, i, i+1, "/proc/sys/fs", "/proc/sys/kernel", "/proc/sys/net", "/proc/sys/vm")
+			}
+		}), rows: []string{"kernel.sysctl-global"}},
 		{name: "a umask of 0", do: edited(func(s *specs.Spec) {
 			none := uint32(0)
 			s.Process.User.Umask = &none

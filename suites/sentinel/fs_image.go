@@ -95,8 +95,8 @@ const MakesDevicesBehindLinks = "a runtime that makes devices behind the image's
 
 // OutsideUntouched is an image in which the target of a bind mount lies behind a symbolic link to
 // a directory of the host: by its path, and in a second container by that which it has while the
-// container is made. In a third the image's /dev is such a link, and nothing is mounted there
-// (CVE-2026-41579).
+// container is made. In a third and a fourth the image's /dev is such a link, with the usual tmpfs there
+// and with nothing (CVE-2026-41579).
 func OutsideUntouched(s *Stage) (*Watch, error) {
 	images, err := s.hostileImages()
 	if err != nil {

@@ -96,7 +96,11 @@ func SysrqClosed(*Stage) (*Watch, error) {
 	return nothingWritable(attack.Target{Paths: []string{trigger}}, openForWrite+trigger), nil
 }
 
-// SysctlsClosed has the attacker open sysctls that no namespace covers.
+// maxSysctls bounds how many sysctls the attacker keeps open besides those that are asked for by name.
+const maxSysctls = 64
+
+// SysctlsClosed has the attacker open all sysctls that no namespace covers. Some that have led to an escape
+// are named, so that a control has to open them.
 func SysctlsClosed(*Stage) (*Watch, error) {
 	paths := []string{
 		"/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe",
@@ -108,7 +112,7 @@ func SysctlsClosed(*Stage) (*Watch, error) {
 	for _, p := range paths {
 		tries = append(tries, openForWrite+p)
 	}
-	return nothingWritable(attack.Target{Paths: paths}, tries...), nil
+	return nothingWritable(attack.Target{Paths: paths, Count: maxSysctls}, tries...), nil
 }
 
 // maxSysfs bounds how many files of each directory of sysfs the attacker opens.

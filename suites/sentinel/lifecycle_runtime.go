@@ -51,7 +51,8 @@ func (s *Stage) failures() []failure {
 }
 
 // FailureClean makes containers whose creation fails, each in its own way, and looks for what
-// is left of them: cgroups and processes in the fence, and what bears their name.
+// is left of them: cgroups and processes in the fence, and what bears their name. A runtime that is killed
+// itself can undo nothing: what it leaves is its manager's to delete.
 func FailureClean(s *Stage) (*Watch, error) {
 	return &Watch{Gone: func(ctx context.Context) (Finding, error) {
 		var ids, left []string
