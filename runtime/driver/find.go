@@ -16,6 +16,7 @@ var known = []struct {
 }{
 	{"runc", ociWith(quirks{burstSince: "1.2.0", featuresSince: "1.1.0"})},
 	{"crun", ociWith(quirks{noHybrid: true, bfqSince: "1.8.2", burstSince: "1.11", featuresSince: "1.8.6"})},
+	{"runsc", ociWith(quirks{sandbox: true})},
 	{"bwrap", newBwrap},
 	{"unshare", newUnshare},
 	{"chroot", newChroot},

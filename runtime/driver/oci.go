@@ -29,12 +29,14 @@ type oci struct {
 	name, path string
 	version    string
 	namespaces []specs.LinuxNamespaceType // that it can make
+	goferFlag  bool                       // it knows goferNamespace
 	quirks
 }
 
 // quirks are what a runtime cannot do, and says too late or not at all.
 type quirks struct {
 	noHybrid bool // use v1 beside a cgroup2 mount
+	sandbox  bool // let processes be the host's: see Sandboxed
 	// Versions since which it can. Empty is always.
 	bfqSince      string // weigh I/O on v1 by BFQ, all that is there since Linux 5.0
 	burstSince    string // set linux.resources.cpu.burst
@@ -54,6 +56,7 @@ func newOCI(ctx context.Context, name, path string, q quirks) (*oci, error) {
 	if o.version, err = version(ctx, path); err != nil {
 		return nil, err
 	}
+	o.goferFlag = q.sandbox && hasFlag(ctx, path, goferNamespace)
 	return o, o.ask(ctx)
 }
 
@@ -117,7 +120,7 @@ func (o *oci) Lacks() spec.Edits {
 			lacks = append(lacks, spec.WithoutNamespace(t))
 		}
 	}
-	return lacks
+	return append(lacks, o.sandboxLacks()...)
 }
 
 func (o *oci) Expresses(b Bundle) error {
@@ -162,7 +165,7 @@ func (o *oci) Expresses(b Bundle) error {
 			return kernel.Unsupported("%s %s has no %s namespaces", o.name, o.version, n.Type)
 		}
 	}
-	return nil
+	return o.sandboxExpresses(b.Spec)
 }
 
 // ociContainer is a container and the directories of the trial that it lives in.

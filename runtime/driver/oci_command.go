@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,8 @@ import (
 
 // launch is a command of the runtime's.
 func (c *ociContainer) launch(args ...string) launch {
-	argv := append([]string{c.path, "--root", c.at(stateDir), "--log", c.at(logFile), "--log-format", "json"}, args...)
+	argv := []string{c.path, "--root", c.at(stateDir), "--log", c.at(logFile), "--log-format", "json"}
+	argv = slices.Concat(argv, c.sandboxFlags(c.bundle.Spec), args)
 	return launch{argv: argv, from: c.bundle.From, hide: c.hidden(c.bundle.Parent), group: c.manager}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"cellwall/runtime/driver"
@@ -59,6 +60,32 @@ func TestOf(t *testing.T) {
 		case !c.none && e.Known != c.known:
 			t.Errorf("%s %s on %s: known is %v", c.name, c.version, c.row, e.Known)
 		}
+	}
+}
+
+// TestRunscClaims keeps the list of what a bait on the host can tell of a sandbox.
+func TestRunscClaims(t *testing.T) {
+	var claimed []string
+	lacks := spec.Edits{spec.WithoutNamespace("time"), spec.Unconfined()}
+	for _, g := range guarantee.All() {
+		if Of(named{name: "runsc", lacks: lacks}, "release-20240401.0", g.ID, spec.Hardened) == nil {
+			claimed = append(claimed, g.ID)
+		}
+	}
+	want := strings.Fields(`
+		fs.dotdot fs.proc-root-link fs.image-symlink fs.control-sockets fs.bundle-private fs.open-by-handle fs.fd-reopen fs.readonly-root
+		fs.rro-submount fs.nodev fs.proc-mem fs.hardlink-host
+		process.signal-host process.pidfd-open process.trace-host process.proc-view process.retune-host process.steal-fd
+		user.host-root-files user.setuid-plant
+		ipc.sysv ipc.posix-queue ipc.abstract-socket ipc.dev-shm
+		net.host-loopback net.own-interfaces net.packet-sniff net.host-config net.privileged-port
+		uts.hostname-host kernel.bpf kernel.log
+		lifecycle.no-state-left lifecycle.no-process-left lifecycle.no-mount-left lifecycle.no-fd-growth lifecycle.failed-create-clean
+		lifecycle.id-traversal`)
+	slices.Sort(claimed)
+	slices.Sort(want)
+	if !slices.Equal(claimed, want) {
+		t.Errorf("claimed are %q, want %q", claimed, want)
 	}
 }
 

@@ -81,6 +81,7 @@ var tables = map[string][]Exception{
 			Advice: "set defaultErrnoRet to 38 (ENOSYS) in the profile",
 		},
 	},
+	"runsc":   runscTable,
 	"bwrap":   bwrapTable,
 	"unshare": unshareTable,
 	"chroot":  chrootTable,

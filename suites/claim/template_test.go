@@ -90,7 +90,7 @@ func TestExamples(t *testing.T) {
 
 func TestDefaultRung(t *testing.T) {
 	for name, want := range map[string]spec.Rung{
-		"core": spec.Hardened, "runc": spec.Hardened, "oci:/usr/bin/youki": spec.Hardened, "bwrap": spec.Hardened,
+		"core": spec.Hardened, "runc": spec.Hardened, "oci:/usr/bin/youki": spec.Hardened, "bwrap": spec.Hardened, "runsc": spec.Hardened,
 		"unshare": spec.Namespaces, "chroot": spec.Chroot,
 	} {
 		if got := DefaultRung(named{name: name}); got != want {
