@@ -144,7 +144,7 @@ func (o *oci) Expresses(b Bundle) error {
 		if Older(o.version, o.burstSince) && r.CPU != nil && r.CPU.Burst != nil {
 			return kernel.Unsupported("%s %s passes linux.resources.cpu.burst over: it sets it since %s", o.name, o.version, o.burstSince)
 		}
-		if Older(o.version, o.bfqSince) && r.BlockIO != nil && r.BlockIO.Weight != nil {
+		if (o.sandbox || Older(o.version, o.bfqSince)) && r.BlockIO != nil && r.BlockIO.Weight != nil {
 			return kernel.Unsupported("%s %s writes to blkio.weight, which Linux has no more", o.name, o.version)
 		}
 	}

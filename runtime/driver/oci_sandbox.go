@@ -70,7 +70,10 @@ func (o *oci) sandboxExpresses(s *specs.Spec) error {
 			return kernel.Unsupported("%s joins no %s namespace", o.name, n.Type)
 		}
 	}
+	r := s.Linux.Resources
 	switch {
+	case r != nil && r.CPU != nil && r.CPU.Burst != nil: // runsc/cgroup/cgroup.go, which sets blkio.weight too
+		return kernel.Unsupported("%s passes linux.resources.cpu.burst over", o.name)
 	case s.Linux.Seccomp != nil:
 		return kernel.Unsupported("%s passes linux.seccomp over", o.name)
 	case len(s.Linux.MaskedPaths)+len(s.Linux.ReadonlyPaths) > 0:

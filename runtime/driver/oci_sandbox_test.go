@@ -92,11 +92,19 @@ func TestRunscExpresses(t *testing.T) {
 		t.Error("it is no sandbox")
 	}
 	for want, edit := range map[string]spec.Edit{
-		"share no pid namespace":  spec.WithoutNamespace(specs.PIDNamespace),
-		"share no ipc namespace":  spec.WithoutNamespace(specs.IPCNamespace),
-		"share no uts namespace":  spec.WithoutNamespace(specs.UTSNamespace),
-		"joins no network":        spec.JoinNamespace(specs.NetworkNamespace, "/proc/self/ns/net"),
-		"linux.seccomp over":      spec.Change("", func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} }),
+		"share no pid namespace": spec.WithoutNamespace(specs.PIDNamespace),
+		"share no ipc namespace": spec.WithoutNamespace(specs.IPCNamespace),
+		"share no uts namespace": spec.WithoutNamespace(specs.UTSNamespace),
+		"joins no network":       spec.JoinNamespace(specs.NetworkNamespace, "/proc/self/ns/net"),
+		"linux.seccomp over":     spec.Change("", func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} }),
+		"cpu.burst over": spec.Change("", func(s *specs.Spec) {
+			burst := uint64(1000)
+			s.Linux.Resources.CPU = &specs.LinuxCPU{Burst: &burst}
+		}),
+		"blkio.weight": spec.Change("", func(s *specs.Spec) {
+			weight := uint16(100)
+			s.Linux.Resources.BlockIO = &specs.LinuxBlockIO{Weight: &weight}
+		}),
 		"linux.maskedPaths":       spec.Change("", func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"/proc/keys"} }),
 		"linux.readonlyPaths":     spec.Change("", func(s *specs.Spec) { s.Linux.ReadonlyPaths = []string{"/proc/sys"} }),
 		"has no time namespaces":  spec.JoinNamespace(specs.TimeNamespace, ""),
