@@ -126,6 +126,13 @@ func noArguments(c *cobra.Command, args []string) error {
 	return misuse("%s has flags only, and got %q: see %s --help", c.Name(), args[0], c.CommandPath())
 }
 
+// needsCommand refuses a call of a command that only has others below it.
+func needsCommand(below string) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		return misuse("%s has the commands %s, and got %q: see %s --help", c.Name(), below, strings.Join(args, " "), c.CommandPath())
+	}
+}
+
 // checkOnly refuses an --only that is given and empty, as "$ROWS" is where ROWS is not set: nobody means all by it.
 func checkOnly(c *cobra.Command, globs []string) error {
 	if c.Flags().Changed("only") && len(globs) == 0 {

@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/spf13/cobra"
+
+	"cellwall/runtime/lease"
 )
 
 // call runs the command line and returns the exit code and both streams.
@@ -30,6 +33,22 @@ func TestSubcommands(t *testing.T) {
 	if n := len(newRoot(nil).Commands()); n != len(subcommands()) {
 		t.Errorf("%d commands without a name, of %d", n, len(subcommands()))
 	}
+}
+
+// TestCompletion: the shell completes the values of each flag that has a list of them.
+func TestCompletion(t *testing.T) {
+	var look func(*cobra.Command)
+	look = func(c *cobra.Command) {
+		for _, name := range []string{"only", "runtime", "runtimes", "rung", "rungs", "format", "attach", "victims", "antagonists", "means"} {
+			if _, ok := c.GetFlagCompletionFunc(name); !ok && !c.Hidden && c.Flags().Lookup(name) != nil {
+				t.Errorf("%s --%s completes nothing", c.CommandPath(), name)
+			}
+		}
+		for _, sub := range c.Commands() {
+			look(sub)
+		}
+	}
+	look(newRoot(nil))
 }
 
 // TestWrongUse types what a tired person would. Each answer is one line that names the thing,
@@ -104,6 +123,8 @@ func TestWrongUse(t *testing.T) {
 		{args: []string{"probe", "--for", "-1s"}, want: "negative"},
 		{args: []string{"probe", "--all", "oom"}, want: "--all is every probe"},
 		{args: []string{"interfere", "--all", "--victims", "cpu"}, want: "--all is every pair"},
+		{args: []string{"history", "shw"}, want: "see cellwall history --help"},
+		{args: []string{"kernels", "lst"}, want: "see cellwall kernels --help"},
 		{args: []string{"run"}, want: "--rootfs"},
 		{args: []string{"run", "--rootfs", "/", "--from-host", "sh", "--", "sh"}, want: "one root"},
 		{args: []string{"run", "--id", "../x", "--rootfs", bundle, "--", "sh"}, want: "../x"},
@@ -235,6 +256,34 @@ func TestHostileBundle(t *testing.T) {
 		if code == 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, strings.TrimPrefix(name, "needs a ")) {
 			t.Errorf("exit status %d, stderr %q, want one line with %q", code, errs, name)
 		}
+	}
+}
+
+// TestCleanLooksWithoutRoot: a lease that only root can read is nobody's to call dead.
+func TestCleanLooksWithoutRoot(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("is root, who may read all")
+	}
+	parent := t.TempDir()
+	name := lease.Prefix + "abcdefghij"
+	if lease.Of(name) == "" {
+		t.Fatalf("%s is no name of a lease", name)
+	}
+	if dead, err := isDead(parent, name); !dead || err != nil {
+		t.Errorf("a lease that is not there: %v, %v", dead, err)
+	}
+	if err := os.Mkdir(filepath.Join(parent, name), 0); err != nil {
+		t.Fatal(err)
+	}
+	if dead, err := isDead(parent, name); dead || err != nil {
+		t.Errorf("a lease that cannot be read: %v, %v", dead, err)
+	}
+	if left, err := findLeft(parent); err != nil || slices.ContainsFunc(left, func(l leftover) bool { return strings.Contains(l.path, name) }) {
+		t.Errorf("%v, %v", left, err)
+	}
+	code, out, errs := call(t, "clean", "--dry-run")
+	if code != 0 || strings.Contains(out, "removed") || !strings.HasPrefix(errs, "cellwall: without root") || strings.Count(errs, "\n") != 1 {
+		t.Errorf("exit status %d, %q, %q", code, out, errs)
 	}
 }
 

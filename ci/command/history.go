@@ -20,10 +20,7 @@ func newHistory() *cobra.Command {
 		Short: "keep runs of benchmarks, and find where they have changed",
 		Long: "history keeps runs in a directory, an immutable file each. Its names never collide, so that directories of two\n" +
 			"branches or hosts merge by having the files of both, in git or in any object store.",
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return misuse("history has the commands add, check and show: see cellwall history --help")
-		},
+		RunE: needsCommand("add, check and show"),
 	}
 	c.AddCommand(newHistoryAdd(), newHistoryCheck(), newHistoryShow())
 	return c

@@ -27,6 +27,7 @@ func newHistoryShow() *cobra.Command {
 	c.Flags().StringSliceVar(&only, "only", []string{"*"}, "globs of benchmarks, such as 'start.*,inside.getpid'")
 	c.Flags().StringVar(&f.out, "out", "", "directory for the files; made if it is not there")
 	c.Flags().StringSliceVar(&f.format, "format", []string{"text"}, "what to write: "+strings.Join(names, ", "))
+	complete(c, "only", benchNames())
 	complete(c, "format", names)
 	return c
 }

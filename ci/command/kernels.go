@@ -86,10 +86,7 @@ func newKernels() *cobra.Command {
 		Short: "get the kernels that cellwall matrix boots",
 		Long: "kernels gets kernels of Debian's suites, each pinned by version and checksum in a matrix file, and keeps them in a\n" +
 			"cache: once they are there, no network is needed. It needs no root, and changes nothing of the host's packages.",
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return misuse("kernels has the commands list, fetch and prune: see cellwall kernels --help")
-		},
+		RunE: needsCommand("list, fetch and prune"),
 	}
 	c.AddCommand(newKernelsList(), newKernelsFetch(), newKernelsPrune())
 	return c
