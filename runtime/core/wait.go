@@ -68,6 +68,16 @@ func waitPidfd(pidfd, options int) (*Status, error) {
 	return s, nil
 }
 
+// reapEnded reaps a child that has ended, and returns nil for any other. It asks the pidfd first:
+// waitid takes a stop from a tracer that is another thread of this process, whatever its
+// options, as the thread group of the tracer is what waits (ptrace(2)).
+func reapEnded(pidfd int) (*Status, error) {
+	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 0); err == nil && n == 0 {
+		return nil, nil // documented: still there
+	}
+	return waitPidfd(pidfd, unix.WNOHANG)
+}
+
 // reaper waits for a process on its pidfd without holding a thread.
 type reaper struct {
 	file   *os.File
@@ -91,7 +101,7 @@ func (c *child) reap() error {
 	go func() {
 		defer close(r.done)
 		err := conn.Read(func(fd uintptr) bool {
-			s, err := waitPidfd(int(fd), unix.WNOHANG)
+			s, err := reapEnded(int(fd))
 			if s != nil {
 				r.status = *s
 			}
