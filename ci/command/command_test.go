@@ -147,6 +147,10 @@ func TestWrongUse(t *testing.T) {
 		{args: []string{"explain", "--rootfs", bundle, "--cpus", "-1", "--", "sh"}, want: "-1"},
 		{args: []string{"explain", "--rootfs", bundle, "--pids", "-1", "--", "sh"}, want: "-1"},
 		{args: []string{"explain", "--rootfs", bundle, "--user", "root", "--", "sh"}, want: "root"},
+		{args: []string{"explain", "--rootfs", bundle, "--user", "65536", "--", "sh"}, want: "65536 is not mapped"},
+		{args: []string{"explain", "--rootfs", bundle, "--user", "0:65536", "--", "sh"}, want: "65536 is not mapped"},
+		{args: []string{"explain", "--bundle", empty, "--rung", "chroot"}, want: "the bundle says itself"},
+		{args: []string{"run", "--rootfs", bundle, "--rung", "hardned", "--", "sh"}, want: "--rung: rung \"hardned\" is none of"},
 		{args: []string{"explain", "--rootfs", bundle, "--bind", "a:b", "--", "sh"}, want: "a:b"},
 		{args: []string{"explain", "--rootfs", bundle, "--env", "A", "--", "sh"}, want: "\"A\""},
 	} {
@@ -222,8 +226,8 @@ func TestUnlimitedWithoutRoot(t *testing.T) {
 		says  string
 	}{
 		{containerFlags{bundle: "b"}, limited, true, "--bundle b has linux.resources"},
-		{containerFlags{bundle: "b", rung: "hardened"}, free, false, ""},
-		{containerFlags{rung: "hardened"}, free, false, "nothing limits memory, CPU or tasks"},
+		{containerFlags{bundle: "b"}, free, false, ""},
+		{containerFlags{}, free, false, "nothing limits memory, CPU or tasks"},
 		{containerFlags{rung: "namespaces"}, free, false, ""},
 	} {
 		var b strings.Builder
@@ -289,7 +293,7 @@ func TestCleanLooksWithoutRoot(t *testing.T) {
 
 func TestUserAndEnvironment(t *testing.T) {
 	for user, want := range map[string]specs.User{"1000": {UID: 1000, GID: 1000}, "1000:1000": {UID: 1000, GID: 1000}, "7:8": {UID: 7, GID: 8}, "0:5": {GID: 5}} {
-		s := &specs.Spec{Process: &specs.Process{}}
+		s := &specs.Spec{Process: &specs.Process{}, Linux: &specs.Linux{}}
 		f := containerFlags{user: user}
 		if err := f.setUser(s); err != nil || s.Process.User.UID != want.UID || s.Process.User.GID != want.GID {
 			t.Errorf("--user %s: %+v, %v", user, s.Process.User, err)

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ type containerFlags struct {
 func (f *containerFlags) add(c *cobra.Command) {
 	flags := c.Flags()
 	flags.SetInterspersed(false)
-	flags.StringVar(&f.rung, "rung", string(spec.Hardened), fmt.Sprintf("how much stands around the program: one of %s", strings.Join(rungNames(), ", ")))
+	flags.StringVar(&f.rung, "rung", "", fmt.Sprintf("how much stands around the program: one of %s; by default %s", strings.Join(rungNames(), ", "), spec.Hardened))
 	flags.StringVar(&f.rootfs, "rootfs", "", "an existing directory as root")
 	flags.StringSliceVar(&f.fromHost, "from-host", nil, "programs of this host, copied with their libraries into a new root: bash,ls")
 	flags.StringVar(&f.image, "image", "", "a tar or an OCI image (layout directory or archive), unpacked into a new root")
@@ -64,9 +65,9 @@ func (f *containerFlags) add(c *cobra.Command) {
 // build makes the spec and, below dir, the root directory. Without root it maps the caller
 // alone into the user namespace.
 func (f *containerFlags) build(dir string, args []string, undo *cleanup.Stack) (*specs.Spec, error) {
-	rung, err := spec.ParseRung(f.rung)
+	rung, err := f.parseRung()
 	if err != nil {
-		return nil, misuse("%w", err)
+		return nil, err
 	}
 	if err := f.sources(); err != nil {
 		return nil, err
@@ -116,6 +117,14 @@ func unprivileged(s *specs.Spec, o spec.Options) {
 	s.Linux.Resources = nil
 }
 
+func (f *containerFlags) parseRung() (spec.Rung, error) {
+	rung, err := spec.ParseRung(cmp.Or(f.rung, string(spec.Hardened)))
+	if err != nil {
+		return "", misuse("--rung: %w", err)
+	}
+	return rung, nil
+}
+
 func (f *containerFlags) sources() error {
 	n := 0
 	for _, set := range []bool{f.rootfs != "", len(f.fromHost) > 0, f.image != "", f.bundle != ""} {
@@ -125,6 +134,9 @@ func (f *containerFlags) sources() error {
 	}
 	if n != 1 {
 		return misuse("name one root: --rootfs DIR, --from-host bash,ls, --image FILE or --bundle DIR")
+	}
+	if f.bundle != "" && f.rung != "" {
+		return misuse("--rung %s: the bundle says itself what stands around its program", f.rung)
 	}
 	return nil
 }
@@ -252,12 +264,18 @@ func (f *containerFlags) setUser(s *specs.Spec) error {
 		gid = uid
 	}
 	for _, id := range []struct {
-		text string
-		to   *uint32
-	}{{uid, &s.Process.User.UID}, {gid, &s.Process.User.GID}} {
+		text   string
+		to     *uint32
+		mapped []specs.LinuxIDMapping
+	}{{uid, &s.Process.User.UID, s.Linux.UIDMappings}, {gid, &s.Process.User.GID, s.Linux.GIDMappings}} {
 		n, err := strconv.ParseUint(id.text, 10, 32)
 		if err != nil {
 			return misuse("--user %q: want UID or UID:GID, as numbers", f.user)
+		}
+		if len(id.mapped) > 0 && !slices.ContainsFunc(id.mapped, func(m specs.LinuxIDMapping) bool {
+			return n >= uint64(m.ContainerID) && n-uint64(m.ContainerID) < uint64(m.Size)
+		}) {
+			return misuse("--user %s: %d is not mapped in the container's user namespace: without root only 0 is", f.user, n)
 		}
 		*id.to = uint32(n)
 	}

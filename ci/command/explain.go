@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -26,7 +27,7 @@ func newExplain() *cobra.Command {
 			defer func() { err = errors.Join(err, done(undo.Close())) }()
 			dir, err := os.MkdirTemp("", lease.Prefix+"explain-")
 			if err != nil {
-				return done(err)
+				return done(fmt.Errorf("make a directory for the root, below TMPDIR: %w", err))
 			}
 			undo.Push("remove the directory", func() error { return os.RemoveAll(dir) })
 			s, err := f.build(dir, args, &undo)

@@ -114,9 +114,9 @@ func (f *containerFlags) run(c *cobra.Command, args []string, id string, watch, 
 
 // needsNoRoot refuses what only root can have.
 func (f *containerFlags) needsNoRoot() error {
-	rung, err := spec.ParseRung(f.rung)
+	rung, err := f.parseRung()
 	if err != nil || os.Geteuid() == 0 {
-		return nil // build says what is wrong
+		return err
 	}
 	switch {
 	case f.bundle != "": // it has no rung
@@ -134,12 +134,16 @@ func (f *containerFlags) needsNoRoot() error {
 // unlimited says what a container without a cgroup lacks, and refuses one whose bundle wants it.
 func unlimited(out io.Writer, f *containerFlags, s *specs.Spec) error {
 	limits, err := cgroup.LimitsFromSpec(s.Linux.Resources)
+	if err != nil {
+		return misuse("%w", err)
+	}
+	rung, err := f.parseRung()
 	switch {
 	case err != nil:
-		return misuse("%w", err)
+		return err
 	case !limits.IsZero():
 		return misuse("--bundle %s has linux.resources, which need a cgroup: run it with sudo", f.bundle)
-	case f.bundle == "" && spec.Rung(f.rung).Covers(spec.Limits):
+	case f.bundle == "" && rung.Covers(spec.Limits):
 		fmt.Fprintln(out, "cellwall: without root there is no cgroup: nothing limits memory, CPU or tasks")
 	}
 	return nil
