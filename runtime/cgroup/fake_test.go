@@ -90,23 +90,6 @@ func TestV2Files(t *testing.T) {
 	}
 }
 
-// TestTheSamePeriodIsNotWritten: a write of it is expensive where there are many groups.
-func TestTheSamePeriodIsNotWritten(t *testing.T) {
-	for had, want := range map[string]string{"100000\n": "100000\n", "50000\n": "100000"} { // what is written ends without a line
-		d := fakeGroup(t, map[string]string{"cpu.cfs_period_us": had, "cpu.cfs_quota_us": "-1\n"}).dirs[0]
-		for _, s := range (Limits{CPUMax: CPUMax{Quota: time.Millisecond}}).settingsV1(Limits{}) {
-			if err := d.apply(s); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for file, want := range map[string]string{"cpu.cfs_period_us": want, "cpu.cfs_quota_us": "1000"} {
-			if got, err := os.ReadFile(filepath.Join(d.path, file)); err != nil || string(got) != want {
-				t.Errorf("%s is %q, %v, want %q", file, got, err, want)
-			}
-		}
-	}
-}
-
 func TestV2Reads(t *testing.T) {
 	files := v2Files()
 	files["io.max"] = "8:0 rbps=max wbps=5 riops=max wiops=6\n"

@@ -143,11 +143,6 @@ func (g *Group) ioWeight(weight uint64) ([]setting, error) {
 
 // apply writes a setting and reads it back.
 func (d *dir) apply(s setting) error {
-	if s.lazy {
-		if read, err := d.read(s.file); err != nil || read == s.value {
-			return err
-		}
-	}
 	if err := d.write(s.file, s.value); err != nil {
 		return err
 	}

@@ -20,8 +20,6 @@ type setting struct {
 	from       string // the file to read back; "" is file
 	// took compares what was written with what is read; nil wants them equal.
 	took func(wrote, read string) bool
-	// lazy ones are not written where the file has the value already.
-	lazy bool
 }
 
 // number returns the value for a limit where 0 is none: "" if there is nothing to write.

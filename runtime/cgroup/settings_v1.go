@@ -45,10 +45,8 @@ func (l Limits) settingsV1(old Limits) []setting {
 		if old.CPUMax.Quota != 0 {
 			all = append(all, setting{controller: "cpu", file: "cpu.cfs_quota_us", value: "-1"})
 		}
-		// The period is mostly the one that it has, and the kernel walks all groups for each write
-		// (kernel/sched/core.c: __cfs_schedulable), which takes 0.15 ms where there are 1000.
 		all = append(all,
-			setting{controller: "cpu", file: "cpu.cfs_period_us", value: usec(l.CPUMax.Period, "100000"), lazy: true},
+			setting{controller: "cpu", file: "cpu.cfs_period_us", value: usec(l.CPUMax.Period, "100000")},
 			setting{controller: "cpu", file: "cpu.cfs_quota_us", value: usec(l.CPUMax.Quota, "")},
 			setting{controller: "cpu", file: "cpu.cfs_burst_us", value: usec(l.CPUMax.Burst, "")})
 	}
