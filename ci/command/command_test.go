@@ -6,12 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/spf13/cobra"
 
+	"cellwall/runtime/cgroup"
 	"cellwall/runtime/lease"
 )
 
@@ -147,8 +149,8 @@ func TestWrongUse(t *testing.T) {
 		{args: []string{"explain", "--rootfs", bundle, "--cpus", "-1", "--", "sh"}, want: "-1"},
 		{args: []string{"explain", "--rootfs", bundle, "--pids", "-1", "--", "sh"}, want: "-1"},
 		{args: []string{"explain", "--rootfs", bundle, "--user", "root", "--", "sh"}, want: "root"},
-		{args: []string{"explain", "--rootfs", bundle, "--user", "65536", "--", "sh"}, want: "65536 is not mapped"},
-		{args: []string{"explain", "--rootfs", bundle, "--user", "0:65536", "--", "sh"}, want: "65536 is not mapped"},
+		{args: []string{"explain", "--rootfs", bundle, "--user", "65536", "--", "sh"}, want: "has no id 65536: it has"},
+		{args: []string{"explain", "--rootfs", bundle, "--user", "0:65536", "--", "sh"}, want: "has no id 65536: it has"},
 		{args: []string{"explain", "--bundle", empty, "--rung", "chroot"}, want: "the bundle says itself"},
 		{args: []string{"run", "--rootfs", bundle, "--rung", "hardned", "--", "sh"}, want: "--rung: rung \"hardned\" is none of"},
 		{args: []string{"explain", "--rootfs", bundle, "--bind", "a:b", "--", "sh"}, want: "a:b"},
@@ -209,6 +211,26 @@ func TestNothingNamed(t *testing.T) {
 		code, out, errs := call(t, strings.Fields(command)...)
 		if code != exitUsage || out != "" || !strings.Contains(errs, "--all") {
 			t.Errorf("%s: exit status %d, stdout %q, stderr %q, want the help", command, code, out, errs)
+		}
+	}
+}
+
+// TestCgroupOf: a process may be in another group of each hierarchy.
+func TestCgroupOf(t *testing.T) {
+	for _, controller := range []string{"cpu", "memory", "pids"} {
+		root, err := cgroup.Mounted(controller)
+		if err != nil {
+			t.Logf("%s: %v", controller, err)
+			continue
+		}
+		below, err := cgroupOf(os.Getpid(), root)
+		if err != nil {
+			t.Logf("%s: %v", controller, err)
+			continue
+		}
+		raw, err := os.ReadFile(filepath.Join(root, below, "cgroup.procs"))
+		if err != nil || !slices.Contains(strings.Fields(string(raw)), strconv.Itoa(os.Getpid())) {
+			t.Errorf("%s: this process is not in %s below %s: %v", controller, below, root, err)
 		}
 	}
 }

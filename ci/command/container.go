@@ -275,7 +275,7 @@ func (f *containerFlags) setUser(s *specs.Spec) error {
 		if len(id.mapped) > 0 && !slices.ContainsFunc(id.mapped, func(m specs.LinuxIDMapping) bool {
 			return n >= uint64(m.ContainerID) && n-uint64(m.ContainerID) < uint64(m.Size)
 		}) {
-			return misuse("--user %s: %d is not mapped in the container's user namespace: without root only 0 is", f.user, n)
+			return misuse("--user %s: the container's user namespace has no id %d: it has %d from %d on", f.user, n, id.mapped[0].Size, id.mapped[0].ContainerID)
 		}
 		*id.to = uint32(n)
 	}

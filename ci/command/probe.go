@@ -207,7 +207,7 @@ func (f *probeFlags) open(name string) (*opened, error) {
 			return nil, done(fmt.Errorf("probe %s: %w", name, err))
 		}
 		p.names = probes.NewCgroups(root)
-		below, err := f.below()
+		below, err := f.below(root)
 		if err != nil {
 			return nil, err
 		}
@@ -226,8 +226,8 @@ func (f *probeFlags) open(name string) (*opened, error) {
 	return p, nil
 }
 
-// below is the path of the cgroup to watch below the mount points, "" for all of the host.
-func (f *probeFlags) below() (string, error) {
+// below is the path of the cgroup to watch below the mount point of a hierarchy, "" for all of the host.
+func (f *probeFlags) below(root string) (string, error) {
 	if f.container != "" {
 		if err := core.ValidID(f.container); err != nil {
 			return "", misuse("--container: %w", err)
@@ -236,7 +236,7 @@ func (f *probeFlags) below() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return cgroupOf(entry.State.Pid)
+		return cgroupOf(entry.State.Pid, root)
 	}
 	for _, controller := range []string{"cpu", "memory", "pids"} {
 		if root, err := cgroup.Mounted(controller); err == nil {
@@ -248,19 +248,19 @@ func (f *probeFlags) below() (string, error) {
 	return f.cgroup, nil
 }
 
-// cgroupOf is the path of a process's own group.
-func cgroupOf(pid int) (string, error) {
+// cgroupOf is the path of a process's own group in the hierarchy that is mounted at root. Those of v1 may differ.
+func cgroupOf(pid int, root string) (string, error) {
 	g, err := cgroup.Open(pid)
 	if err != nil {
 		return "", done(err)
 	}
 	defer g.Close() //nolint:errcheck // it is only a view
 	for _, h := range g.Hierarchies() {
-		if h.Below != "/" {
+		if h.Below != "/" && h.Path == filepath.Join(root, h.Below) {
 			return h.Below, nil
 		}
 	}
-	return "", misuse("process %d has no cgroup of its own", pid)
+	return "", misuse("process %d has no cgroup of its own below %s", pid, root)
 }
 
 // follow shows events until ctx is done, then the totals.
