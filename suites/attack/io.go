@@ -90,13 +90,17 @@ var ExceedRates = Attack{Name: "io.bandwidth", Run: func(a *Attempt) {
 }}
 
 // ReadDevice reads Target.Bytes of the device at Target.Path, or what it can within Target.For,
-// past the page cache, Target.Count times. It holds at "begin" and "end" of each.
+// past the page cache, up to Target.Count times until there is a file Target.Name. It holds at "begin" and
+// "end" of each.
 var ReadDevice = Attack{Name: "io.weight", Run: func(a *Attempt) {
 	fd, err := unix.Open(a.Inside(a.Target.Path), unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
 	if !a.Try("open the device", err) {
 		return
 	}
 	for range a.Target.Count {
+		if unix.Access(a.Inside(a.Target.Name), unix.F_OK) == nil {
+			return
+		}
 		a.Hold("begin")
 		a.Try("read the device", direct(unix.Pread, fd, 0, largeBlock, a.Target.Bytes, a.Target.For))
 		a.Hold("end")
