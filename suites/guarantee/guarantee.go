@@ -48,7 +48,8 @@ const (
 	NotBuilt        Layer = "not-built" // ENOSYS: the call is not there, which is no wall
 )
 
-// Refusals says which layer an errno names when the barrier stands alone.
+// Refusals says which layer an errno suggests when the barrier stands alone. It is evidence and no proof:
+// any layer may answer with any errno.
 type Refusals map[unix.Errno]Layer
 
 // Keeper is who keeps a guarantee, where it is not the runtime.
@@ -78,7 +79,7 @@ type Guarantee struct {
 
 	Attack  attack.Attack
 	Witness sentinel.Witness
-	// Refusal names the layers behind the errnos of the attack on the barrier alone.
+	// Refusal is for the attack on the barrier alone.
 	Refusal Refusals
 	// Both changes the spec of the control and of its counterpart with the barrier, so that
 	// exactly one barrier differs between them.

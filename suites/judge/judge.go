@@ -247,7 +247,7 @@ func because(t *record.Trial) string {
 	return t.Evidence
 }
 
-// denied names the layer behind an errno. Where the real spec has a filter and another answer
+// denied is the layer that an errno suggests; the verdict does not rest on it. Where the real spec has a filter and another answer
 // than the barrier alone gives, the filter came first.
 func denied(g *guarantee.Guarantee, errno unix.Errno, filtered bool) string {
 	if layer, ok := g.Refusal[errno]; ok && (layer != guarantee.Seccomp || filtered) {
