@@ -176,7 +176,7 @@ func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *r
 	}}
 	start := time.Now()
 	progress.Start(r.report.Run.Asked)
-	tour.Run(io.Discard) // the verdicts say more than its result
+	tour.Run(c.Context(), io.Discard) // the verdicts say more than its result
 	progress.Finish()
 	r.report.Elapsed = time.Since(start)
 	if lost != nil {

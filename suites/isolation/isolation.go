@@ -7,6 +7,7 @@
 package isolation
 
 import (
+	"context"
 	"io"
 	"time"
 
@@ -40,20 +41,27 @@ type Tour struct {
 const specTimeout = 20 * time.Minute
 
 // Declare makes the specs. Ginkgo then runs them in order, one at a time: a row's leak count
-// would see the objects of another. All are in one container, since it shuffles those at the top.
-func (t *Tour) Declare() {
+// would see the objects of another. All are in one container, since it shuffles those at the top. Once
+// the context is done no row begins.
+func (t *Tour) Declare(ctx context.Context) {
 	ginkgo.Describe("Walls:", func() {
 		for _, s := range t.Subjects {
-			t.declare(s)
+			t.declare(ctx, s)
 		}
 	})
 }
 
-func (t *Tour) declare(s Subject) {
+func (t *Tour) declare(outer context.Context, s Subject) {
 	name := s.Judge.Runtime.Name()
 	ginkgo.Describe("A container run by "+name+" at rung "+string(s.Rung), ginkgo.Label(string(s.Rung)), func() { // names of runtimes may hold what no label may
 		for _, g := range s.Rows {
-			ginkgo.It(g.Claim, ginkgo.Label(g.ID, g.Group()), func(ctx ginkgo.SpecContext) {
+			ginkgo.It(g.Claim, ginkgo.Label(g.ID, g.Group()), func(bounded ginkgo.SpecContext) {
+				if outer.Err() != nil {
+					ginkgo.Skip("interrupted")
+				}
+				ctx, cancel := context.WithCancel(bounded)
+				defer cancel()
+				defer context.AfterFunc(outer, cancel)()
 				if t.Begin != nil {
 					t.Begin(name, g.ID)
 				}
@@ -69,11 +77,11 @@ func (t *Tour) declare(s Subject) {
 
 // Run declares and runs the specs in a binary that is no test, and reports whether all stood.
 // Ginkgo's own report goes to out. It works once in a process.
-func (t *Tour) Run(out io.Writer) bool {
+func (t *Tour) Run(ctx context.Context, out io.Writer) bool {
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	// Ginkgo's default reporter writes to this variable and nowhere else.
 	formatter.ColorableStdOut = out
-	t.Declare()
+	t.Declare(ctx)
 	suite, reporter := ginkgo.GinkgoConfiguration()
 	reporter.NoColor, reporter.Succinct = true, true
 	suite.Timeout = 0 // the rows have their own

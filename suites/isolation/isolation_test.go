@@ -34,7 +34,7 @@ func TestCore(t *testing.T) {
 	}
 	tour := isolation.Tour{Subjects: []isolation.Subject{{Judge: j, Rung: spec.Hardened, Rows: guarantee.All()}}}
 	gomega.RegisterFailHandler(ginkgo.Fail)
-	tour.Declare()
+	tour.Declare(t.Context())
 	suite, reporter := ginkgo.GinkgoConfiguration()
 	suite.FailOnEmpty = true
 	ginkgo.RunSpecs(t, "isolation", suite, reporter)
