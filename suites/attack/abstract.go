@@ -55,6 +55,7 @@ const (
 // MessageQueues opens up to Target.Count queues of QueueBytes each, of which nobody else can have
 // the name any more, and holds at "full".
 var MessageQueues = Attack{Name: "abstract.mqueue-bytes", Run: func(a *Attempt) {
+	useHard(unix.RLIMIT_MSGQUEUE)
 	var err error
 	n := 0
 	for ; n < a.Target.Count && err == nil; n++ {
@@ -77,6 +78,7 @@ var MessageQueues = Attack{Name: "abstract.mqueue-bytes", Run: func(a *Attempt) 
 // PendingSignals queues up to Target.Count signals to its own thread, which blocks them, and holds
 // at "signals"; then it makes as many timers, each of which has a signal in reserve.
 var PendingSignals = Attack{Name: "abstract.pending-signals", Run: func(a *Attempt) {
+	useHard(unix.RLIMIT_SIGPENDING)
 	const signal = 42 // a real-time signal that the Go runtime has no use for
 	var mask unix.Sigset_t
 	mask.Val[0] = 1 << (signal - 1)

@@ -22,6 +22,7 @@ var ioAttacks = []Attack{
 // LargeFile writes Target.Bytes to a file in Target.Path and extends another to that size, and
 // holds at "written".
 var LargeFile = Attack{Name: "io.file-size", Run: func(a *Attempt) {
+	useHard(unix.RLIMIT_FSIZE)
 	signal.Ignore(unix.SIGXFSZ) // so that the call answers
 	dir := a.Inside(a.Target.Path)
 	for _, name := range []string{"written", "extended"} {

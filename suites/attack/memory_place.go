@@ -74,6 +74,7 @@ const (
 
 // Lock locks Target.Bytes in memory by every call that can, and holds after each.
 var Lock = Attack{Name: "memory.mlock", Run: func(a *Attempt) {
+	useHard(unix.RLIMIT_MEMLOCK)
 	b, err := unix.Mmap(-1, 0, int(a.Target.Bytes), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if !a.Try("mmap", err) {
 		return

@@ -116,3 +116,13 @@ func setrlimit(resource int, limit *unix.Rlimit) error {
 	_, _, errno := unix.Syscall(unix.SYS_SETRLIMIT, uintptr(resource), uintptr(unsafe.Pointer(limit)), 0)
 	return asError(errno)
 }
+
+// useHard raises the attacker's soft limit to its hard one, as everybody may: the hard one is the wall.
+// Where that fails the attack is tried below it.
+func useHard(resource int) {
+	var now unix.Rlimit
+	if err := unix.Getrlimit(resource, &now); err == nil {
+		now.Cur = now.Max
+		_ = setrlimit(resource, &now)
+	}
+}

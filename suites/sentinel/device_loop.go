@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -47,9 +48,15 @@ func UnlistedUnread(s *Stage) (*Watch, error) {
 	); err != nil {
 		return nil, fmt.Errorf("make a node of the loop device: %w", err)
 	}
-	wide := ""
+	given, unlisted := "", ""
+	if s.Has(LoopDeviceRule) { // the control has to get to it
+		given = deviceRule('b', device)
+	}
 	w := &Watch{
-		Ready:  func(_ context.Context, a *Subject) (err error) { wide, err = wideRule(a.Group); return err },
+		Ready: func(_ context.Context, a *Subject) (err error) {
+			unlisted, err = unlistedRule(a.Group, given)
+			return err
+		},
 		Target: attack.Target{Path: node, Name: point, Key: int(device)}, // a device number
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
 			if err := MustTry(r, "open to read", "open to write", "mknod", "mount"); err != nil {
@@ -73,9 +80,9 @@ func UnlistedUnread(s *Stage) (*Watch, error) {
 			case 0, unix.EINVAL, unix.EBUSY:
 				parts = append(parts, part{"mounting", true})
 			}
-			if f = f.of(parts...); wide != "" {
+			if f = f.of(parts...); unlisted != "" {
 				f.Breached = true
-				f.Evidence += "; its group may use a whole class of devices: " + wide
+				f.Evidence += "; its group may use what is not listed: " + unlisted
 			}
 			return f, nil
 		},
@@ -136,9 +143,10 @@ func (s *Stage) loop(image string) (device uint64, err error) {
 	return 0, errors.New("make a loop device: none stays free")
 }
 
-// wideRule returns the first rule of a group that lets it read or write devices of every number, as no
-// list of ours does: making nodes is another thing. Only v1 tells its rules.
-func wideRule(g *cgroup.Group) (string, error) {
+// unlistedRule returns the first rule of a group that lets it read or write another device than the
+// default ones, a terminal or the one given, as no list of ours does: making nodes is another thing. Only
+// v1 tells its rules.
+func unlistedRule(g *cgroup.Group, given string) (string, error) {
 	dir := g.Path("devices")
 	if dir == "" {
 		return "", nil
@@ -147,11 +155,27 @@ func wideRule(g *cgroup.Group) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the rules for devices: %w", err)
 	}
-	for rule := range strings.Lines(string(rules)) {
-		// "c 1:3 rwm"
-		if f := strings.Fields(rule); len(f) == 3 && strings.HasPrefix(f[1], "*:") && strings.ContainsAny(f[2], "rw") {
-			return strings.TrimSpace(rule), nil
+	return firstUnlisted(string(rules), given), nil
+}
+
+// firstUnlisted reads rules such as "c 1:3 rwm".
+func firstUnlisted(rules, given string) string {
+	// runc before 1.2 and crun let every container use /dev/net/tun, which makes interfaces of its own
+	// network alone.
+	listed := []string{given, deviceRule('c', unix.Mkdev(10, 200)), fmt.Sprintf("c %d:*", ptySlaves)}
+	for _, d := range defaultNodes {
+		listed = append(listed, deviceRule('c', d))
+	}
+	for rule := range strings.Lines(rules) {
+		f := strings.Fields(rule)
+		if len(f) == 3 && strings.ContainsAny(f[2], "rw") && !slices.Contains(listed, f[0]+" "+f[1]) {
+			return strings.TrimSpace(rule)
 		}
 	}
-	return "", nil
+	return ""
+}
+
+// deviceRule is a device as a rule names it.
+func deviceRule(kind rune, device uint64) string {
+	return fmt.Sprintf("%c %d:%d", kind, unix.Major(device), unix.Minor(device))
 }

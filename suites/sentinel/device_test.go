@@ -52,3 +52,19 @@ func TestWalkDevWithoutDirectory(t *testing.T) {
 		t.Errorf("%d nodes, %v, %v", nodes, strange, err)
 	}
 }
+
+// TestFirstUnlisted reads lists as devices.list has them.
+func TestFirstUnlisted(t *testing.T) {
+	const ours = "c *:* m\nb *:* m\nc 1:3 rwm\nc 5:2 rwm\nc 136:* rwm\nc 10:200 rwm\nb 7:5 rwm\n"
+	for rule, want := range map[string]string{
+		"": "", "c 1:11 m": "",
+		"c 1:11 r": "c 1:11 r", "b 1:3 w": "b 1:3 w", "b 7:6 r": "b 7:6 r", "c *:* r": "c *:* r", "a *:* rwm": "a *:* rwm",
+	} {
+		if got := firstUnlisted(ours+rule+"\n", "b 7:5"); got != want {
+			t.Errorf("%q: %q, not %q", rule, got, want)
+		}
+	}
+	if got := firstUnlisted(ours, ""); got != "b 7:5 rwm" {
+		t.Errorf("a device that was not given: %q", got)
+	}
+}
