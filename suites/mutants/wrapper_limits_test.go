@@ -83,6 +83,10 @@ func limitWeaknesses() []weakness {
 		{name: "all character devices", do: limit(func(r *specs.LinuxResources) {
 			r.Devices = append(r.Devices, specs.LinuxDeviceCgroup{Allow: true, Type: "c", Access: "rwm"})
 		}), rows: []string{"device.unlisted"}},
+		{name: "one device more, to read", do: limit(func(r *specs.LinuxResources) {
+			major, minor := int64(1), int64(11) // /dev/kmsg, which no attack opens
+			r.Devices = append(r.Devices, specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: &major, Minor: &minor, Access: "r"})
+		}), rows: []string{"device.unlisted"}},
 		{name: "a device of the host's", rung: spec.Limits, rows: []string{"device.default-set"}, do: edited(func(s *specs.Spec) {
 			s.Linux.Devices = append(s.Linux.Devices, specs.LinuxDevice{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 11})
 		})},
@@ -96,6 +100,10 @@ func limitWeaknesses() []weakness {
 		withoutRlimit("RLIMIT_FSIZE", "io.file-size"),
 		largeRlimit("RLIMIT_MEMLOCK", "memory.mlock"),
 		largeRlimit("RLIMIT_FSIZE", "io.file-size"),
+		largeHardRlimit("RLIMIT_MSGQUEUE", "abstract.mqueue-bytes"),
+		largeHardRlimit("RLIMIT_SIGPENDING", "abstract.pending-signals"),
+		largeHardRlimit("RLIMIT_MEMLOCK", "memory.mlock"),
+		largeHardRlimit("RLIMIT_FSIZE", "io.file-size"),
 	}
 }
 
@@ -124,6 +132,17 @@ func largeRlimit(name string, rows ...string) weakness {
 		for i := range s.Process.Rlimits {
 			if l := &s.Process.Rlimits[i]; l.Type == name {
 				l.Soft, l.Hard = tooLarge*l.Soft, tooLarge*l.Hard
+			}
+		}
+	})}
+}
+
+// largeHardRlimit is a weakness of a process whose hard limit alone is too large.
+func largeHardRlimit(name string, rows ...string) weakness {
+	return weakness{name: "twice the hard " + name, rows: rows, do: edited(func(s *specs.Spec) {
+		for i := range s.Process.Rlimits {
+			if l := &s.Process.Rlimits[i]; l.Type == name {
+				l.Hard *= tooLarge
 			}
 		}
 	})}
