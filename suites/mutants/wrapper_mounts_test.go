@@ -70,6 +70,9 @@ func mountWeaknesses() []weakness {
 			}
 		}), rows: []string{"memory.tmpfs-size"}},
 		{name: "a writable /sys", do: edited(writable("sysfs")), rows: []string{"kernel.sysfs-write", "fs.readonly-path"}},
+		{name: "writable cgroups in an odd place", rows: []string{"kernel.cgroup-raise"}, do: mounted(specs.Mount{
+			Destination: "/tmp/second", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "nodev", "noexec"},
+		})},
 		{name: "writable cgroups", do: edited(writable("cgroup")), rows: []string{"kernel.cgroup-raise"}},
 		{name: "nothing masked", do: edited(func(s *specs.Spec) { s.Linux.MaskedPaths = nil }), rows: []string{"fs.masked-path"}},
 		{name: "one mask missing", do: edited(unmask("/proc/keys")), rows: []string{"fs.masked-path"}},

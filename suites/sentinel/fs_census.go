@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -60,6 +61,32 @@ func (w *Watch) flagged(flag string) *Watch {
 	return w.census("mounts without "+flag, func(pid int, asked *specs.Spec) ([]string, error) {
 		return unflagged(pid, flag, destinations(asked, flag))
 	})
+}
+
+// closedCgroups is a census of a container's mounts of cgroups, which it is to see read-only wherever they
+// are: a second mount is as good as the first.
+func (w *Watch) closedCgroups() *Watch {
+	return w.census("writable mounts of cgroups", func(pid int, _ *specs.Spec) ([]string, error) {
+		mounts, err := mountList(fmt.Sprintf("/proc/%d", pid))
+		return writableMounts(mounts, "cgroup", "cgroup2"), err
+	})
+}
+
+// writableMounts returns the mount points of some kinds of file system, of lines of mountinfo, to which
+// neither the mount nor the file system forbids writing.
+func writableMounts(lines []string, kinds ...string) (all []string) {
+	const point, options = 4, 5
+	for _, line := range lines {
+		mount, filesystem, _ := strings.Cut(line, " - ")
+		m, f := strings.Fields(mount), strings.Fields(filesystem)
+		if len(m) <= options || len(f) < 3 || !slices.Contains(kinds, f[0]) {
+			continue
+		}
+		if !hasFlag(strings.Split(m[options], ","), "ro") && !hasFlag(strings.Split(f[2], ","), "ro") {
+			all = append(all, m[point])
+		}
+	}
+	return all
 }
 
 // destinations are those of a spec's mounts that are to have a flag.

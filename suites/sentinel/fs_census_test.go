@@ -122,3 +122,17 @@ func FuzzParseMount(f *testing.F) {
 		}
 	})
 }
+
+// TestWritableMounts reads lines of mountinfo.
+func TestWritableMounts(t *testing.T) {
+	lines := []string{
+		"1 0 0:20 / /sys ro,nosuid - sysfs sysfs rw",
+		"2 0 0:20 / /frozen rw - sysfs sysfs ro",
+		"3 0 0:20 / /tmp/sys rw,relatime shared:3 - sysfs sysfs rw",
+		"4 0 0:21 / /tmp rw - tmpfs sysfs rw",
+		"5 0 0:22 / /cut rw - sysfs",
+	}
+	if got, want := writableMounts(lines, "sysfs"), []string{"/tmp/sys"}; !slices.Equal(got, want) {
+		t.Errorf("%q, not %q", got, want)
+	}
+}

@@ -37,7 +37,7 @@ func CgroupLimitsKept(s *Stage) (*Watch, error) {
 		target.Extra = "mount"
 	}
 	limits := map[string]string{} // by file
-	return &Watch{
+	w := &Watch{
 		Target: target,
 		Edits:  edits,
 		Ready: func(_ context.Context, a *Subject) error {
@@ -84,7 +84,8 @@ func CgroupLimitsKept(s *Stage) (*Watch, error) {
 			}
 			return f.of(parts...), nil
 		},
-	}, nil
+	}
+	return w.closedCgroups(), nil
 }
 
 func readValue(file string) (string, error) {
