@@ -96,8 +96,8 @@ const deviceNode = "/cellwall-device"
 // ioUse is what a device has carried out since it was made.
 type ioUse struct{ readBytes, writtenBytes, reads, writes uint64 }
 
-// useOf asks the kernel for a device's use: Documentation/block/stat.rst. Nobody but the attacker has
-// a device of the trial's.
+// useOf asks the kernel for a device's use: Documentation/block/stat.rst. Only the attacker is
+// given a device of the trial's; what udev reads to identify it is small.
 func useOf(number uint64) (u ioUse, err error) {
 	file := fmt.Sprintf("/sys/dev/block/%s/stat", deviceName(number))
 	b, err := os.ReadFile(file)
@@ -156,29 +156,38 @@ func RatesKept(s *Stage) (*Watch, error) {
 		if err := MustTry(r, "read "+w.Target.Paths[1], "write "+w.Target.Paths[1]); err != nil {
 			return f, err
 		}
-		// The kernel gives out the budget in slices of 100 ms, at their begin, and one that begins late has
-		// some of another. Twice the rate gives 2 times the window.
-		allowed := func(rate float64) uint64 { return uint64(rate * (window + 150*time.Millisecond).Seconds() * 1.1) }
-		bytes, ops := allowed(ioBytesRate), allowed(ioOpsRate)
-		var parts []part
-		var texts []string
-		for _, c := range []struct {
-			name          string
-			used, allowed uint64
-		}{
-			{"bytes read", after[0].readBytes - before[0].readBytes, bytes},
-			{"bytes written", after[0].writtenBytes - before[0].writtenBytes, bytes},
-			{"reads", after[1].reads - before[1].reads, ops},
-			{"writes", after[1].writes - before[1].writes, ops},
-		} {
-			if c.used == 0 {
-				err = fmt.Errorf("the attacker did not get to use the device: %s: 0", c.name)
-			}
-			parts = append(parts, part{c.name, c.used > c.allowed})
-			texts = append(texts, fmt.Sprintf("%d %s (%d allowed)", c.used, c.name, c.allowed))
-		}
-		f.Evidence = fmt.Sprintf("in %v: %s", window.Round(time.Millisecond), strings.Join(texts, ", "))
-		return f.of(parts...), err
+		return exceeded(before, after, window)
 	}
 	return w, nil
+}
+
+// exceeded compares what the devices carried out in a window with the limits: bytes of the first, and
+// operations of the second.
+func exceeded(before, after [2]ioUse, window time.Duration) (f Finding, err error) {
+	if window == 0 {
+		return f, errors.New("the attacker did not hold at the end")
+	}
+	// The kernel gives out the budget in slices of 100 ms, at their begin, and one that begins late has
+	// some of another. Twice the rate gives 2 times the window.
+	allowed := func(rate float64) uint64 { return uint64(rate * (window + 150*time.Millisecond).Seconds() * 1.1) }
+	bytes, ops := allowed(ioBytesRate), allowed(ioOpsRate)
+	var parts []part
+	var texts []string
+	for _, c := range []struct {
+		name          string
+		used, allowed uint64
+	}{
+		{"bytes read", after[0].readBytes - before[0].readBytes, bytes},
+		{"bytes written", after[0].writtenBytes - before[0].writtenBytes, bytes},
+		{"reads", after[1].reads - before[1].reads, ops},
+		{"writes", after[1].writes - before[1].writes, ops},
+	} {
+		if c.used == 0 {
+			err = fmt.Errorf("the attacker did not get to use the device: %s: 0", c.name)
+		}
+		parts = append(parts, part{c.name, c.used > c.allowed})
+		texts = append(texts, fmt.Sprintf("%d %s (%d allowed)", c.used, c.name, c.allowed))
+	}
+	f.Evidence = fmt.Sprintf("in %v: %s", window.Round(time.Millisecond), strings.Join(texts, ", "))
+	return f.of(parts...), err
 }
