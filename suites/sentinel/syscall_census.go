@@ -10,10 +10,10 @@ import (
 	"cellwall/suites/attack"
 )
 
-// lastTold is set_mempolicy_home_node of Linux 5.17. To the calls after it a runtime may answer ENOSYS,
+// lastCall is set_mempolicy_home_node of Linux 5.17. To the calls after it a runtime may answer ENOSYS,
 // as to all that its libseccomp does not know, and ENOSYS is what attack.RiskyCalls gets where it
 // passes: syscall.unknown-enosys is for these.
-const lastTold = 450
+const lastCall = 450
 
 // refusals are calls that a profile refuses: of every call that it never allows one, and of
 // one that it allows for some arguments those whose arguments are next to an allowed set.
@@ -26,7 +26,7 @@ func refusals(f *specs.LinuxSeccomp, numbers map[string]uint32) []attack.Call {
 	}
 	var out []attack.Call
 	for _, name := range slices.Sorted(maps.Keys(numbers)) {
-		if numbers[name] > lastTold {
+		if numbers[name] > lastCall {
 			continue
 		}
 		made := map[[6]uintptr]bool{}
@@ -42,8 +42,8 @@ func refusals(f *specs.LinuxSeccomp, numbers map[string]uint32) []attack.Call {
 	return out
 }
 
-// besides are arguments on both sides of the borders that the rules of one call draw: those that
-// each rule is for, but for one.
+// besides are the arguments that each rule of a call matches, each time with one of them changed a
+// little, and those that are all 0.
 func besides(rules []specs.LinuxSyscall) [][6]uintptr {
 	out := [][6]uintptr{{}}
 	for _, r := range rules {

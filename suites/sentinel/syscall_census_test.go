@@ -27,7 +27,7 @@ func TestRefusals(t *testing.T) {
 			{Names: []string{"clone3"}, Action: specs.ActErrno},
 		},
 	}
-	numbers := map[string]uint32{"read": 0, "clone": 56, "personality": 135, "bpf": 321, "clone3": 435, "cachestat": lastTold + 1}
+	numbers := map[string]uint32{"read": 0, "clone": 56, "personality": 135, "bpf": 321, "clone3": 435, "cachestat": lastCall + 1}
 	want := []attack.Call{
 		{Number: 321},
 		{Number: 56, Args: [6]uintptr{0x10000000}},
