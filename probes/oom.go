@@ -10,7 +10,7 @@ const (
 	victimAt      = 0 // CLOCK_MONOTONIC, ns
 	victimCgroup  = 8
 	victimWatched = 16
-	victimStarted = 24 // with the pid, which may be another's one day, its name
+	victimStarted = 24 // start_time, ns: pids are used again, and the two together are not
 	victimBytes   = 32
 )
 

@@ -60,7 +60,7 @@ func newOCI(ctx context.Context, name, path string, q quirks) (*oci, error) {
 	return o, o.ask(ctx)
 }
 
-// ask asks for the features. The command is younger than some runtimes that are in use; of one that
+// ask asks for the features. The command is newer than some runtimes that are in use; of one that
 // should have it, a failure may hide what the runtime is held to.
 func (o *oci) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)

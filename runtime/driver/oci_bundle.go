@@ -17,7 +17,7 @@ import (
 	"cellwall/runtime/spec"
 )
 
-// oldest is the version that every runtime accepts. What it does not know of younger ones it says
+// oldest is the version that every runtime accepts. What it does not know of newer ones it says
 // when it meets it, whatever the number: Expresses asks for that.
 const oldest = "1.0.0"
 

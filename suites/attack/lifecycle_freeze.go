@@ -57,7 +57,7 @@ var RunFrozen = Attack{Name: "lifecycle.freeze-stops-all", Run: func(a *Attempt)
 	}
 	end := time.Now().Add(a.Target.For)
 	for !running() && time.Now().Before(end) {
-		time.Sleep(time.Millisecond) //nolint:forbidigo // nothing tells of a change of memory
+		time.Sleep(time.Millisecond) //nolint:forbidigo // the kernel gives no event for a change of memory
 	}
 	a.Hold("counting")
 }}

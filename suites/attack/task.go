@@ -19,7 +19,7 @@ type job int
 const (
 	idle  job = iota // waits to be killed
 	ends             // exits at once
-	tree             // makes a tree of n children below it, tells of each, then waits to be killed
+	tree             // makes a tree of n children below it, reports each, then waits to be killed
 	comet            // until the time n forks itself and exits: it is never where it was
 	spin             // runs until the time n, then exits
 )

@@ -88,7 +88,7 @@ func (t *Tour) Run(ctx context.Context, out io.Writer) bool {
 	return ginkgo.RunSpecs(quiet{}, "isolation", suite, reporter)
 }
 
-// quiet is what Ginkgo tells of a failure in a binary that is no test: Run returns it.
+// quiet is what Ginkgo reports of a failure in a binary that is no test: Run returns it.
 type quiet struct{}
 
 func (quiet) Fail() {}

@@ -27,7 +27,7 @@ const (
 
 // PlantedUnreached keeps the root directory in a bundle of mode 0700, which is the runtime's to leave as
 // it is, and a user of the host tries to run what the attacker has planted in it, the target's Path:
-// there, and wherever else on the host the runtime shows it. He reads what he can of its state, too.
+// there, and wherever else on the host the runtime shows it. That user also reads what it can of the state.
 func PlantedUnreached(s *Stage) (*Watch, error) {
 	h, err := s.hostMounts()
 	if err != nil {
@@ -94,7 +94,7 @@ func PlantedUnreached(s *Stage) (*Watch, error) {
 			finding.Evidence += "; no state of the container was found"
 			return errors.Join(err, s.stateless())
 		}
-		finding.Evidence += fmt.Sprintf("; of %d files of state he can read %d", looked, len(open))
+		finding.Evidence += fmt.Sprintf("; of %d files of state the user can read %d", looked, len(open))
 		if len(open) > 0 {
 			finding.Breached = true
 			finding.Evidence += ": " + strings.Join(open[:1], "")
@@ -123,7 +123,7 @@ func PlantedUnreached(s *Stage) (*Watch, error) {
 	}, nil
 }
 
-// walkIn runs a program as an unprivileged user of the host, who begins his walk in the stage's
+// walkIn runs a program as an unprivileged user of the host, which looks it up from the stage's
 // directory, if the program is below that: what lies above is not the bundle's. It is called on a
 // thread in the stand-in for the host's mounts.
 func (s *Stage) walkIn(ctx context.Context, path string) (_ *Finding, err error) {

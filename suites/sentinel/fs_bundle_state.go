@@ -110,7 +110,7 @@ func (s *Stage) stateless() error {
 	return err
 }
 
-// readableBy asks the kernel which files a user of the host can open: on a thread that has his
+// readableBy asks the kernel which files a user of the host can open: on a thread that has its
 // uid for file systems, and so none of root's capabilities for them (setfsuid(2)).
 func readableBy(uid uint32, files []string) (open []string, err error) {
 	err = kernel.OnThread(func() error {

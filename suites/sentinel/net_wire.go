@@ -63,7 +63,7 @@ const wireTimeout = 5 * time.Second
 
 // carries waits until frames that are sent at one end come out at the other. The end that came up
 // first has no carrier until a worker of the kernel has seen the other one (linkwatch), which
-// drops what comes before; nothing that the kernel shows tells of it.
+// drops what comes before; the kernel shows that nowhere.
 func carries(from func(func() error) error, sender string, to func(func() error) error, receiver string) (err error) {
 	var stage Stage
 	defer func() { err = errors.Join(err, stage.Undo.Close()) }()

@@ -136,8 +136,8 @@ func SenderUnknown(*Stage) (*Watch, error) {
 	}, nil
 }
 
-// yamaScope is kernel.yama.ptrace_scope, which is "0" where there is no Yama: everybody may trace what
-// is his own.
+// yamaScope is kernel.yama.ptrace_scope, which is "0" where there is no Yama: a user may trace its
+// own processes.
 func yamaScope() string {
 	scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
 	if err != nil {

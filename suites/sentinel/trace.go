@@ -59,7 +59,7 @@ func (s *Stage) traced(w *Watch, look func(calls []systemCall, r attack.Record) 
 	return w
 }
 
-// follow attaches, tells of it, and notes calls until the attacker speaks or ends.
+// follow attaches, reports that, and notes calls until the attacker speaks or ends.
 func (t *tracer) follow(attached chan<- error) error {
 	err := t.attach()
 	attached <- err
