@@ -151,7 +151,8 @@ func QuotaKept(s *Stage) (*Watch, error) {
 }
 
 // spinning measures the attacker's group, or another one, until it is beyond the quota, or was throttled
-// for a while. Each window is measured anew: a busy host may starve one.
+// for a while. On a busy host the first takes long, and is seen from the beginning on; the second may not
+// come in one window, and is asked of each.
 func (u *spent) spinning(ctx context.Context, _ string, a *Subject) error {
 	if u.group == nil {
 		u.group = a.Group
@@ -159,17 +160,20 @@ func (u *spent) spinning(ctx context.Context, _ string, a *Subject) error {
 	if err := u.begin(); err != nil {
 		return err
 	}
-	starved := false
+	whole := *u
 	return until(ctx, func() (bool, error) {
-		if starved {
-			if err := u.begin(); err != nil {
-				return false, err
-			}
+		if err := errors.Join(u.end(), whole.end()); err != nil {
+			return false, err
 		}
-		err := u.end()
+		if whole.exceeds() {
+			*u = whole
+			return true, nil
+		}
 		full := u.window >= cpuWindow
-		starved = full && !u.met()
-		return u.exceeds() || full && u.met(), err
+		if full && !u.met() {
+			return false, u.begin()
+		}
+		return full || u.exceeds(), nil
 	})
 }
 
