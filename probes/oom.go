@@ -108,9 +108,8 @@ func writeMark(p *program, victims *ebpf.Map) {
 	p.store(value+victimCgroup, asm.R0)
 	p.store(value+victimWatched, asm.R1)
 	p.of(asm.R7)
-	p.Field(asm.R0, asm.R7, "task_struct.tgid")
+	p.Do(asm.LoadMem(asm.R0, asm.RFP, p.key, asm.Word)) // the process, not the thread
 	p.set(rawPid, asm.R0, asm.Word)
-	p.Do(asm.StoreMem(asm.RFP, p.key, asm.R0, asm.Word))
 	kept := p.NewLabel("kept")
 	p.Insert(victims, p.key, value, ebpf.UpdateAny)
 	p.Do(asm.JEq.Imm(asm.R0, 0, kept))

@@ -3,6 +3,7 @@ package attack
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +31,7 @@ func stopMarked(calls []Call) error {
 	filter := []unix.SockFilter{load(sixth), equal(Marked, 1, 0), allow, load(number)}
 	stopped := map[uintptr]bool{}
 	probe := Call{Number: unix.SYS_GETPPID, Args: [6]uintptr{5: Marked}}
-	for _, c := range append(calls, probe) {
+	for _, c := range slices.Concat(calls, []Call{probe}) {
 		if !stopped[c.Number] {
 			stopped[c.Number] = true
 			filter = append(filter, equal(uint32(c.Number), 0, 1), stop)

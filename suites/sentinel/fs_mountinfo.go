@@ -55,7 +55,7 @@ func swapped(pid int, asked *specs.Spec) (all []string, err error) {
 	for _, m := range asked.Mounts {
 		at := path.Clean(m.Destination)
 		delete(sources, at) // the last mount is the one that is seen
-		if m.Type == "bind" {
+		if m.Type == "bind" || slices.Contains(m.Options, "bind") || slices.Contains(m.Options, "rbind") {
 			sources[at] = m.Source
 		}
 	}

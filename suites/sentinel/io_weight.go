@@ -140,18 +140,24 @@ func IOShareKept(s *Stage) (*Watch, error) {
 	return w, nil
 }
 
-// agreed returns the share of rounds that agree, if there are enough. One beyond what weights can give is of
+// agreed returns the share of the most rounds that agree, if there are enough; of two as many, the larger
+// one. One beyond what weights can give is of
 // a round in which one of the two did not run: BFQ's are 1 to 1000, the neighbour's is some 200.
 func agreed(shares []float64) (float64, bool) {
 	const least, most, apart = 0.04, 0.9, 1.1
 	sorted := slices.Sorted(slices.Values(shares))
 	sorted = slices.DeleteFunc(sorted, func(s float64) bool { return s < least || s > most })
-	for i := range len(sorted) - ioAgree + 1 {
-		if sorted[i+ioAgree-1] <= apart*sorted[i] {
-			return sorted[i], true
+	share, agree := 0.0, 0
+	for i, s := range sorted {
+		n := 0
+		for n < len(sorted)-i && sorted[i+n] <= apart*s {
+			n++
+		}
+		if n >= max(agree, ioAgree) {
+			share, agree = s, n
 		}
 	}
-	return 0, false
+	return share, agree > 0
 }
 
 func scheduler(number uint64) string {

@@ -12,6 +12,8 @@ func TestAgreed(t *testing.T) {
 		{"too few", []float64{0.088, 0.088, 0.088}, 0, false},
 		{"all", []float64{0.089, 0.088, 0.088, 0.088}, 0.088, true},
 		{"some, among others", []float64{0.5, 0.088, 0.3, 0.09, 0.012, 0.088, 0.2, 0.091}, 0.088, true},
+		{"a few low ones, where it waited", []float64{0.06, 0.06, 0.06, 0.06, 0.5, 0.5, 0.5, 0.5, 0.5}, 0.5, true},
+		{"as many low ones", []float64{0.06, 0.06, 0.06, 0.06, 0.5, 0.5, 0.5, 0.5}, 0.5, true},
 		{"all apart", []float64{0.05, 0.088, 0.12, 0.16, 0.2, 0.3, 0.5}, 0, false},
 		{"the neighbour did not run", []float64{1, 1, 0.99, 0.98, 0.97}, 0, false},
 		{"it did not run itself", []float64{0, 0.001, 0.01, 0.01, 0.01}, 0, false},
