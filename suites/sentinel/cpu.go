@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -29,7 +28,7 @@ const (
 
 // until asks again and again, while the attacker spins, until something shows or the time is up.
 func until(ctx context.Context, shows func() (bool, error)) error {
-	const step = 5 * time.Millisecond // nothing tells of CPU time
+	const step = 5 * time.Millisecond // no event tells how much CPU time was used
 	for end := time.Now().Add(cpuPatience); ; {
 		if ok, err := shows(); ok || err != nil || time.Now().After(end) {
 			return err
@@ -104,35 +103,8 @@ func QuotaKept(s *Stage) (*Watch, error) {
 		})
 	}
 	target := attack.Target{Count: cpuSpinners, For: cpuPatience + time.Second}
-	var limits cgroup.Limits
-	if s.Rung.Covers(spec.Limits) && !s.Has(WithoutParentQuota) {
-		limits.CPUMax = cgroup.CPUMax{Quota: cpuQuota, Period: cpuPeriod}
-	}
-	var err error
-	if parent.group, err = s.parent("parent", limits); err != nil {
-		return nil, err
-	}
-	below := &Watch{Edits: quota(0), Target: target, Hold: parent.spinning, Parent: parent.group}
-	below.Look = func(context.Context, *Subject, attack.Record) (Finding, error) {
-		return parent.judge("its parent's quota")
-	}
-	var second Finding
-	var failed error
-	w := &Watch{Edits: quota(cpuQuota.Microseconds()), Target: target}
-	// Both are measured at once: with their quotas they want less than one CPU together.
-	w.Hold = func(ctx context.Context, name string, a *Subject) error {
-		ctx, stop := context.WithCancel(ctx)
-		defer stop()
-		var launched sync.WaitGroup
-		launched.Go(func() { second, failed = s.Launch(ctx, s.Name+"-below", below) })
-		err := own.spinning(ctx, name, a)
-		if err != nil || own.exceeds() {
-			stop() // there is nothing more to know
-		}
-		launched.Wait()
-		return err
-	}
-	w.Look = func(_ context.Context, a *Subject, r attack.Record) (Finding, error) {
+	w := &Watch{Edits: quota(cpuQuota.Microseconds()), Target: target, Hold: own.spinning}
+	w.Look = func(ctx context.Context, a *Subject, r attack.Record) (Finding, error) {
 		f, err := own.judge("its own quota")
 		if f.Breached || err != nil {
 			return f, err
@@ -145,7 +117,20 @@ func QuotaKept(s *Stage) (*Watch, error) {
 		if err != nil {
 			return f, err
 		}
-		return Finding{Breached: second.Breached, Evidence: f.Evidence + "; " + said + "; " + second.Evidence}, errors.Join(failed, MustTry(r, "spin"))
+		f.Evidence += "; " + said
+		var limits cgroup.Limits
+		if s.Rung.Covers(spec.Limits) && !s.Has(WithoutParentQuota) {
+			limits.CPUMax = cgroup.CPUMax{Quota: cpuQuota, Period: cpuPeriod}
+		}
+		if parent.group, err = s.parent("parent", limits); err != nil {
+			return f, err
+		}
+		below := &Watch{Edits: quota(0), Target: target, Hold: parent.spinning, Parent: parent.group}
+		below.Look = func(context.Context, *Subject, attack.Record) (Finding, error) {
+			return parent.judge("its parent's quota")
+		}
+		g, err := s.Launch(ctx, s.Name+"-below", below)
+		return Finding{Breached: g.Breached, Evidence: f.Evidence + "; " + g.Evidence}, errors.Join(err, MustTry(r, "spin"))
 	}
 	return w, nil
 }
