@@ -69,7 +69,7 @@ func TestUnasked(t *testing.T) {
 	asked := &specs.Spec{
 		Mounts: []specs.Mount{
 			{Destination: "/proc", Type: "proc"}, {Destination: "/tmp", Type: "tmpfs"}, {Destination: "/dev/pts", Type: "devpts"}, {Destination: "/sys/fs/cgroup", Type: "cgroup"},
-			{Destination: "/volume", Type: "bind", Options: []string{"bind"}}, {Destination: "/all/", Type: "bind", Options: []string{"rbind"}},
+			{Destination: "/volume", Type: "bind", Options: []string{"bind"}}, {Destination: `/a volume\`, Type: "bind", Options: []string{"bind"}}, {Destination: "/all/", Type: "bind", Options: []string{"rbind"}},
 		},
 		Linux: &specs.Linux{MaskedPaths: []string{"/proc/keys"}, ReadonlyPaths: []string{"/etc/file"}},
 	}
@@ -87,6 +87,7 @@ func TestUnasked(t *testing.T) {
 		{line: "9 8 0:5 /null /proc/keys rw - devtmpfs udev rw"},
 		{line: "9 8 8:1 /r/etc/file /etc/file ro - ext4 /dev/sda1 rw"},
 		{line: "9 8 0:5 /null /dev/null rw - devtmpfs udev rw"},
+		{line: `9 8 8:1 /v /a\040volume\134 rw - ext4 /dev/sda1 rw`},
 
 		{line: "9 8 8:1 /etc /odd rw - ext4 /dev/sda1 rw", want: true},
 		{line: "9 8 8:1 /etc /odd ro shared:3 master:2 - ext4 /dev/sda1 rw", want: true},
@@ -110,12 +111,12 @@ func TestUnasked(t *testing.T) {
 func FuzzParseMount(f *testing.F) {
 	f.Add("36 35 98:0 /mnt1 /mnt2 rw,noatime shared:4 master:1 - ext3 /dev/root rw,errors=continue")
 	f.Add("1 0 0:5 / / rw -")
+	f.Add(`36 35 98:0 /a\134040 /b rw - ext3 /dev/root rw`)
+	f.Add(`36 35 98:0 /a\040b /c\134d rw - ext3 /dev/root rw`)
 	f.Fuzz(func(t *testing.T, line string) {
 		m := parseMount(line)
-		for _, field := range []string{m.device, m.root, m.point, m.group} {
-			if !strings.Contains(line, field) {
-				t.Errorf("%q is not in %q", field, line)
-			}
+		if !strings.Contains(line, m.device) || !strings.Contains(line, m.group) || !strings.Contains(unescape(line), m.root) || !strings.Contains(unescape(line), m.point) {
+			t.Errorf("%+v is not in %q", m, line)
 		}
 		if m.group != "" && !strings.HasPrefix(m.group, "shared:") {
 			t.Errorf("group %q", m.group)

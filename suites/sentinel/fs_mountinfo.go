@@ -86,7 +86,7 @@ func parseMount(line string) mount {
 	if len(f) < optional {
 		return mount{}
 	}
-	m := mount{device: f[device], root: f[root], point: f[point]}
+	m := mount{device: f[device], root: unescape(f[root]), point: unescape(f[point])}
 	for _, field := range f[optional:] {
 		if field == "-" {
 			break
@@ -96,6 +96,11 @@ func parseMount(line string) mount {
 		}
 	}
 	return m
+}
+
+// unescape returns a path as it is: show_mountinfo() of the kernel writes four characters in octal.
+func unescape(s string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }
 
 // peered returns the mount points of a list of mounts that have a peer in another: what is mounted on
