@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/signal"
@@ -51,8 +52,8 @@ const (
 )
 
 // ExceedRates reads and writes two devices past the page cache, all at once: the first of Target.Paths
-// in large blocks, the second in small ones; each Target.Count times, or as often as it can within
-// Target.For. It holds at "begin" and "end".
+// in large blocks, the second in small ones; each up to Target.Count times. It holds at "begin" and, after
+// Target.For and still at it, at "end": what a busy host takes to answer is no rest for the devices.
 var ExceedRates = Attack{Name: "io.bandwidth", Run: func(a *Attempt) {
 	type use struct {
 		call  string
@@ -72,6 +73,7 @@ var ExceedRates = Attack{Name: "io.bandwidth", Run: func(a *Attempt) {
 		uses[2*i+1] = use{call: "write " + path, block: block}
 	}
 	a.Hold("begin")
+	ctx, cancel := context.WithCancel(context.Background())
 	var wait sync.WaitGroup
 	for i := range uses {
 		u := &uses[i]
@@ -80,14 +82,16 @@ var ExceedRates = Attack{Name: "io.bandwidth", Run: func(a *Attempt) {
 			if half == 1 {
 				call = unix.Pwrite
 			}
-			u.err = direct(call, fds[i/2], half, u.block, int64(a.Target.Count*u.block), a.Target.For)
+			u.err = direct(ctx, call, fds[i/2], half, u.block, int64(a.Target.Count*u.block))
 		})
 	}
+	time.Sleep(a.Target.For)
+	a.Hold("end")
+	cancel()
 	wait.Wait()
 	for _, u := range uses {
 		a.Try(u.call, u.err)
 	}
-	a.Hold("end")
 }}
 
 // ReadDevice reads Target.Bytes of the device at Target.Path, or what it can within Target.For,
@@ -103,13 +107,15 @@ var ReadDevice = Attack{Name: "io.weight", Run: func(a *Attempt) {
 			return
 		}
 		a.Hold("begin")
-		a.Try("read the device", direct(unix.Pread, fd, 0, largeBlock, a.Target.Bytes, a.Target.For))
+		ctx, cancel := context.WithTimeout(context.Background(), a.Target.For)
+		a.Try("read the device", direct(ctx, unix.Pread, fd, 0, largeBlock, a.Target.Bytes))
+		cancel()
 		a.Hold("end")
 	}
 }}
 
-// direct reads or writes one half of a device, 0 or 1, block by block and again and again.
-func direct(call func(fd int, b []byte, at int64) (int, error), fd, half, block int, bytes int64, limit time.Duration) error {
+// direct reads or writes one half of a device, 0 or 1, block by block and again and again, until ctx is done.
+func direct(ctx context.Context, call func(fd int, b []byte, at int64) (int, error), fd, half, block int, bytes int64) error {
 	raw := make([]byte, block+smallBlock)
 	skip := smallBlock - int(uintptr(unsafe.Pointer(&raw[0]))%smallBlock)
 	b := raw[skip : skip+block]
@@ -118,8 +124,7 @@ func direct(call func(fd int, b []byte, at int64) (int, error), fd, half, block 
 		return errors.Join(err, unix.EINVAL)
 	}
 	size = size / 2 / int64(block) * int64(block)
-	start := time.Now()
-	for n := int64(0); n < bytes && time.Since(start) < limit; n += int64(block) {
+	for n := int64(0); n < bytes && ctx.Err() == nil; n += int64(block) {
 		if _, err := call(fd, b, int64(half)*size+n%size); err != nil {
 			return err
 		}
@@ -138,7 +143,9 @@ var ReadBeside = Attack{Name: "io.weight/neighbour", Run: func(a *Attempt) {
 	var b [1]byte
 	if n, _ := a.in.Read(b[:]); n == 1 {
 		// Another half: for two that read the same, the scheduler has one queue.
-		say(direct(unix.Pread, fd, 1, largeBlock, a.Target.Bytes, a.Target.For))
+		ctx, cancel := context.WithTimeout(context.Background(), a.Target.For)
+		say(direct(ctx, unix.Pread, fd, 1, largeBlock, a.Target.Bytes))
+		cancel()
 	}
 }}
 
