@@ -3,6 +3,7 @@ package stats
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -72,8 +73,7 @@ func TestEdgeGrowsWithALongSeries(t *testing.T) {
 // The null distribution hardly depends on the length from where it is taken for all.
 func TestNullsOfLongSeries(t *testing.T) {
 	a := nulls{edge: 5, made: map[int]*null{}}
-	long := a.of(longest)
-	a.extend(long, 400)
+	long := a.first(a.of(longest), 400)
 	var e energy
 	r := rand.New(rand.NewPCG(9, 9))
 	size := 4 * longest
@@ -83,7 +83,7 @@ func TestNullsOfLongSeries(t *testing.T) {
 		for i := range rank {
 			rank[i]++
 		}
-		if q, _ := e.split(rank, a.edgeOf(size)); q > long.energy[400*9/10] {
+		if q, _ := e.split(rank, a.edgeOf(size)); q > long[400*9/10] {
 			above++
 		}
 	}
@@ -94,8 +94,7 @@ func TestNullsOfLongSeries(t *testing.T) {
 
 func TestPermutationPCountsTheSeriesItself(t *testing.T) {
 	n := nulls{edge: 5, made: map[int]*null{}}
-	n.extend(n.of(20), 99)
-	null := n.of(20).energy
+	null := n.first(n.of(20), 99)
 	for q, want := range map[float64]float64{null[98] + 1: 0.01, null[98]: 0.02, null[0]: 1, null[0] - 1: 1} {
 		if got := n.p(q, 20, 99); math.Abs(got-want) > 1e-12 {
 			t.Errorf("p of %g is %g, want %g", q, got, want)
@@ -108,17 +107,32 @@ func TestPermutationsEndEarly(t *testing.T) {
 	const length, level = 20, 0.001
 	count := int(enough / level)
 	all := nulls{edge: 5, made: map[int]*null{}}
-	all.extend(all.of(length), count)
-	energy := all.of(length).energy
+	energy := all.first(all.of(length), count)
 	for _, beyond := range []int{1, 10, 18, 19, 20, 21, 100, 10_000, count} {
 		few := nulls{edge: 5, made: map[int]*null{}}
 		q := energy[count-beyond]
-		want, got := all.p(q, length, count), few.p(q, length, count)
+		less, _ := slices.BinarySearch(energy, q)
+		want, got := float64(1+count-less)/float64(1+count), few.p(q, length, count)
 		if (got <= level) != (want <= level) || want <= level && got != want {
 			t.Errorf("beyond are %d: p is %g, of all permutations %g", beyond, got, want)
 		}
-		if made := len(few.of(length).energy); (made < count/2) != (beyond >= 100) {
+		if made := len(few.of(length).drawn); (made < count/2) != (beyond >= 100) {
 			t.Errorf("beyond are %d: %d permutations were made", beyond, made)
+		}
+	}
+}
+
+// What was asked before does not change an answer, so a verdict does not depend on which detector gives it.
+func TestPermutationPIsOfTheQuestionAlone(t *testing.T) {
+	const length = 20
+	used := nulls{edge: 5, made: map[int]*null{}}
+	energy := slices.Clone(used.first(used.of(length), 50_000))
+	for i := 0; i < len(energy); i += 97 {
+		fresh := nulls{edge: 5, made: map[int]*null{}}
+		for _, count := range []int{1500, 20_000} {
+			if got, want := used.p(energy[i], length, count), fresh.p(energy[i], length, count); got != want {
+				t.Fatalf("p of %g with %d permutations is %g, and %g before others were asked for", energy[i], count, got, want)
+			}
 		}
 	}
 }

@@ -25,7 +25,8 @@ type nulls struct {
 type null struct {
 	random *rand.Rand
 	rank   []int
-	energy []float64 // sorted
+	drawn  []float64         // energies, in the order in which they were drawn
+	sorted map[int][]float64 // as many of the first ones, sorted
 }
 
 // edgeOf is the number of values that a split leaves on each side at least.
@@ -41,7 +42,7 @@ func (t *nulls) of(length int) *null {
 	length = min(length, longest)
 	n := t.made[length]
 	if n == nil {
-		n = &null{random: rand.New(rand.NewPCG(seed, uint64(length))), rank: make([]int, length)}
+		n = &null{random: rand.New(rand.NewPCG(seed, uint64(length))), rank: make([]int, length), sorted: map[int][]float64{}}
 		for i := range n.rank {
 			n.rank[i] = i + 1
 		}
@@ -50,28 +51,29 @@ func (t *nulls) of(length int) *null {
 	return n
 }
 
-// extend makes permutations until there are count.
-func (t *nulls) extend(n *null, count int) {
-	for len(n.energy) < count {
-		n.random.Shuffle(len(n.rank), func(i, j int) { n.rank[i], n.rank[j] = n.rank[j], n.rank[i] })
-		q, _ := t.split.split(n.rank, t.edge)
-		n.energy = append(n.energy, q)
+// first returns the energies of the first count permutations, sorted.
+func (t *nulls) first(n *null, count int) []float64 {
+	if n.sorted[count] == nil {
+		for len(n.drawn) < count {
+			n.random.Shuffle(len(n.rank), func(i, j int) { n.rank[i], n.rank[j] = n.rank[j], n.rank[i] })
+			q, _ := t.split.split(n.rank, t.edge)
+			n.drawn = append(n.drawn, q)
+		}
+		n.sorted[count] = slices.Sorted(slices.Values(n.drawn[:count]))
 	}
-	slices.Sort(n.energy)
+	return n.sorted[count]
 }
 
-// p is the share of the permutations whose energy is at least q, with the series itself as one
-// of them, so that it is never 0. There are at least count permutations, or fewer of which enough
-// have at least q (Besag & Clifford 1991).
+// p is the share of count permutations whose energy is at least q, with the series itself as one
+// of them, so that it is never 0. Fewer are made if enough of those have at least q (Besag & Clifford
+// 1991). It does not depend on what was asked before.
 func (t *nulls) p(q float64, length, count int) float64 {
-	const first = 1000
+	const fewest = 1000
 	n := t.of(length)
-	for {
-		made := len(n.energy)
-		less, _ := slices.BinarySearch(n.energy, q)
-		if made >= count || made-less >= enough {
+	for made := min(fewest, count); ; made = min(2*made, count) {
+		less, _ := slices.BinarySearch(t.first(n, made), q)
+		if made == count || made-less >= enough {
 			return float64(1+made-less) / float64(1+made)
 		}
-		t.extend(n, min(count, max(2*made, first)))
 	}
 }
