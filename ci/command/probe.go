@@ -59,7 +59,7 @@ func newProbe() *cobra.Command {
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.cgroup, "cgroup", "", "a cgroup: its path below the mount point, or its directory")
-	flags.StringVar(&f.container, "container", "", "a container of `cellwall run --id NAME`")
+	flags.StringVar(&f.container, "container", "", "a container of cellwall run --id `NAME`")
 	flags.BoolVar(&f.all, "all", false, "attach every probe, to the whole host where nothing else is named")
 	flags.StringVar(&f.attach, "attach", "", fmt.Sprintf("how to attach, instead of the best way that the kernel has: one of %v", probes.Rungs()))
 	flags.DurationVar(&f.limit, "for", 0, "stop after this time, such as 30s")
