@@ -9,6 +9,7 @@ package isolation
 import (
 	"context"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
@@ -34,17 +35,21 @@ type Tour struct {
 	// Begin and Done are told of each row; both may be nil.
 	Begin func(runtime, id string)
 	Done  func(record.Verdict)
+
+	// row is held by the row that runs. Ginkgo abandons one that does not end in its time, or at a second
+	// interrupt, and goes on beside it.
+	row sync.Mutex
 }
 
-// specTimeout bounds one row with all its trials. It is longer than they are bounded to together, as
-// Ginkgo abandons what does not end in time and goes on beside it.
+// specTimeout bounds one row with all its trials. It is longer than they are bounded to together.
 const specTimeout = 20 * time.Minute
 
 // Declare makes the specs. Ginkgo then runs them in order, one at a time: a row's leak count
-// would see the objects of another. All are in one container, since it shuffles those at the top. Once
-// the context is done no row begins.
+// would see the objects of another. All are in one container, since it shuffles those at the top, and that is
+// Ordered, since it sorts specs of one line of code by their texts elsewhere. Once the context is done no row
+// begins.
 func (t *Tour) Declare(ctx context.Context) {
-	ginkgo.Describe("Walls:", func() {
+	ginkgo.Describe("Walls:", ginkgo.Ordered, ginkgo.ContinueOnFailure, func() {
 		for _, s := range t.Subjects {
 			t.declare(ctx, s)
 		}
@@ -56,6 +61,8 @@ func (t *Tour) declare(outer context.Context, s Subject) {
 	ginkgo.Describe("A container run by "+name+" at rung "+string(s.Rung), ginkgo.Label(string(s.Rung)), func() { // names of runtimes may hold what no label may
 		for _, g := range s.Rows {
 			ginkgo.It(g.Claim, ginkgo.Label(g.ID, g.Group()), func(bounded ginkgo.SpecContext) {
+				t.row.Lock()
+				defer t.row.Unlock()
 				if outer.Err() != nil {
 					ginkgo.Skip("interrupted")
 				}
@@ -85,7 +92,10 @@ func (t *Tour) Run(ctx context.Context, out io.Writer) bool {
 	suite, reporter := ginkgo.GinkgoConfiguration()
 	reporter.NoColor, reporter.Succinct = true, true
 	suite.Timeout = 0 // the rows have their own
-	return ginkgo.RunSpecs(quiet{}, "isolation", suite, reporter)
+	stood := ginkgo.RunSpecs(quiet{}, "isolation", suite, reporter)
+	t.row.Lock() // an abandoned row still removes what it has made
+	defer t.row.Unlock()
+	return stood
 }
 
 // quiet is what Ginkgo reports of a failure in a binary that is no test: Run returns it.
