@@ -92,12 +92,12 @@ func eachRule(change func(*specs.LinuxSyscall)) wrapper {
 
 // fiftyCalls are what moby's profile allows to capabilities that a container has not, or to nobody.
 var fiftyCalls = []string{
-	"_sysctl", "acct", "bpf", "chroot", "clock_adjtime", "clock_settime", "delete_module", "fanotify_init", "finit_module",
-	"fsconfig", "fsmount", "fsopen", "fspick", "get_mempolicy", "init_module", "ioperm", "iopl", "kexec_file_load",
-	"kexec_load", "lookup_dcookie", "mbind", "migrate_pages", "modify_ldt", "mount", "mount_setattr", "move_mount", "nfsservctl",
-	"open_tree", "perf_event_open", "pidfd_getfd", "pivot_root", "process_vm_readv", "process_vm_writev", "ptrace", "query_module", "quotactl",
+	"_sysctl", "acct", "bpf", "chroot", "clock_settime", "create_module", "delete_module", "fanotify_init", "finit_module",
+	"fsconfig", "fsmount", "fsopen", "fspick", "get_mempolicy", "init_module", "ioperm", "iopl", "kcmp", "kexec_file_load",
+	"kexec_load", "lookup_dcookie", "mbind", "migrate_pages", "mount", "mount_setattr", "move_mount", "nfsservctl",
+	"open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd", "pivot_root", "process_madvise", "query_module", "quotactl",
 	"quotactl_fd", "reboot", "request_key", "set_mempolicy", "setdomainname", "sethostname", "setns", "settimeofday", "swapoff", "swapon", "sysfs",
-	"syslog", "umount2", "vhangup",
+	"syslog", "umount2", "uselib", "vhangup",
 }
 
 // allowUnless lets a call pass where an argument is not a value.

@@ -60,7 +60,7 @@ func TestRefusalsOfTheHardenedRung(t *testing.T) {
 		text.WriteString(c.Name + "\n")
 	}
 	for _, name := range []string{
-		"bpf[", "mount[", "setns[", "ptrace[", "kexec_load[", "init_module[", "open_tree[", "fsopen[", "perf_event_open[", "process_vm_readv[",
+		"bpf[", "mount[", "setns[", "pidfd_getfd[", "kexec_load[", "init_module[", "open_tree[", "fsopen[", "perf_event_open[", "kcmp[",
 		"reboot[", "clone3[", "clone[0x10000000 ", "clone[0x20000 ", "socket[0x0 ", "unshare[", "io_uring_setup[",
 	} {
 		if !strings.Contains(text.String(), name) {
