@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
@@ -67,11 +68,12 @@ func Open(name string, o Options) (_ *Probe, err error) {
 		return nil, err
 	}
 	p := &Probe{kind: k, boot: boot}
+	types := btf.NewCache()
 	for _, rung := range Rungs() {
 		if len(o.Rungs) > 0 && !slices.Contains(o.Rungs, rung) || len(o.Rungs) == 0 && !k.has(rung) {
 			continue
 		}
-		err := p.try(rung, o)
+		err := p.try(rung, o, types)
 		if err == nil {
 			return p, nil
 		}
@@ -95,7 +97,7 @@ func attemptsError(attempts []Attempt) error {
 }
 
 // try attaches on one rung, or leaves nothing.
-func (p *Probe) try(rung Rung, o Options) (err error) {
+func (p *Probe) try(rung Rung, o Options, types *btf.Cache) (err error) {
 	if rung == Files {
 		p.poll, err = p.kind.polls(o)
 		return err
@@ -104,7 +106,7 @@ func (p *Probe) try(rung Rung, o Options) (err error) {
 	if !ok {
 		return kernel.Unsupported("it has no such rung")
 	}
-	layout, err := code.KernelLayout()
+	layout, err := code.KernelLayout(types)
 	if err != nil {
 		return err
 	}
@@ -114,7 +116,7 @@ func (p *Probe) try(rung Rung, o Options) (err error) {
 			err = errors.Join(err, undo.Close())
 		}
 	}()
-	s := &session{layout: layout, rung: rung, all: len(o.Cgroups) == 0, each: o.Each, silent: o.Totals, undo: undo}
+	s := &session{types: types, layout: layout, rung: rung, all: len(o.Cgroups) == 0, each: o.Each, silent: o.Totals, undo: undo}
 	for _, m := range []struct {
 		to                  **ebpf.Map
 		name                string

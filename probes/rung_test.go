@@ -8,8 +8,10 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 
+	"cellwall/probes/code"
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/kernel"
 )
@@ -20,6 +22,22 @@ func TestWhyItIsNotPermitted(t *testing.T) {
 	for _, cause := range []string{"lockdown", "CAP_BPF", "CAP_PERFMON", "ulimit -l"} {
 		if !errors.Is(err, kernel.ErrNotSupported) || !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), cause) {
 			t.Errorf("%v does not tell of %s", err, cause)
+		}
+	}
+}
+
+// noTypes are those of a kernel that has nothing.
+type noTypes struct{}
+
+func (noTypes) TypeByName(string, any) error { return btf.ErrNotFound }
+
+// What the kernel lacks is said before a program is written, and not looked for in its modules.
+func TestAttachToWhatIsNotThere(t *testing.T) {
+	for rung, says := range map[Rung]string{FEntry: "no function gone", TPBTF: "no tracepoint gone", RawTracepoint: "no tracepoint gone"} {
+		s := &session{types: btf.NewCache(), layout: code.NewLayout(noTypes{}), rung: rung}
+		err := s.attach("gone", func(*program) { t.Errorf("%s: a program was written", rung) })
+		if !errors.Is(err, kernel.ErrNotSupported) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", rung, err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
@@ -25,6 +26,7 @@ const programName = "cellwall"
 
 // session is a probe's maps, which all its programs share, and what was attached.
 type session struct {
+	types  *btf.Cache // the kernel's, for all programs
 	layout *code.Layout
 	rung   Rung
 	all    bool      // every cgroup is watched
@@ -54,6 +56,15 @@ func (s *session) attach(point string, write func(*program)) error {
 }
 
 func (s *session) attachAs(function ebpf.AttachType, point string, write func(*program)) error {
+	has := s.layout.Tracepoint
+	if s.rung == FEntry {
+		has = s.layout.Function
+	}
+	// What the kernel itself lacks the library would look for in every module: slow, and with
+	// CAP_BPF alone not permitted.
+	if err := has(point); err != nil {
+		return err
+	}
 	load := code.Direct
 	if s.rung == RawTracepoint {
 		load = code.Helper
@@ -74,7 +85,7 @@ func (s *session) attachAs(function ebpf.AttachType, point string, write func(*p
 	default:
 		spec.Type, spec.AttachTo = ebpf.RawTracepoint, ""
 	}
-	loaded, err := ebpf.NewProgram(spec)
+	loaded, err := s.load(spec)
 	if err != nil {
 		return fmt.Errorf("load program for %s: %w", point, unsupported(err))
 	}
@@ -90,6 +101,19 @@ func (s *session) attachAs(function ebpf.AttachType, point string, write func(*p
 	}
 	s.undo.Push("detach", attached.Close)
 	return nil
+}
+
+// load loads a program. As a collection it shares the kernel's BTF with the others, which
+// ebpf.NewProgram would read again for each.
+func (s *session) load(spec *ebpf.ProgramSpec) (*ebpf.Program, error) {
+	c, err := ebpf.NewCollectionWithOptions(
+		&ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{spec.Name: spec}},
+		ebpf.CollectionOptions{Cache: s.types},
+	)
+	if err != nil {
+		return nil, err
+	}
+	return c.DetachProgram(spec.Name), nil
 }
 
 // unsupported marks an error of the kernel as a thing that it cannot do, since every rung is

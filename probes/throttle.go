@@ -47,7 +47,7 @@ func openThrottle(s *session) error {
 	for _, t := range []struct {
 		point string
 		write func(*episodes)
-		since string // where not every kernel has the tracepoint
+		since string // where not every kernel has the tracepoint, the first that does
 	}{
 		{"sched_switch", func(e *episodes) {
 			e.task(asm.R7, 2)
@@ -61,12 +61,15 @@ func openThrottle(s *session) error {
 		{"hrtimer_expire_exit", (*episodes).refilled, ""},
 		{"csd_function_exit", (*episodes).refilled, "6.4"},
 	} {
+		if t.since != "" && s.layout.Tracepoint(t.point) != nil {
+			continue
+		}
 		err := s.attach(t.point, func(p *program) {
 			p.begin()
 			t.write(&episodes{program: p, open: open, here: here, queue: p.Slot(8), above: p.Slot(8), table: p.Slot(8), value: p.Slot(episodeBytes)})
 			p.Exit()
 		})
-		if err != nil && t.since == "" {
+		if err != nil {
 			return err
 		}
 	}

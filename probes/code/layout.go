@@ -12,11 +12,8 @@ import (
 )
 
 // Layout says where the running kernel keeps the fields of its structures. It asks the kernel's
-// own type information (BTF) and never its version. It is not safe for concurrent use.
-type Layout struct {
-	types   Types
-	structs map[string]*btf.Struct // those that were asked for: to find one by name is slow
-}
+// own type information (BTF) and never its version.
+type Layout struct{ types Types }
 
 // Types finds a type by name; *btf.Spec does. Its answer is stored in typ, which points to a
 // pointer to a type of package btf.
@@ -26,8 +23,8 @@ type Types interface {
 
 // KernelLayout reads the BTF of the running kernel. The error wraps kernel.ErrNotSupported where
 // the kernel has none.
-func KernelLayout() (*Layout, error) {
-	spec, err := btf.LoadKernelSpec()
+func KernelLayout(cache *btf.Cache) (*Layout, error) {
+	spec, err := cache.Kernel()
 	if err != nil {
 		return nil, fmt.Errorf("read the kernel's BTF: %w: %w", kernel.ErrNotSupported, err)
 	}
@@ -35,17 +32,36 @@ func KernelLayout() (*Layout, error) {
 }
 
 // NewLayout answers from other types than the running kernel's.
-func NewLayout(t Types) *Layout { return &Layout{types: t, structs: map[string]*btf.Struct{}} }
+func NewLayout(t Types) *Layout { return &Layout{types: t} }
 
-func (l *Layout) structure(name string) (*btf.Struct, error) {
-	s, ok := l.structs[name]
-	if !ok {
-		if err := l.types.TypeByName(name, &s); err != nil {
-			return nil, kernel.Unsupported("this kernel has no struct %s", name)
-		}
-		l.structs[name] = s
+// lookup stores the type of a name in typ; what says what is looked for.
+func (l *Layout) lookup(what, name string, typ any) error {
+	err := l.types.TypeByName(name, typ)
+	if errors.Is(err, btf.ErrNotFound) {
+		return kernel.Unsupported("this kernel has no %s", what)
 	}
-	return s, nil
+	if err != nil { // BTF can have several types of a name, and does not say which one is meant
+		return fmt.Errorf("find %s in the kernel's BTF: %w: %w", what, kernel.ErrNotSupported, err)
+	}
+	return nil
+}
+
+// Tracepoint returns nil where the kernel itself, not a module, has a tracepoint. The error wraps
+// kernel.ErrNotSupported.
+func (l *Layout) Tracepoint(name string) error {
+	var t *btf.Typedef
+	return l.tracepoint(name, &t)
+}
+
+func (l *Layout) tracepoint(name string, t **btf.Typedef) error {
+	return l.lookup("tracepoint "+name, "btf_trace_"+name, t)
+}
+
+// Function returns nil where the kernel itself, not a module, has a function. The error wraps
+// kernel.ErrNotSupported.
+func (l *Layout) Function(name string) error {
+	var f *btf.Func
+	return l.lookup("function "+name, name, &f)
 }
 
 // Field is where a field lies.
@@ -79,9 +95,11 @@ func (l *Layout) Offset(path string) (int, error) {
 // a bit field.
 func (l *Layout) find(path string) (typ btf.Type, at btf.Bits, bits int, err error) {
 	name, rest, _ := strings.Cut(path, ".")
-	if typ, err = l.structure(name); err != nil {
+	var s *btf.Struct
+	if err := l.lookup("struct "+name, name, &s); err != nil {
 		return nil, 0, 0, err
 	}
+	typ = s
 	for word := range strings.SplitSeq(rest, ".") {
 		name, index, err := element(word)
 		if err != nil {
@@ -117,8 +135,8 @@ func (l *Layout) Has(path string) bool {
 // Value is the value of an enumerator: Value("cgroup_subsys_id", "cpu_cgrp_id").
 func (l *Layout) Value(enum, name string) (int, error) {
 	var e *btf.Enum
-	if err := l.types.TypeByName(enum, &e); err != nil {
-		return 0, kernel.Unsupported("this kernel has no enum %s", enum)
+	if err := l.lookup("enum "+enum, enum, &e); err != nil {
+		return 0, err
 	}
 	for _, v := range e.Values {
 		if v.Name == name {
@@ -132,8 +150,8 @@ func (l *Layout) Value(enum, name string) (int, error) {
 // kernel.ErrNotSupported where it does not, or this kernel has no such tracepoint.
 func (l *Layout) Points(tracepoint string, i int, structure string) error {
 	var t *btf.Typedef
-	if err := l.types.TypeByName("btf_trace_"+tracepoint, &t); err != nil {
-		return kernel.Unsupported("this kernel has no tracepoint %s", tracepoint)
+	if err := l.tracepoint(tracepoint, &t); err != nil {
+		return err
 	}
 	if p, ok := btf.UnderlyingType(t).(*btf.Pointer); ok {
 		f, ok := btf.UnderlyingType(p.Target).(*btf.FuncProto)

@@ -2,6 +2,8 @@ package code
 
 import (
 	"errors"
+	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -14,22 +16,10 @@ import (
 type fakes map[string]btf.Type
 
 func (f fakes) TypeByName(name string, typ any) error {
-	switch to := typ.(type) {
-	case **btf.Struct:
-		if s, ok := f[name].(*btf.Struct); ok {
-			*to = s
-			return nil
-		}
-	case **btf.Typedef:
-		if d, ok := f[name].(*btf.Typedef); ok {
-			*to = d
-			return nil
-		}
-	case **btf.Enum:
-		if e, ok := f[name].(*btf.Enum); ok {
-			*to = e
-			return nil
-		}
+	to := reflect.ValueOf(typ).Elem()
+	if t := reflect.ValueOf(f[name]); t.IsValid() && t.Type() == to.Type() {
+		to.Set(t)
+		return nil
 	}
 	return btf.ErrNotFound
 }
@@ -116,6 +106,43 @@ func TestFieldThatIsNotThere(t *testing.T) {
 	}
 	if _, err := l.Value("others", "first"); !errors.Is(err, kernel.ErrNotSupported) {
 		t.Error(err)
+	}
+}
+
+func TestWhereAProgramCanBeAttached(t *testing.T) {
+	l := NewLayout(fakes{"btf_trace_switch": &btf.Typedef{}, "fork": &btf.Func{}, "switch": &btf.Struct{}})
+	for name, c := range map[string]struct {
+		err  error
+		says string // "" where it can be
+	}{
+		"tracepoint":    {l.Tracepoint("switch"), ""},
+		"function":      {l.Function("fork"), ""},
+		"no tracepoint": {l.Tracepoint("fork"), "no tracepoint fork"},
+		"no function":   {l.Function("clone"), "no function clone"},
+		"a struct":      {l.Function("switch"), "no function switch"},
+	} {
+		if c.says == "" && c.err != nil || c.says != "" && (!errors.Is(c.err, kernel.ErrNotSupported) || !strings.Contains(c.err.Error(), c.says)) {
+			t.Errorf("%s: %v", name, c.err)
+		}
+	}
+}
+
+// twice has several types of every name.
+type twice struct{}
+
+func (twice) TypeByName(name string, _ any) error {
+	return fmt.Errorf("type %s: %w", name, btf.ErrMultipleMatches)
+}
+
+// Which of several types is meant nobody can say; that there is none would be untrue.
+func TestTypesOfTheSameName(t *testing.T) {
+	l := NewLayout(twice{})
+	_, field := l.Field("rq.cpu")
+	_, value := l.Value("ids", "first")
+	for what, err := range map[string]error{"struct rq": field, "enum ids": value, "tracepoint switch": l.Points("switch", 0, "rq")} {
+		if !errors.Is(err, kernel.ErrNotSupported) || !errors.Is(err, btf.ErrMultipleMatches) || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 
