@@ -78,13 +78,19 @@ func loadDeviceProgram(rules []DeviceRule) (*ebpf.Program, error) {
 // probeDeviceProgram is the gate of the "devices" controller on v2.
 func probeDeviceProgram() error {
 	p, err := loadDeviceProgram(nil)
-	if errors.Is(err, unix.EPERM) || errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.ENOSYS) {
-		return fmt.Errorf("devices controller: %w: %w", kernel.ErrNotSupported, err)
-	}
 	if err != nil {
-		return err
+		return lacksDevicePrograms(err)
 	}
 	return p.Close()
+}
+
+// lacksDevicePrograms marks what the kernel answers to the program without rules where it grants
+// none. EINVAL is that it does not know the type: nothing else in that program can be invalid.
+func lacksDevicePrograms(err error) error {
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		return fmt.Errorf("devices controller: %w: %w", kernel.ErrNotSupported, err)
+	}
+	return err
 }
 
 // setDevicesV2 attaches a program, then detaches the one before, so that there is no moment

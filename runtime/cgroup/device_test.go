@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/kernel"
 )
@@ -183,6 +185,20 @@ func TestDeviceRules(t *testing.T) {
 		}
 		if got := fmt.Sprint(allowAll, " ", exceptions); got != tt.v1 || err != nil {
 			t.Errorf("%s: %s, %v, want %s", name, got, err, tt.v1)
+		}
+	}
+}
+
+func TestLacksDevicePrograms(t *testing.T) {
+	for err, lacks := range map[error]bool{
+		unix.EPERM:  true, // no capability
+		unix.EINVAL: true, // no program of that type
+		unix.ENOSYS: true, // no bpf(2)
+		unix.ENOMEM: false,
+	} {
+		got := lacksDevicePrograms(fmt.Errorf("load device program: %w", &ebpf.VerifierError{Cause: err}))
+		if !errors.Is(got, err) || errors.Is(got, kernel.ErrNotSupported) != lacks {
+			t.Errorf("%v: %v", err, got)
 		}
 	}
 }
