@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -67,7 +68,7 @@ func NeighboursDiffer(s *Stage) (*Watch, error) {
 				Breached: len(shared) > 0,
 				Evidence: fmt.Sprintf("of %d namespaces of two containers these are the same: [%s]", len(want), strings.Join(shared, ", ")),
 			}
-			for name := range joined {
+			for _, name := range slices.Sorted(maps.Keys(joined)) {
 				if !slices.Contains(shared, name) {
 					f.Intact = append(f.Intact, name)
 				}
