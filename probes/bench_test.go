@@ -247,7 +247,10 @@ func memlock(t testing.TB) uint64 {
 func TestMemoryOfAProbe(t *testing.T) {
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
-			open(t, name, nil, Options{Root: os.Getpid()})
+			p := open(t, name, nil, Options{Root: os.Getpid()})
+			if s := p.session; s != nil && (s.types != nil || s.layout != nil) {
+				t.Errorf("%s keeps the kernel's BTF", name)
+			}
 			if n := memlock(t); n == 0 || n > 8<<20 {
 				t.Errorf("%s occupies %d bytes", name, n)
 			}

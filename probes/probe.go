@@ -145,6 +145,7 @@ func (p *Probe) try(rung Rung, o Options, types *btf.Cache) (err error) {
 	if err := open(s, o); err != nil {
 		return err
 	}
+	s.types, s.layout = nil, nil // megabytes, which only loading needs
 	p.session, p.reader = s, reader
 	return nil
 }

@@ -26,8 +26,8 @@ const programName = "cellwall"
 
 // session is a probe's maps, which all its programs share, and what was attached.
 type session struct {
-	types  *btf.Cache // the kernel's, for all programs
-	layout *code.Layout
+	types  *btf.Cache   // the kernel's, for all programs; nil once they are loaded
+	layout *code.Layout // of those types
 	rung   Rung
 	all    bool      // every cgroup is watched
 	each   bool      // those below a watched cgroup count for themselves
