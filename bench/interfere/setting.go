@@ -108,7 +108,7 @@ func AllMeans() []Means {
 // ParseMeans reads means with a + between: "cpuset+io".
 func ParseMeans(text string) ([]Means, error) {
 	var all []Means
-	for _, name := range strings.Split(text, "+") {
+	for name := range strings.SplitSeq(text, "+") {
 		at := slices.IndexFunc(AllMeans(), func(m Means) bool { return m.Name == name })
 		if at < 0 {
 			var names []string

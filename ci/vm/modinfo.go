@@ -74,18 +74,18 @@ func readModinfo(r io.ReaderAt) (modinfo, error) {
 
 // parseModinfo reads KEY=VALUE strings that end in zero bytes.
 func parseModinfo(text string) (info modinfo) {
-	for _, field := range strings.Split(text, "\x00") {
+	for field := range strings.SplitSeq(text, "\x00") {
 		key, value, _ := strings.Cut(field, "=")
 		switch key {
 		case "depends":
-			for _, name := range strings.Split(value, ",") {
+			for name := range strings.SplitSeq(value, ",") {
 				if name != "" {
 					info.needs = append(info.needs, moduleName(name))
 				}
 			}
 		case "softdep":
 			before := false
-			for _, word := range strings.Fields(value) {
+			for word := range strings.FieldsSeq(value) {
 				switch word {
 				case "pre:":
 					before = true

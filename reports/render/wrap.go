@@ -60,7 +60,7 @@ func wrap(s string, width int) []string {
 	}
 	var lines []string
 	line, used := "", 0
-	for _, word := range strings.Fields(s) {
+	for word := range strings.FieldsSeq(s) {
 		n := displaywidth.String(word)
 		switch {
 		case line != "" && used+1+n <= width:

@@ -24,7 +24,7 @@ func recording(tb testing.TB) []float64 {
 	}
 	_, text, _ := strings.Cut(string(b), "\n")
 	var x []float64
-	for _, f := range strings.Fields(text) {
+	for f := range strings.FieldsSeq(text) {
 		v, err := strconv.ParseFloat(f, 64)
 		if err != nil {
 			tb.Fatal(err)

@@ -204,7 +204,7 @@ func (d *dir) checkListed(allowAll bool, exceptions []DeviceRule, list string) e
 // parseDeviceList reads devices.list as rules that allow.
 func parseDeviceList(list string) ([]DeviceRule, error) {
 	var rules []DeviceRule
-	for _, line := range strings.Split(list, "\n") {
+	for line := range strings.SplitSeq(list, "\n") {
 		if line == "" {
 			continue
 		}

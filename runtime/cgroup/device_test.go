@@ -97,8 +97,8 @@ func v1Allows(allowAll bool, exceptions []DeviceRule, kind string, major, minor 
 // everyAccess calls f for the devices and accesses that the rules of these tests tell apart.
 func everyAccess(f func(kind string, major, minor int64, asks access)) {
 	for _, kind := range []string{"b", "c"} {
-		for major := int64(0); major < 3; major++ {
-			for minor := int64(0); minor < 3; minor++ {
+		for major := range int64(3) {
+			for minor := range int64(3) {
 				for asks := mknod; asks <= anyAccess; asks++ {
 					f(kind, major, minor, asks)
 				}
@@ -112,10 +112,10 @@ func ruleFrom(n uint16) DeviceRule {
 	pick := func(of uint16) uint16 { v := n % of; n /= of; return v }
 	r := DeviceRule{Allow: pick(2) == 1, Type: []string{"a", "b", "c", ""}[pick(4)]}
 	if v := pick(3); v > 0 {
-		r.Major = ptr(int64(v))
+		r.Major = new(int64(v))
 	}
 	if v := pick(3); v > 0 {
-		r.Minor = ptr(int64(v))
+		r.Minor = new(int64(v))
 	}
 	r.Access = access(pick(8)).String()
 	return r
@@ -159,7 +159,7 @@ func checkRules(t *testing.T, rules []DeviceRule) {
 }
 
 func TestDeviceRules(t *testing.T) {
-	one, two := ptr(int64(1)), ptr(int64(2))
+	one, two := new(int64(1)), new(int64(2))
 	for name, tt := range map[string]struct {
 		rules  []DeviceRule
 		v1     string
@@ -173,7 +173,7 @@ func TestDeviceRules(t *testing.T) {
 		"part taken back":             {rules: []DeviceRule{{Allow: true, Type: "c", Major: one}, {Type: "c", Major: one, Minor: two}}, lackV1: true},
 		"the last word for all":       {rules: []DeviceRule{{Allow: true, Type: "c", Major: one}, {Type: "a"}}, v1: "false []"},
 		"both kinds":                  {rules: []DeviceRule{{Allow: true, Type: "a", Access: "m"}}, v1: "false [allow b *:* m allow c *:* m]"},
-		"-1 is any, as runc's own -1": {rules: []DeviceRule{{Allow: true, Type: "c", Major: ptr(int64(-1)), Minor: one}}, v1: "false [allow c *:1 mrw]"},
+		"-1 is any, as runc's own -1": {rules: []DeviceRule{{Allow: true, Type: "c", Major: new(int64(-1)), Minor: one}}, v1: "false [allow c *:1 mrw]"},
 	} {
 		checkRules(t, tt.rules)
 		allowAll, exceptions, err := devicesV1(tt.rules)

@@ -51,10 +51,10 @@ func v2Files() map[string]string {
 func TestV2Files(t *testing.T) {
 	g := fakeGroup(t, v2Files())
 	limits := Limits{
-		MemoryMax: 80 << 20, MemoryHigh: 60 << 20, MemoryMin: 1 << 20, MemoryLow: 2 << 20, SwapMax: ptr(uint64(0)), OOMGroup: true,
+		MemoryMax: 80 << 20, MemoryHigh: 60 << 20, MemoryMin: 1 << 20, MemoryLow: 2 << 20, SwapMax: new(uint64(0)), OOMGroup: true,
 		CPUMax: CPUMax{Quota: 20 * time.Millisecond, Burst: time.Millisecond}, CPUShares: 1024,
 		CPUs: "0-1", Mems: "0", PidsMax: 64, IOWeight: 200, IOMax: []IOMax{{Major: 8, Minor: 16, Wbps: 1 << 20}},
-		Hugetlb: map[string]uint64{"2MB": 0}, MaxDescendants: ptr(uint64(0)), MaxDepth: ptr(uint64(3)),
+		Hugetlb: map[string]uint64{"2MB": 0}, MaxDescendants: new(uint64(0)), MaxDepth: new(uint64(3)),
 	}
 	if err := g.Set(limits); err != nil {
 		t.Fatal(err)

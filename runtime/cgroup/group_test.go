@@ -145,9 +145,9 @@ func TestDevices(t *testing.T) {
 	// /dev/null is 1:3, /dev/zero 1:5, /dev/full 1:7.
 	rules := []DeviceRule{
 		{Type: "a"},
-		{Allow: true, Type: "c", Major: ptr(int64(1)), Minor: ptr(int64(3))},
-		{Allow: true, Type: "c", Major: ptr(int64(1)), Minor: ptr(int64(5))},
-		{Type: "c", Major: ptr(int64(1)), Minor: ptr(int64(5)), Access: "w"},
+		{Allow: true, Type: "c", Major: new(int64(1)), Minor: new(int64(3))},
+		{Allow: true, Type: "c", Major: new(int64(1)), Minor: new(int64(5))},
+		{Type: "c", Major: new(int64(1)), Minor: new(int64(5)), Access: "w"},
 	}
 	check := func(t *testing.T, g *Group) {
 		c := start(t, g, "open", "/dev/null", "/dev/zero", "/dev/full")
@@ -191,7 +191,7 @@ func TestUnsupported(t *testing.T) {
 		"memory.high":      {MemoryHigh: 1 << 20},
 		"memory.min":       {MemoryMin: 1 << 20},
 		"memory.oom.group": {OOMGroup: true},
-		"memory.swap.max":  {SwapMax: ptr(uint64(0))},
+		"memory.swap.max":  {SwapMax: new(uint64(0))},
 	} {
 		_, err := tree.Create(testName(t, ""), l)
 		if !errors.Is(err, kernel.ErrNotSupported) || !strings.Contains(err.Error(), name) {

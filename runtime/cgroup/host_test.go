@@ -22,13 +22,11 @@ func require(t testing.TB, tree *Tree, controllers ...string) {
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func TestLimitsAreReadBack(t *testing.T) {
 	tree := newTree(t)
 	require(t, tree, "memory", "cpu", "cpuset", "pids")
 	want := Limits{
-		MemoryMax: 64 << 20, SwapMax: ptr(uint64(0)), PidsMax: 20, CPUs: "0", Mems: "0", CPUWeight: 37,
+		MemoryMax: 64 << 20, SwapMax: new(uint64(0)), PidsMax: 20, CPUs: "0", Mems: "0", CPUWeight: 37,
 		CPUMax: CPUMax{Quota: 20 * time.Millisecond, Period: 50 * time.Millisecond, Burst: 5 * time.Millisecond},
 	}
 	g := newGroup(t, tree, want)
@@ -39,7 +37,7 @@ func TestLimitsAreReadBack(t *testing.T) {
 		{"as made", func(*Limits) {}},
 		{"memory grows above the old sum", func(l *Limits) { l.MemoryMax = 128 << 20 }},
 		{"memory shrinks", func(l *Limits) { l.MemoryMax = 32 << 20 }},
-		{"swap grows", func(l *Limits) { l.SwapMax = ptr(uint64(8 << 20)) }},
+		{"swap grows", func(l *Limits) { l.SwapMax = new(uint64(8 << 20)) }},
 		{"quota below the old burst", func(l *Limits) { l.CPUMax = CPUMax{Quota: 2 * time.Millisecond, Period: 50 * time.Millisecond} }},
 		{"no limits", func(l *Limits) { *l = Limits{} }},
 	} {
@@ -78,7 +76,7 @@ func TestMemoryLimitKills(t *testing.T) {
 		limit uint64
 		swap  *uint64
 		dies  bool
-	}{{limit: 32 << 20, swap: ptr(uint64(0)), dies: true}, {limit: 32 << 20, swap: ptr(uint64(1 << 20)), dies: true}, {limit: 128 << 20}} {
+	}{{limit: 32 << 20, swap: new(uint64(0)), dies: true}, {limit: 32 << 20, swap: new(uint64(1 << 20)), dies: true}, {limit: 128 << 20}} {
 		g, err := tree.Create(testName(t, ""), Limits{MemoryMax: tt.limit, SwapMax: tt.swap, PidsMax: 50})
 		if err != nil {
 			t.Fatal(err)
@@ -223,7 +221,7 @@ func TestIOMax(t *testing.T) {
 func BenchmarkCreate(b *testing.B) {
 	tree := newTree(b)
 	for b.Loop() {
-		g, err := tree.Create(testName(b, ""), Limits{MemoryMax: 64 << 20, SwapMax: ptr(uint64(0)), PidsMax: 20, CPUMax: CPUMax{Quota: 20 * time.Millisecond}})
+		g, err := tree.Create(testName(b, ""), Limits{MemoryMax: 64 << 20, SwapMax: new(uint64(0)), PidsMax: 20, CPUMax: CPUMax{Quota: 20 * time.Millisecond}})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -104,7 +104,7 @@ func (d *dir) moveAll(to *dir) error {
 	if err != nil {
 		return err
 	}
-	for _, pid := range strings.Fields(procs) {
+	for pid := range strings.FieldsSeq(procs) {
 		if pid == "0" {
 			return fmt.Errorf("empty %s: it holds processes of an outer pid namespace: run cellwall in a group of its own", d.path)
 		}
@@ -183,7 +183,7 @@ func (d *dir) removeLeaf() error {
 
 func pids(list string) ([]int, error) {
 	var all []int
-	for _, f := range strings.Fields(list) {
+	for f := range strings.FieldsSeq(list) {
 		pid, err := strconv.Atoi(f)
 		if err != nil {
 			return nil, fmt.Errorf("parse cgroup.procs: %w", err)

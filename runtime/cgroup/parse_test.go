@@ -89,7 +89,7 @@ func TestCheck(t *testing.T) {
 		"hugetlb size":             {Hugetlb: map[string]uint64{"../2MB": 1}},
 		"type":                     {Devices: []DeviceRule{{Type: "p"}}},
 		"access":                   {Devices: []DeviceRule{{Access: "x"}}},
-		"out of range":             {Devices: []DeviceRule{{Major: ptr(int64(1 << 20))}}},
+		"out of range":             {Devices: []DeviceRule{{Major: new(int64(1 << 20))}}},
 		"check cpu.max quota -1ms": {CPUMax: CPUMax{Quota: -ms}},
 		"check cpu.max.burst -1ms": {CPUMax: CPUMax{Quota: ms, Burst: -ms}},
 	} {

@@ -52,7 +52,7 @@ func parseMountinfo(r io.Reader) ([]mount, error) {
 			return nil, fmt.Errorf("parse mountinfo: relative path in %q", lines.Text())
 		}
 		if !m.v2 {
-			for _, o := range strings.Split(tail[2], ",") {
+			for o := range strings.SplitSeq(tail[2], ",") {
 				if slices.Contains(v1Controllers, o) || strings.HasPrefix(o, "name=") {
 					m.controllers = append(m.controllers, unescape(o))
 				}

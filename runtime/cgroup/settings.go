@@ -182,7 +182,7 @@ func sameList(wrote, read string) bool {
 // hasIOLine: the kernel drops the line of a device without limits.
 func hasIOLine(wrote, read string) bool {
 	device, limits, _ := strings.Cut(wrote, " ")
-	for _, line := range strings.Split(read, "\n") {
+	for line := range strings.SplitSeq(read, "\n") {
 		if d, rest, _ := strings.Cut(line, " "); d == device {
 			return rest == limits
 		}

@@ -28,8 +28,8 @@ func TestLimitsFromSpec(t *testing.T) {
 		want Limits
 	}{
 		{`{}`, Limits{}},
-		{`{"memory":{"limit":100,"swap":150,"reservation":50}}`, Limits{MemoryMax: 100, MemoryLow: 50, SwapMax: ptr(uint64(50))}},
-		{`{"memory":{"limit":100,"swap":100}}`, Limits{MemoryMax: 100, SwapMax: ptr(uint64(0))}},
+		{`{"memory":{"limit":100,"swap":150,"reservation":50}}`, Limits{MemoryMax: 100, MemoryLow: 50, SwapMax: new(uint64(50))}},
+		{`{"memory":{"limit":100,"swap":100}}`, Limits{MemoryMax: 100, SwapMax: new(uint64(0))}},
 		{`{"memory":{"limit":-1,"swap":-1}}`, Limits{}},
 		{`{"memory":{"limit":100,"swap":-1}}`, Limits{MemoryMax: 100}},
 		{
@@ -46,15 +46,15 @@ func TestLimitsFromSpec(t *testing.T) {
 		},
 		{
 			`{"devices":[{"allow":false,"access":"rwm"},{"allow":true,"type":"c","major":1,"access":"r"}]}`,
-			Limits{Devices: []DeviceRule{{Access: "rwm"}, {Allow: true, Type: "c", Major: ptr(int64(1)), Access: "r"}}},
+			Limits{Devices: []DeviceRule{{Access: "rwm"}, {Allow: true, Type: "c", Major: new(int64(1)), Access: "r"}}},
 		},
 		{
 			`{"cpu":{"shares":512},"unified":{"memory.high":"7","memory.max":"max","memory.swap.max":"0","cpu.weight":"50","cpu.max":"1000 2000",
 			"io.max":"8:0 rbps=1","io.weight":"default 5","hugetlb.1GB.max":"0","pids.max":"3","cpuset.cpus":"1","cgroup.max.depth":"0","memory.oom.group":"1"}}`,
 			Limits{
-				MemoryHigh: 7, SwapMax: ptr(uint64(0)), CPUWeight: 50, CPUMax: CPUMax{Quota: time.Millisecond, Period: 2 * time.Millisecond},
+				MemoryHigh: 7, SwapMax: new(uint64(0)), CPUWeight: 50, CPUMax: CPUMax{Quota: time.Millisecond, Period: 2 * time.Millisecond},
 				IOMax: []IOMax{{Major: 8, Rbps: 1}}, IOWeight: 5, Hugetlb: map[string]uint64{"1GB": 0}, PidsMax: 3, CPUs: "1",
-				MaxDepth: ptr(uint64(0)), OOMGroup: true,
+				MaxDepth: new(uint64(0)), OOMGroup: true,
 			},
 		},
 	} {

@@ -77,7 +77,7 @@ func (r *reader) pick(m map[string]uint64, file string, to map[string]*uint64) {
 // parseKeyed reads lines of a key and a number.
 func parseKeyed(s string) (map[string]uint64, error) {
 	m := map[string]uint64{}
-	for _, line := range strings.Split(s, "\n") {
+	for line := range strings.SplitSeq(s, "\n") {
 		key, value, ok := strings.Cut(line, " ")
 		if line == "" {
 			continue
@@ -97,7 +97,7 @@ func parseKeyed(s string) (map[string]uint64, error) {
 // parseNested reads lines of a device and key=value pairs, as in io.stat and io.max; "max" is 0.
 func parseNested(s string) (map[string]map[string]uint64, error) {
 	all := map[string]map[string]uint64{}
-	for _, line := range strings.Split(s, "\n") {
+	for line := range strings.SplitSeq(s, "\n") {
 		fields := strings.Fields(line)
 		if len(fields) == 0 {
 			continue
@@ -260,7 +260,7 @@ func (r *reader) io() map[string]IOStat {
 	}
 	for _, file := range []string{"io_service_bytes", "io_serviced"} {
 		s, _ := r.text(d, "blkio.throttle."+file+"_recursive", "io.stat")
-		for _, line := range strings.Split(s, "\n") {
+		for line := range strings.SplitSeq(s, "\n") {
 			f := strings.Fields(line) // "8:0 Read 4096"; the last line is "Total 4096"
 			if len(f) != 3 {
 				continue

@@ -21,7 +21,7 @@ func TestV1Alone(t *testing.T) {
 	if v1.dir("freezer") == nil || v1.dir("pids") == nil {
 		t.Skip("no v1 freezer and pids hierarchies")
 	}
-	if _, err := v1.Create(testName(t, ""), Limits{MaxDepth: ptr(uint64(0))}); !errors.Is(err, kernel.ErrNotSupported) {
+	if _, err := v1.Create(testName(t, ""), Limits{MaxDepth: new(uint64(0))}); !errors.Is(err, kernel.ErrNotSupported) {
 		t.Errorf("cgroup.max.depth: %v", err)
 	}
 	g := newGroup(t, v1, Limits{PidsMax: 60})

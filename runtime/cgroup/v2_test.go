@@ -49,7 +49,7 @@ func onV2(t *testing.T, f func(tree *Tree) error) {
 func TestV2Alone(t *testing.T) {
 	name := testName(t, "")
 	onV2(t, func(tree *Tree) error {
-		g, err := tree.Create(name, Limits{MaxDescendants: ptr(uint64(1)), MaxDepth: ptr(uint64(1))})
+		g, err := tree.Create(name, Limits{MaxDescendants: new(uint64(1)), MaxDepth: new(uint64(1))})
 		if err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ func (p *planner) hide(at string) {
 func directories(dir string) []string {
 	var list []string
 	at := ""
-	for _, name := range strings.Split(strings.Trim(path.Clean(dir), "/"), "/") {
+	for name := range strings.SplitSeq(strings.Trim(path.Clean(dir), "/"), "/") {
 		if name == "" || name == "." {
 			continue
 		}

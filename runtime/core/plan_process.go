@@ -204,7 +204,7 @@ func (p *planner) candidates() []string {
 		return []string{name}
 	}
 	var list []string
-	for _, dir := range strings.Split(searchPath(p.Spec.Process.Env), ":") {
+	for dir := range strings.SplitSeq(searchPath(p.Spec.Process.Env), ":") {
 		list = append(list, path.Join("/", dir, name))
 	}
 	return list

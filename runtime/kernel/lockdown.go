@@ -50,7 +50,7 @@ func lockdownBelow(dir *os.File) string {
 
 // parseLockdown reads "none [integrity] confidentiality", where the brackets mark the mode.
 func parseLockdown(text string) string {
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		mode := strings.TrimSuffix(strings.TrimPrefix(word, "["), "]")
 		if word != "["+mode+"]" {
 			continue

@@ -108,7 +108,7 @@ func TestFromHostAgreesWithLdd(t *testing.T) {
 		if err != nil {
 			t.Logf("ldd %s: %v", path, err) // a script, or static
 		}
-		for _, word := range strings.Fields(string(out)) {
+		for word := range strings.FieldsSeq(string(out)) {
 			if !strings.HasPrefix(word, "/") {
 				continue
 			}

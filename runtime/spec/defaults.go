@@ -45,13 +45,11 @@ const (
 
 func defaultLimits() *specs.LinuxResources {
 	return &specs.LinuxResources{
-		Memory: &specs.LinuxMemory{Limit: ptr(int64(memoryLimit)), Swap: ptr(int64(memoryLimit))},
-		CPU:    &specs.LinuxCPU{Quota: ptr(int64(cpuQuota)), Period: ptr(uint64(cpuPeriod)), Shares: ptr(uint64(1024))},
-		Pids:   &specs.LinuxPids{Limit: ptr(int64(pidsLimit))},
+		Memory: &specs.LinuxMemory{Limit: new(int64(memoryLimit)), Swap: new(int64(memoryLimit))},
+		CPU:    &specs.LinuxCPU{Quota: new(int64(cpuQuota)), Period: new(uint64(cpuPeriod)), Shares: new(uint64(1024))},
+		Pids:   &specs.LinuxPids{Limit: new(int64(pidsLimit))},
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // WithUserNamespace puts the container into a user namespace that maps its ids as the options
 // say.
@@ -135,9 +133,9 @@ const ptySlaveMajor = 136
 func deviceRules() []specs.LinuxDeviceCgroup {
 	rules := []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}
 	for _, d := range defaultDevices {
-		rules = append(rules, specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: ptr(d.major), Minor: ptr(d.minor), Access: "rwm"})
+		rules = append(rules, specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: new(d.major), Minor: new(d.minor), Access: "rwm"})
 	}
-	return append(rules, specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: ptr(int64(ptySlaveMajor)), Access: "rwm"})
+	return append(rules, specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: new(int64(ptySlaveMajor)), Access: "rwm"})
 }
 
 func defaultSeccomp(s *specs.Spec) *specs.LinuxSeccomp {

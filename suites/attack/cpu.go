@@ -83,7 +83,7 @@ func pin(cpu int) error {
 
 // OtherCPUs runs on each CPU of Target.Extra, "0 1", and holds there.
 var OtherCPUs = Attack{Name: "cpu.cpuset", Run: func(a *Attempt) {
-	for _, word := range strings.Fields(a.Target.Extra) {
+	for word := range strings.FieldsSeq(a.Target.Extra) {
 		cpu, err := strconv.Atoi(word)
 		if err != nil {
 			continue

@@ -46,7 +46,7 @@ var hugeHog = Attack{Name: "memory.hugetlb/hog", Run: func(a *Attempt) {
 // OtherNodes binds memory to each of the nodes that Target.Extra lists, "1 3", touches it, and
 // holds at "placed".
 var OtherNodes = Attack{Name: "memory.cpuset-mems", Run: func(a *Attempt) {
-	for _, word := range strings.Fields(a.Target.Extra) {
+	for word := range strings.FieldsSeq(a.Target.Extra) {
 		node, err := strconv.Atoi(word)
 		if err != nil || node >= 1024 {
 			continue

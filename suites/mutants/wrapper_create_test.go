@@ -88,7 +88,7 @@ func leaveMount(c *call) error {
 	if names[0] == names[1] {
 		return errors.New("the driver runs runtimes in the host's mount namespace")
 	}
-	for _, word := range strings.Fields(string(mounts[0])) {
+	for word := range strings.FieldsSeq(string(mounts[0])) {
 		if strings.HasPrefix(word, "shared:") && slices.Contains(strings.Fields(string(mounts[1])), word) {
 			return errors.New("the driver's copy of the host's mounts shares them with the host: " + word)
 		}

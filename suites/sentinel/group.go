@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,9 +40,7 @@ func unified(s *specs.Spec, files map[string]string) {
 	if s.Linux.Resources.Unified == nil {
 		s.Linux.Resources.Unified = map[string]string{}
 	}
-	for file, value := range files {
-		s.Linux.Resources.Unified[file] = value
-	}
+	maps.Copy(s.Linux.Resources.Unified, files)
 }
 
 // cgroupMount shows the container its own cgroups.
@@ -111,7 +110,7 @@ func (a *Subject) children() ([]int, error) {
 		if err != nil {
 			continue // a thread that has ended
 		}
-		for _, word := range strings.Fields(string(b)) {
+		for word := range strings.FieldsSeq(string(b)) {
 			pid, err := strconv.Atoi(word)
 			if err != nil {
 				return nil, fmt.Errorf("parse %s: %w", f, err)

@@ -43,7 +43,7 @@ func listed(dir string) ([]int, error) {
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
 	var pids []int
-	for _, line := range strings.Fields(string(b)) {
+	for line := range strings.FieldsSeq(string(b)) {
 		pid, err := strconv.Atoi(line)
 		if err != nil {
 			return nil, fmt.Errorf("list processes: %w", err)
