@@ -124,12 +124,11 @@ func TestArchiveIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-// The program is the reference, where there is one.
+// The program is the reference.
 func TestArchiveIsReadByCpio(t *testing.T) {
 	program, err := exec.LookPath("cpio")
 	if err != nil {
-		t.Log("cpio is not installed: only our own reader has read it")
-		return
+		t.Skip("cpio is not installed")
 	}
 	cmd := exec.Command(program, "-it", "--quiet")
 	cmd.Stdin = bytes.NewReader(packed(t, sample()))
