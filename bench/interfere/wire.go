@@ -9,6 +9,7 @@ import (
 
 	"cellwall/bench/load"
 	"cellwall/runtime/kernel"
+	"cellwall/suites/rtnetlink"
 )
 
 // The link that all containers share, as those of a host share its network card: what it carries in bytes
@@ -46,8 +47,8 @@ func newWire() (*wire, error) {
 		err := unix.Unshare(unix.CLONE_NEWNET)
 		if err != nil {
 			err = fmt.Errorf("make a network namespace: %w", err)
-		} else if err = newLink(sharedBridge, "bridge", nil); err == nil {
-			err = bringUp(sharedBridge, "")
+		} else if err = rtnetlink.Bridge(sharedBridge); err == nil {
+			err = rtnetlink.Up(sharedBridge)
 		}
 		ready <- err
 		if err != nil {
@@ -98,10 +99,10 @@ func (w *wire) connectFar(pid int) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := w.inside(func() error { return shape(end, linkRate, linkBurst, linkQueue) }); err != nil {
+	if err := w.inside(func() error { return rtnetlink.Shape(end, linkRate, linkBurst, linkQueue) }); err != nil {
 		return err
 	}
-	return within(namespace, func() error { return shape(containerEnd, linkRate, linkBurst, linkQueue) })
+	return within(namespace, func() error { return rtnetlink.Shape(containerEnd, linkRate, linkBurst, linkQueue) })
 }
 
 // connectNear makes the link of the container of process pid. A shaped one carries shapedRate: it leads over
@@ -127,10 +128,10 @@ func (w *wire) connectNear(pid int, shaped bool) (err error) {
 			return err
 		}
 		return errors.Join(
-			newLink(own, "bridge", nil), bringUp(own, ""),
-			newVeth(out, in, here), unix.Close(here),
-			bringUp(out, own), bringUp(in, sharedBridge),
-			shape(out, shapedRate, linkBurst, linkQueue),
+			rtnetlink.Bridge(own), rtnetlink.Up(own),
+			rtnetlink.Veth(out, in, here), unix.Close(here),
+			rtnetlink.Enslave(out, own), rtnetlink.Enslave(in, sharedBridge),
+			rtnetlink.Shape(out, shapedRate, linkBurst, linkQueue),
 		)
 	}); err != nil {
 		return err
@@ -139,7 +140,7 @@ func (w *wire) connectNear(pid int, shaped bool) (err error) {
 	if err != nil {
 		return err
 	}
-	return w.inside(func() error { return shape(end, shapedRate, linkBurst, linkQueue) })
+	return w.inside(func() error { return rtnetlink.Shape(end, shapedRate, linkBurst, linkQueue) })
 }
 
 // connect makes a link between a bridge and a network namespace, and returns the bridge's end.
@@ -147,15 +148,15 @@ func (w *wire) connect(namespace int, address netip.Addr, bridge string) (end st
 	w.made++
 	end = fmt.Sprintf("end%d", w.made)
 	if err := w.inside(func() error {
-		if err := newVeth(end, containerEnd, namespace); err != nil {
+		if err := rtnetlink.Veth(end, containerEnd, namespace); err != nil {
 			return err
 		}
-		return bringUp(end, bridge)
+		return rtnetlink.Enslave(end, bridge)
 	}); err != nil {
 		return "", err
 	}
 	return end, within(namespace, func() error {
-		return errors.Join(addAddress(containerEnd, netip.PrefixFrom(address, prefixBits)), bringUp(containerEnd, ""))
+		return errors.Join(rtnetlink.Address(containerEnd, netip.PrefixFrom(address, prefixBits)), rtnetlink.Up(containerEnd))
 	})
 }
 

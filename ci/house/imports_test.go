@@ -36,10 +36,14 @@ var mayImport = map[string][]string{
 	},
 
 	"suites/attack":        {},
+	"suites/rtnetlink":     {"suites/attack", "runtime/kernel"},
 	"suites/sentinel/stub": {},
-	"suites/sentinel":      {"probes", "runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/seccomp", "runtime/spec", "suites/attack", "suites/sentinel/stub"},
-	"suites/guarantee":     {"runtime/spec", "runtime/kernel", "suites/attack", "suites/sentinel"},
-	"suites/claim":         {"runtime/driver", "runtime/spec", "suites/guarantee"},
+	"suites/sentinel": {
+		"probes", "runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/seccomp", "runtime/spec", "suites/attack", "suites/rtnetlink",
+		"suites/sentinel/stub",
+	},
+	"suites/guarantee": {"runtime/spec", "runtime/kernel", "suites/attack", "suites/sentinel"},
+	"suites/claim":     {"runtime/driver", "runtime/spec", "suites/guarantee"},
 	"suites/judge": {
 		"probes", "suites/claim", "suites/guarantee", "suites/sentinel", "suites/attack", "reports/record", "runtime/driver", "runtime/rootfs",
 		"runtime/place", "runtime/spec", "runtime/kernel", "runtime/cgroup", "runtime/cleanup",
@@ -55,7 +59,7 @@ var mayImport = map[string][]string{
 	"bench/worker": {"bench", "runtime/driver", "runtime/spec", "runtime/kernel", "runtime/lease"},
 	"bench/interfere": {
 		"bench", "bench/load", "probes", "reports/record", "reports/stats", "runtime/driver", "runtime/cgroup", "runtime/spec", "runtime/kernel",
-		"runtime/cleanup", "suites/attack",
+		"runtime/cleanup", "suites/rtnetlink",
 	},
 	"bench/runner": {"bench", "bench/worker", "reports/record", "reports/stats", "runtime/driver", "runtime/spec", "runtime/kernel", "runtime/cgroup"},
 

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/suites/attack"
+	"cellwall/suites/rtnetlink"
 )
 
 // LoopbackListener listens on the host's own loopback addresses, on the target's Port.
@@ -51,7 +52,7 @@ func (s *Stage) netHost() (host *standIn, inode string, err error) {
 		return nil, "", err
 	}
 	inode = strings.TrimSuffix(strings.TrimPrefix(host.host, "net:["), "]")
-	return host, inode, host.inside(func() error { return linkUp("lo") })
+	return host, inode, host.inside(func() error { return rtnetlink.Up("lo") })
 }
 
 // linkName is a random name for a link, of at most 15 bytes.

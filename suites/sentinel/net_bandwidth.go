@@ -2,7 +2,6 @@ package sentinel
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -12,9 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
+	"cellwall/suites/rtnetlink"
 )
 
 // NoQdisc is the edit that leaves out the queueing discipline of BandwidthKept. It is the
@@ -62,7 +61,7 @@ func BandwidthKept(s *Stage) (*Watch, error) {
 				if err := bridge(w.link, bandwidthSink); err != nil || s.Has(NoQdisc) || !s.Rung.Covers(spec.Limits) {
 					return err
 				}
-				return limitRate(bandwidthSink)
+				return rtnetlink.Shape(bandwidthSink, bandwidth, bandwidthBurst, 2*bandwidthBurst)
 			})
 		},
 		Hold: func(_ context.Context, name string, _ *Subject) error {
@@ -96,55 +95,15 @@ func BandwidthKept(s *Stage) (*Watch, error) {
 // bridge joins links of the calling thread's namespace.
 func bridge(links ...string) error {
 	const name = "bridge0"
-	err := route("make a bridge", attack.NewNetlink(unix.RTM_NEWLINK, attack.Create, attack.LinkHeader(0, 0)).
-		Text(unix.IFLA_IFNAME, name).
-		Nest(unix.IFLA_LINKINFO, nil, func(info *attack.Netlink) { info.Text(unix.IFLA_INFO_KIND, "bridge") }))
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		return kernel.Unsupported("bridge: this kernel has no such links, nor a module of them")
-	}
-	if err != nil {
-		return err
-	}
-	master, err := linkIndex(name)
-	if err != nil {
+	if err := rtnetlink.Bridge(name); err != nil {
 		return err
 	}
 	for _, l := range links {
-		index, err := linkIndex(l)
-		if err != nil {
-			return err
-		}
-		if err := route("put "+l+" into the bridge", attack.NewNetlink(unix.RTM_NEWLINK, unix.NLM_F_ACK, attack.LinkHeader(index, 0)).
-			Word(unix.IFLA_MASTER, uint32(master))); err != nil { // a link's index is positive
+		if err := rtnetlink.Enslave(l, name); err != nil {
 			return err
 		}
 	}
-	return linkUp(name)
-}
-
-// limitRate puts a token bucket at the root of a link of the calling thread's namespace.
-func limitRate(link string) error {
-	index, err := linkIndex(link)
-	if err != nil {
-		return err
-	}
-	header := make([]byte, 20)                               // struct tcmsg of linux/rtnetlink.h
-	binary.NativeEndian.PutUint32(header[4:], uint32(index)) // a link's index is positive
-	binary.NativeEndian.PutUint32(header[12:], ^uint32(0))   // TC_H_ROOT
-	// struct tc_tbf_qopt of linux/pkt_sched.h: two struct tc_ratespec, limit, buffer, mtu.
-	options := make([]byte, 36)
-	const linkEthernet = 1 // TC_LINKLAYER_ETHERNET: the rate table is not needed
-	options[1] = linkEthernet
-	binary.NativeEndian.PutUint32(options[8:], bandwidth)
-	binary.NativeEndian.PutUint32(options[24:], 2*bandwidthBurst) // bytes that may wait
-	const tbfParms, tbfBurst = 1, 6                               // TCA_TBF_PARMS, TCA_TBF_BURST
-	err = route("limit the rate of "+link, attack.NewNetlink(unix.RTM_NEWQDISC, attack.Create, header).
-		Text(unix.TCA_KIND, "tbf").
-		Nest(unix.TCA_OPTIONS, nil, func(o *attack.Netlink) { o.Attr(tbfParms, options).Word(tbfBurst, bandwidthBurst) }))
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) {
-		return kernel.Unsupported("tc-tbf(8): this kernel has no token bucket, nor a module of it")
-	}
-	return err
+	return rtnetlink.Up(name)
 }
 
 // linkBytes reads what a link of the calling thread's namespace has received and sent: proc_pid_net(5).

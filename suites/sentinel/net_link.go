@@ -3,92 +3,36 @@ package sentinel
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
 
-	"cellwall/runtime/kernel"
-	"cellwall/suites/attack"
+	"cellwall/suites/rtnetlink"
 )
 
 // What follows acts in the network namespace of the calling thread: it runs in standIn.inside.
 
-// route sends one message to rtnetlink(7).
-func route(what string, m *attack.Netlink) error {
-	_, err := attack.Talk(unix.NETLINK_ROUTE, m)
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
-}
-
-// vethPair makes two links that are one wire. The peer's end lies in the namespace behind the
-// descriptor. The pair goes with either namespace.
-func vethPair(name, peer string, namespace int) error {
-	const vethInfoPeer = 1 // VETH_INFO_PEER of linux/veth.h
-	err := route("make a pair of links", attack.NewNetlink(unix.RTM_NEWLINK, attack.Create, attack.LinkHeader(0, 0)).
-		Text(unix.IFLA_IFNAME, name).
-		Nest(unix.IFLA_LINKINFO, nil, func(info *attack.Netlink) {
-			info.Text(unix.IFLA_INFO_KIND, "veth").
-				Nest(unix.IFLA_INFO_DATA, nil, func(data *attack.Netlink) {
-					data.Nest(vethInfoPeer, attack.LinkHeader(0, 0), func(p *attack.Netlink) {
-						p.Text(unix.IFLA_IFNAME, peer).Word(unix.IFLA_NET_NS_FD, uint32(namespace))
-					})
-				})
-		}))
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		return kernel.Unsupported("veth(4): this kernel has no such links, nor a module of them")
-	}
-	return err
-}
-
-// localPair is vethPair with both ends in the calling thread's namespace, up.
+// localPair makes a pair of links with both ends in the calling thread's namespace, up.
 func localPair(name, peer string) error {
 	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open network namespace: %w", err)
 	}
-	return errors.Join(vethPair(name, peer, fd), unix.Close(fd), linkUp(name), linkUp(peer))
-}
-
-func linkIndex(name string) (int, error) {
-	link, err := net.InterfaceByName(name)
-	if err != nil {
-		return 0, fmt.Errorf("find link %s: %w", name, err)
-	}
-	return link.Index, nil
-}
-
-func linkUp(name string) error {
-	index, err := linkIndex(name)
-	if err != nil {
-		return err
-	}
-	return route("bring up "+name, attack.NewNetlink(unix.RTM_NEWLINK, unix.NLM_F_ACK, attack.LinkHeader(index, unix.IFF_UP)))
+	return errors.Join(rtnetlink.Veth(name, peer, fd), unix.Close(fd), rtnetlink.Up(name), rtnetlink.Up(peer))
 }
 
 // addAddresses gives a link addresses and brings it up.
 func addAddresses(name string, prefixes ...string) error {
-	index, err := linkIndex(name)
-	if err != nil {
-		return err
-	}
 	for _, text := range prefixes {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
 			return err
 		}
-		family := byte(unix.AF_INET)
-		if p.Addr().Is6() {
-			family = unix.AF_INET6
-		}
-		if err := route("add address "+text, attack.NewNetlink(unix.RTM_NEWADDR, attack.Create, attack.AddressHeader(family, byte(p.Bits()), index)).
-			Attr(unix.IFA_LOCAL, p.Addr().AsSlice()).Attr(unix.IFA_ADDRESS, p.Addr().AsSlice())); err != nil {
+		if err := rtnetlink.Address(name, p); err != nil {
 			return err
 		}
 	}
-	return linkUp(name)
+	return rtnetlink.Up(name)
 }
 
 // listenTCP makes a nonblocking listener of the calling thread's namespace. Port 0 takes any.
@@ -137,7 +81,7 @@ func sockPort(at unix.Sockaddr) int {
 
 // sendFrame sends an Ethernet frame with a text over a link of the calling thread's namespace.
 func sendFrame(link, text string) (err error) {
-	index, err := linkIndex(link)
+	index, err := rtnetlink.Index(link)
 	if err != nil {
 		return err
 	}

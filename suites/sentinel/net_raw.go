@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/suites/attack"
+	"cellwall/suites/rtnetlink"
 )
 
 // forgeryWait is how long the host listens for a forged frame that has not come yet.
@@ -61,7 +62,7 @@ func ForgeriesUnseen(s *Stage) (*Watch, error) {
 
 // addNeighbour lets the host know the neighbour that is going to be forged.
 func addNeighbour(link string) error {
-	index, err := linkIndex(link)
+	index, err := rtnetlink.Index(link)
 	if err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func addNeighbour(link string) error {
 	header[0] = unix.AF_INET
 	binary.NativeEndian.PutUint32(header[4:], uint32(index)) // a link's index is positive
 	binary.NativeEndian.PutUint16(header[8:], unix.NUD_STALE)
-	return route("add a neighbour", attack.NewNetlink(unix.RTM_NEWNEIGH, attack.Create, header).
+	return rtnetlink.Route("add a neighbour", attack.NewNetlink(unix.RTM_NEWNEIGH, attack.Create, header).
 		Attr(unix.NDA_DST, attack.ForgedNeighbour.AsSlice()).Attr(unix.NDA_LLADDR, []byte{2, 0, 0, 0, 0, 0x77}))
 }
 
@@ -90,7 +91,7 @@ func neighbourMoved() (bool, error) {
 
 // capture listens to all that comes over a link of the calling thread's namespace.
 func (s *Stage) capture(link string) (int, error) {
-	index, err := linkIndex(link)
+	index, err := rtnetlink.Index(link)
 	if err != nil {
 		return -1, err
 	}

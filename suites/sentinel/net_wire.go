@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cellwall/suites/rtnetlink"
 )
 
 // wire is a pair of links between a network namespace that stands in for the host's and the
@@ -44,7 +46,7 @@ func (n *standIn) wireTo(path, link, end string, ours, theirs []string) (err err
 	}
 	defer func() { err = errors.Join(err, unix.Close(fd)) }()
 	if err := n.inside(func() error {
-		if err := vethPair(link, end, fd); err != nil {
+		if err := rtnetlink.Veth(link, end, fd); err != nil {
 			return err
 		}
 		return addAddresses(link, ours...)
