@@ -150,6 +150,15 @@ func (d *dir) restore() error {
 			return nil // a killed run left it: what is enabled goes when `cellwall clean` has removed it
 		}
 	}
+	if d.has(leafName) {
+		// A group that held processes had none enabled, and takes them back only without any. OCI runtimes
+		// enable all that there are down to their container's group (runc: CreateCgroupPath).
+		now, err := d.read("cgroup.subtree_control")
+		if err != nil {
+			return err
+		}
+		enabled = strings.Fields(now)
+	}
 	if len(enabled) > 0 {
 		if err := d.write("cgroup.subtree_control", "-"+strings.Join(enabled, " -")); err != nil {
 			return err

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // nested runs as a process whose v2 group has hugetlb and is not the root: it must leave its
@@ -114,8 +116,15 @@ func TestEvacuateAndRestore(t *testing.T) {
 	}
 }
 
-// A killed harness leaves its leaf with the shell that started it inside.
+// A killed harness leaves its leaf with the shell that started it inside. An OCI runtime that it has run
+// has enabled controllers that are not in the mark.
 func TestRemoveLeaf(t *testing.T) {
+	for name, mark := range map[string]string{"our own": "hugetlb", "a runtime's": ""} {
+		t.Run(name, func(t *testing.T) { removeLeaf(t, mark) })
+	}
+}
+
+func removeLeaf(t *testing.T, mark string) {
 	tree := newTree(t)
 	require(t, tree, "hugetlb")
 	if tree.v2() == nil || tree.dir("hugetlb") != tree.v2() {
@@ -126,6 +135,9 @@ func TestRemoveLeaf(t *testing.T) {
 	c.line(t)
 	d := g.v2()
 	if err := d.enable([]string{"hugetlb"}, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Fsetxattr(d.fd, enabledAttr, []byte(mark), 0); err != nil {
 		t.Fatal(err)
 	}
 	leaf := path.Join(d.path, leafName)
