@@ -152,7 +152,7 @@ func (f *matrixFlags) check() (matrix.Expected, error) {
 	}
 	file := f.expected
 	if file == "" {
-		if _, err := os.Stat(expectedFile); err != nil {
+		if _, err := os.Stat(expectedFile); errors.Is(err, os.ErrNotExist) {
 			return matrix.Expected{}, nil
 		}
 		file = expectedFile

@@ -157,7 +157,7 @@ func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *r
 	for _, s := range subjects {
 		r.report.Run.Asked += len(s.Rows)
 	}
-	var live io.Writer = io.Discard
+	live := io.Discard
 	if f.records > 0 {
 		unix.CloseOnExec(f.records) // no runtime inherits it
 		live = os.NewFile(uintptr(f.records), "records")

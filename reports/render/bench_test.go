@@ -3,7 +3,6 @@ package render_test
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -197,7 +196,7 @@ func FuzzBenchText(f *testing.F) {
 			} {
 				out := bytesOf(t, write)
 				if i := slices.IndexFunc(out, func(c byte) bool { return c < ' ' && c != '\n' }); i >= 0 {
-					t.Fatal(fmt.Sprintf("a control character in %q", out))
+					t.Fatalf("a control character in %q", out)
 				}
 			}
 		}

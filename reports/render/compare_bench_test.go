@@ -2,7 +2,6 @@ package render_test
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -100,7 +99,7 @@ func FuzzCompareText(f *testing.F) {
 			} {
 				out := bytesOf(t, write)
 				if i := slices.IndexFunc(out, func(c byte) bool { return c < ' ' && c != '\n' }); i >= 0 {
-					t.Fatal(fmt.Sprintf("a control character in %q", out))
+					t.Fatalf("a control character in %q", out)
 				}
 			}
 		}

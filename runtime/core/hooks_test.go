@@ -62,7 +62,7 @@ func TestHooksThatFail(t *testing.T) {
 	o := f.options
 	o.Args = []string{program, "wait"}
 	s := spec.New(spec.Namespaces, o)
-	s.Hooks = &specs.Hooks{Prestart: fails}
+	s.Hooks = &specs.Hooks{Prestart: fails} //nolint:staticcheck // deprecated, but still in bundles
 	_, err := f.launcher.Create(t.Context(), "hooked", core.Options{Spec: s, Parent: f.parent})
 	if err == nil || !strings.Contains(err.Error(), `hook /bin/sh: exit status 3: "because"`) {
 		t.Errorf("create: %v", err)

@@ -85,7 +85,7 @@ var ExceedRates = Attack{Name: "io.bandwidth", Run: func(a *Attempt) {
 			u.err = direct(ctx, call, fds[i/2], half, u.block, int64(a.Target.Count*u.block))
 		})
 	}
-	time.Sleep(a.Target.For)
+	time.Sleep(a.Target.For) //nolint:forbidigo // as long as that they load the disk
 	a.Hold("end")
 	cancel()
 	wait.Wait()

@@ -104,18 +104,16 @@ func anonymous(n int64) ([]byte, error) {
 	return b, err
 }
 
-// touch writes to every page until the time is up, which 0 never is, and returns how many bytes
-// were touched.
-func touch(b []byte, limit time.Duration) int {
+// touch writes to every page until the time is up, which 0 never is.
+func touch(b []byte, limit time.Duration) {
 	page := os.Getpagesize()
 	start := time.Now()
 	for i := 0; i < len(b); i += page {
 		b[i] = byte(i / page)
 		if limit > 0 && time.Since(start) > limit {
-			return i + page
+			return
 		}
 	}
-	return len(b)
 }
 
 // Hog has a part that touches Target.Bytes, more than once if Target.Count says so, and holds at

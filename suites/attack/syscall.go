@@ -33,7 +33,7 @@ func (a *Attempt) listed() (calls []Call, ok bool) {
 	return calls, a.Try("read the list of calls", err)
 }
 
-func (a *Attempt) call(c Call) bool { return a.Try(c.Name, asError(c.raw())) }
+func (a *Attempt) call(c Call) { a.Try(c.Name, asError(c.raw())) }
 
 // AddrNoRandomize is ADDR_NO_RANDOMIZE of personality(2).
 const AddrNoRandomize = 0x0040000

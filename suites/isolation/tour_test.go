@@ -93,7 +93,7 @@ func TestTourWaitsForAnAbandonedRow(t *testing.T) {
 			if err := self.Signal(os.Interrupt); err != nil {
 				t.Error(err)
 			}
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(10 * time.Millisecond) //nolint:forbidigo // signals that come at once are one
 		}
 		fmt.Println("\nrow ends")
 	}}

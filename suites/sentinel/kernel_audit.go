@@ -17,14 +17,14 @@ import (
 	"cellwall/suites/attack"
 )
 
-// auditRule adds the trial's rule or takes it off, and reports whether it was not there, or there,
-// before.
-func (s *Stage) auditRule(message uint16) (changed bool, err error) {
-	_, err = attack.Talk(unix.NETLINK_AUDIT, attack.NewNetlink(message, unix.NLM_F_ACK, attack.AuditRule(s.UID)))
+// auditRule adds the trial's rule or takes it off. That it is there already, or was not there, is
+// no error.
+func (s *Stage) auditRule(message uint16) error {
+	_, err := attack.Talk(unix.NETLINK_AUDIT, attack.NewNetlink(message, unix.NLM_F_ACK, attack.AuditRule(s.UID)))
 	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOENT) {
-		return false, nil
+		return nil
 	}
-	return err == nil, err
+	return err
 }
 
 // auditRuled asks the kernel whether it has the trial's rule.
@@ -45,19 +45,18 @@ func AuditKept(s *Stage) (*Watch, error) {
 		return nil, kernel.Unsupported("/proc/self/loginuid: this kernel has no audit of system calls (CONFIG_AUDITSYSCALL)")
 	}
 	// Rules may be locked until the next boot.
-	_, err := s.auditRule(attack.AuditAddRule)
+	err := s.auditRule(attack.AuditAddRule)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.EPROTONOSUPPORT) {
 		return nil, kernel.Unsupported("audit rules: the host's own root may not change any: %v", err)
 	}
 	if err == nil {
-		_, err = s.auditRule(attack.AuditDelRule)
+		err = s.auditRule(attack.AuditDelRule)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("change an audit rule: %w", err)
 	}
 	s.Undo.Push("take the audit rule off", func() error {
-		_, err := s.auditRule(attack.AuditDelRule)
-		return err
+		return s.auditRule(attack.AuditDelRule)
 	})
 	const first, second = "11", "12" // as the attacker's user namespace names them
 	var finding Finding

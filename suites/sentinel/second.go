@@ -37,8 +37,8 @@ func (s *Stage) second(name string) *second {
 // returns half a sentence on the probe, and an error if the two do not agree: then nobody knows
 // which of them is wrong.
 func (c *second) says(g *cgroup.Group, count uint64, length time.Duration) (string, error) {
-	if c.why != nil {
-		return fmt.Sprintf("no probe was there to say so too (%v)", c.why), nil
+	if why := c.why; why != nil {
+		return fmt.Sprintf("no probe was there to say so too (%v)", why), nil
 	}
 	_, controller, err := probes.Describe(c.probe.Name())
 	if err != nil {
