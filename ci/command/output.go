@@ -1,6 +1,7 @@
 package command
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -140,28 +141,37 @@ func (f *outputFlags) text(out io.Writer) render.Text {
 	return t
 }
 
-// write writes the formats: what has a file into --out, or to stdout where there is no --out.
+// write writes the formats: what has a file into --out, or to stdout where there is no --out. The records come
+// first, as nothing can make them again, and stdout last: who reads it may be gone, and end us by SIGPIPE. What
+// cannot be written keeps nothing else from being written.
 func (f *outputFlags) write(out io.Writer, r render.Report, formats []format) error {
-	for _, to := range formats {
+	stdout := func(name string) bool { return f.out == "" || name == "" }
+	turn := func(to format) int {
+		switch {
+		case stdout(to.file):
+			return 2
+		case to.always:
+			return 0
+		}
+		return 1
+	}
+	var errs []error
+	for _, to := range slices.SortedStableFunc(slices.Values(formats), func(a, b format) int { return turn(a) - turn(b) }) {
 		if !slices.Contains(f.format, to.name) && (!to.always || f.out == "") {
 			continue
 		}
 		files, err := to.files(r)
-		if err != nil {
-			return err
-		}
+		errs = append(errs, err)
 		for _, file := range files {
-			if f.out == "" || file.name == "" {
+			if stdout(file.name) {
 				err = to.write(out, file.report)
 			} else {
 				err = writeFile(filepath.Join(f.out, file.name), file.report, to.write)
 			}
-			if err != nil {
-				return err
-			}
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // file is a file of a format, and the report in it.
@@ -197,14 +207,23 @@ func fileName(runtime string) string {
 	return "unnamed"
 }
 
+// writeFile writes a report into a file as a whole, or leaves what is there: a full disk or a second run with
+// the same --out makes no half of a file. The other name is not os.CreateTemp's, whose files nobody else may read.
 func writeFile(path string, r render.Report, write func(io.Writer, render.Report) error) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	dir, name := filepath.Split(path)
+	if err := os.MkdirAll(filepath.Clean(dir), 0o755); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	file, err := os.Create(path)
+	part := filepath.Join(dir, "."+name+"-"+rand.Text())
+	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	return write(file, r)
+	if err = errors.Join(write(file, r), file.Close()); err == nil {
+		err = os.Rename(part, path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", path, err), os.Remove(part))
+	}
+	return nil
 }

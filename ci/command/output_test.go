@@ -1,22 +1,94 @@
 package command
 
 import (
+	"errors"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"cellwall/reports/render"
 )
 
-// TestTextComesFirst: where --out cannot be made the verdicts are shown all the same.
-func TestTextComesFirst(t *testing.T) {
-	say := func(text string) func(io.Writer, render.Report) error {
-		return func(w io.Writer, _ render.Report) error { _, err := io.WriteString(w, text); return err }
-	}
+func say(text string) func(io.Writer, render.Report) error {
+	return func(w io.Writer, _ render.Report) error { _, err := io.WriteString(w, text); return err }
+}
+
+// TestTextIsShown: where --out cannot be made the verdicts are shown all the same.
+func TestTextIsShown(t *testing.T) {
 	f := outputFlags{out: "/proc/none", format: []string{"text"}}
 	var b strings.Builder
 	err := f.write(&b, render.Report{}, []format{{name: "text", write: say("held")}, {name: "jsonl", file: recordsFile, always: true, write: say("{}")}})
 	if err == nil || !strings.Contains(err.Error(), "/proc/none") || b.String() != "held" {
 		t.Errorf("%q, %v", b.String(), err)
 	}
+}
+
+// looking is an output that looks what is in a directory when something is written to it.
+type looking struct {
+	dir   string
+	found []string
+}
+
+func (l *looking) Write(p []byte) (int, error) {
+	entries, err := os.ReadDir(l.dir)
+	for _, e := range entries {
+		l.found = append(l.found, e.Name())
+	}
+	return len(p), errors.Join(err, errors.New("nobody reads"))
+}
+
+// TestRecordsComeFirst: `cellwall bench --out DIR | head -1` ends by SIGPIPE once head has, with its records there.
+func TestRecordsComeFirst(t *testing.T) {
+	var order []string
+	wrote := func(name string) func(io.Writer, render.Report) error {
+		return func(w io.Writer, r render.Report) error { order = append(order, name); return say(name)(w, r) }
+	}
+	f := outputFlags{out: t.TempDir(), format: []string{"text", "markdown"}}
+	out := &looking{dir: f.out}
+	err := f.write(out, render.Report{}, []format{
+		{name: "text", write: wrote("text")}, {name: "markdown", file: "report.md", write: wrote("markdown")},
+		{name: "jsonl", file: recordsFile, always: true, write: wrote("jsonl")},
+	})
+	if err == nil || err.Error() != "nobody reads" || !slices.Equal(order, []string{"jsonl", "markdown", "text"}) {
+		t.Errorf("%v, %v", order, err)
+	}
+	if !slices.Equal(out.found, []string{recordsFile, "report.md"}) {
+		t.Errorf("when the text is written there are %v", out.found)
+	}
+}
+
+// TestWriteFileIsWhole: a file that cannot be written to its end leaves the one before, and nothing else.
+func TestWriteFileIsWhole(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, recordsFile)
+	if err := writeFile(path, render.Report{}, say("old")); err != nil {
+		t.Fatal(err)
+	}
+	full := func(w io.Writer, r render.Report) error {
+		return errors.Join(say("new, and cut sh")(w, r), unix.ENOSPC)
+	}
+	if err := writeFile(path, render.Report{}, full); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), path) {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(path)
+	entries, listed := os.ReadDir(dir)
+	if err = errors.Join(err, listed); err != nil || string(text) != "old" || len(entries) != 1 {
+		t.Errorf("%q, %v, %v", text, entries, err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&0o044 != 0o044 && umask() == 0o022 {
+		t.Errorf("%v, %v: others may not read it", info.Mode(), err)
+	}
+}
+
+// umask is that of this process.
+func umask() int {
+	old := unix.Umask(0)
+	unix.Umask(old)
+	return old
 }
