@@ -424,7 +424,8 @@ func TestListShowsWholeRows(t *testing.T) {
 }
 
 func TestOneLine(t *testing.T) {
-	if got := oneLine(errors.New("unknown command \"verfy\"\n\nDid you mean this?\n\tverify\n")); got != `unknown command "verfy"; Did you mean this?; verify` {
+	const said = "unknown command \"verfy\"\n\nDid you mean this?\n\tverify\n" // cobra's
+	if got := oneLine(errors.New(said)); got != `unknown command "verfy"; Did you mean this?; verify` {
 		t.Errorf("got %q", got)
 	}
 }
