@@ -26,7 +26,8 @@ import (
 type Place struct {
 	// Name starts with cellwall- and starts the name of every object on the host.
 	Name string
-	// Lease is the lease's directory. Dir is that too, or one on a tmpfs where the lease's is not.
+	// Lease is the lease's directory. Dir is that too, or one on a tmpfs where the lease's is not, or see
+	// Unrestricted.
 	Lease, Dir string
 	// Tree is the host's cgroups, Fence the group that bounds every container.
 	Tree  *cgroup.Tree
@@ -95,6 +96,32 @@ func (p *Place) Close() error { return p.Undo.Close() }
 // sharedMemory is a tmpfs on every host: shm_overview(7).
 const sharedMemory = "/dev/shm"
 
+// programState is root's own and lies on a disk: hier(7).
+const programState = "/var/lib"
+
+// Unrestricted has Dir lie on a mount on which programs, their set-user-ID bits and device nodes work.
+// systemd mounts /run and /dev/shm with nosuid and nodev: attacks that need the one or the other fail
+// there, whatever the container. Where no mount will do Dir stays.
+func (p *Place) Unrestricted() error {
+	for _, parent := range []string{p.Dir, p.Lease, sharedMemory, programState} {
+		if restricted(parent) {
+			continue
+		}
+		if parent == p.Dir || parent == p.Lease {
+			p.Dir = parent
+			return nil
+		}
+		return p.makeBelow(parent)
+	}
+	return nil
+}
+
+// restricted reports whether the mount of a path keeps something from working, or nobody can tell.
+func restricted(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) != nil || st.Flags&(unix.ST_NOSUID|unix.ST_NODEV|unix.ST_NOEXEC|unix.ST_RDONLY) != 0
+}
+
 // directory makes one in shared memory where the lease's is on a disk: every container has a root
 // directory, which takes ext4 ten times as long once inodes are used again (recently_deleted in
 // fs/ext4/ialloc.c).
@@ -102,11 +129,16 @@ func (p *Place) directory() error {
 	if onTmpfs(p.Lease) || !onTmpfs(sharedMemory) {
 		return nil
 	}
-	p.Dir = filepath.Join(sharedMemory, p.Name)
+	return p.makeBelow(sharedMemory)
+}
+
+func (p *Place) makeBelow(parent string) error {
+	p.Dir = filepath.Join(parent, p.Name)
 	if err := os.Mkdir(p.Dir, 0o755); err != nil { // a mapped root must pass
 		return fmt.Errorf("make a directory: %w", err)
 	}
-	p.Undo.Push("remove the directory", func() error { return os.RemoveAll(p.Dir) })
+	dir := p.Dir
+	p.Undo.Push("remove the directory", func() error { return os.RemoveAll(dir) })
 	return nil
 }
 

@@ -37,6 +37,9 @@ func NewRun(dir string) (_ *Run, err error) {
 		return nil, err
 	}
 	defer p.Undo.OnError(&err)
+	if err := p.Unrestricted(); err != nil {
+		return nil, err
+	}
 	r := &Run{Place: p}
 	if r.Binary, err = p.CopySelf("attacker"); err != nil {
 		return nil, err
