@@ -33,7 +33,7 @@ var MountPropagation = Attack{Name: "fs.mount-propagation", Run: func(a *Attempt
 var MountCapability = Attack{Name: "fs.mount-capability", Run: func(a *Attempt) {
 	dir := a.Inside(a.Target.Path)
 	a.Try("mount tmpfs on "+dir+"/a", unix.Mount("tmpfs", dir+"/a", "tmpfs", 0, "size=4k"))
-	a.Try("remount "+dir+" writable", unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND, ""))
+	a.writable(dir)
 	a.Try("umount "+dir+"/masked", unix.Unmount(dir+"/masked", unix.MNT_DETACH))
 	a.newMount(dir + "/b")
 	tree, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
@@ -42,6 +42,17 @@ var MountCapability = Attack{Name: "fs.mount-capability", Run: func(a *Attempt) 
 	}
 	a.Hold("mounted")
 }}
+
+// writable makes a mount writable. Its other flags stay: a user namespace may not take away those that
+// its mounts came with (mount_namespaces(7)).
+func (a *Attempt) writable(dir string) {
+	var st unix.Statfs_t
+	flags := uintptr(unix.MS_REMOUNT | unix.MS_BIND)
+	if unix.Statfs(dir, &st) == nil {
+		flags |= uintptr(st.Flags) & (unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC) // statfs(2) has the same bits
+	}
+	a.Try("remount "+dir+" writable", unix.Mount("", dir, "", flags, ""))
+}
 
 // newMount mounts a tmpfs by fsopen(2), fsmount(2) and move_mount(2).
 func (a *Attempt) newMount(at string) {
@@ -73,7 +84,7 @@ func (a *Attempt) uncover() {
 	dir := a.Inside(a.Target.Path)
 	a.Try("umount "+dir+"/masked", unix.Unmount(dir+"/masked", unix.MNT_DETACH))
 	a.ReadFile(dir + "/masked")
-	a.Try("remount "+dir+" writable", unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND, ""))
+	a.writable(dir)
 	a.overwrite(dir + "/file")
 }
 

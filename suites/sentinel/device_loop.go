@@ -28,6 +28,9 @@ const loopSize = 1 << 20
 // root directory. The target's Path is that node's, Key the device's number, and Name a
 // directory to mount it on.
 func UnlistedUnread(s *Stage) (*Watch, error) {
+	if err := s.freeOf("nodev"); err != nil {
+		return nil, err
+	}
 	image := filepath.Join(s.Dir, "loop")
 	content := make([]byte, loopSize)
 	copy(content, s.Nonce)

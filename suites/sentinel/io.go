@@ -60,6 +60,9 @@ func FileBounded(s *Stage) (*Watch, error) {
 // device makes a loop device over a file of the trial's own, with a node in the container's root
 // directory that any user may read and write, and the edit that allows it.
 func (s *Stage) device(node string) (number uint64, edits spec.Edits, err error) {
+	if err := s.freeOf("nodev"); err != nil {
+		return 0, nil, err
+	}
 	image := filepath.Join(s.Dir, filepath.Base(node))
 	if err := os.WriteFile(image, make([]byte, deviceBytes), 0o600); err != nil {
 		return 0, nil, fmt.Errorf("make an image: %w", err)

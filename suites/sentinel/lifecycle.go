@@ -78,7 +78,7 @@ func StateGone(s *Stage) (*Watch, error) {
 		// The trial's own directory, which the harness removes, may lie there too.
 		left = slices.DeleteFunc(left, func(path string) bool {
 			real, err := filepath.EvalSymlinks(path) // /run/shm may be /dev/shm
-			return err == nil && strings.HasPrefix(real, s.Dir)
+			return err == nil && (real == s.Dir || strings.HasPrefix(real, s.Dir+"/"))
 		})
 		for _, path := range made {
 			if _, err := os.Lstat(path); err == nil {

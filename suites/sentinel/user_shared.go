@@ -46,14 +46,15 @@ func (s *Stage) helper(name string) (string, error) {
 	return path, nil
 }
 
-// suid says that set-user-ID bits and file capabilities mean something where the stage is.
-func (s *Stage) suid() error {
+// freeOf returns an error where the mount that the stage is on has a flag, such as "nosuid": what needs
+// set-user-ID bits, or devices, then fails whatever the container.
+func (s *Stage) freeOf(flag string) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(s.Rootfs, &st); err != nil {
 		return fmt.Errorf("look at the stage's file system: %w", err)
 	}
-	if st.Flags&unix.ST_NOSUID != 0 {
-		return kernel.Unsupported("%s is on a file system that is mounted nosuid: no control could gain anything", s.Rootfs)
+	if st.Flags&flagBits[flag] != 0 {
+		return kernel.Unsupported("%s is on a file system that is mounted %s: no control could gain anything", s.Rootfs, flag)
 	}
 	return nil
 }
