@@ -21,15 +21,16 @@ const module = "cellwall"
 // mayImport is the import table: for each package, which of ours it may import. Tests may
 // import more; a package that is not here fails.
 var mayImport = map[string][]string{
-	"runtime/cleanup": {},
-	"runtime/kernel":  {},
-	"runtime/seccomp": {},
-	"runtime/lease":   {"runtime/cleanup"},
-	"runtime/spec":    {"runtime/seccomp"},
-	"runtime/cgroup":  {"runtime/kernel", "runtime/cleanup"},
-	"runtime/rootfs":  {"runtime/spec", "runtime/cleanup"},
-	"runtime/core":    {"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/cgroup", "runtime/seccomp"},
-	"runtime/driver":  {"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/core", "runtime/cgroup", "runtime/seccomp"},
+	"runtime/cleanup":  {},
+	"runtime/kernel":   {},
+	"runtime/seccomp":  {},
+	"runtime/yamlfile": {},
+	"runtime/lease":    {"runtime/cleanup"},
+	"runtime/spec":     {"runtime/seccomp"},
+	"runtime/cgroup":   {"runtime/kernel", "runtime/cleanup"},
+	"runtime/rootfs":   {"runtime/spec", "runtime/cleanup"},
+	"runtime/core":     {"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/cgroup", "runtime/seccomp"},
+	"runtime/driver":   {"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/core", "runtime/cgroup", "runtime/seccomp", "runtime/yamlfile"},
 
 	"runtime/place": {
 		"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/cgroup", "runtime/core", "runtime/driver", "runtime/lease",
@@ -65,7 +66,7 @@ var mayImport = map[string][]string{
 
 	"reports/record":  {},
 	"reports/digest":  {"reports/record", "reports/stats"},
-	"reports/history": {"reports/record", "reports/stats"},
+	"reports/history": {"reports/record", "reports/stats", "runtime/yamlfile"},
 	"reports/render":  {"reports/record", "reports/digest", "reports/history", "reports/stats"},
 	"reports/stats":   {},
 
@@ -79,8 +80,8 @@ var mayImport = map[string][]string{
 		"ci/kernels", "ci/matrix", "ci/vm",
 	},
 	"ci/house":    {},
-	"ci/kernels":  {"runtime/rootfs"},
-	"ci/matrix":   {"ci/kernels", "ci/vm", "reports/record", "runtime/kernel"},
+	"ci/kernels":  {"runtime/rootfs", "runtime/yamlfile"},
+	"ci/matrix":   {"ci/kernels", "ci/vm", "reports/record", "runtime/kernel", "runtime/yamlfile"},
 	"ci/tests":    {},
 	"ci/testvm":   {"ci/kernels", "ci/vm", "runtime/rootfs"},
 	"ci/vm/guest": {},

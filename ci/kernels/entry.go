@@ -9,25 +9,25 @@ import (
 
 // entry checks the i-th kernel of a file.
 func (r *reader) entry(i int, w *writtenEntry) Entry {
-	e := Entry{File: r.file, Line: firstLine(w)}
+	e := Entry{File: r.File, Line: firstLine(w)}
 	e.Name = r.word(&w.Name, e.Line, "name", aName, "debian-12")
 	if w.Name.Kind == 0 && e.Line == 0 {
-		r.fail(0, "kernel %d is empty: it needs a name, an arch, and a suite and a package, or a path", i+1)
+		r.Fail(0, "kernel %d is empty: it needs a name, an arch, and a suite and a package, or a path", i+1)
 	}
-	if e.Arch = r.text(&w.Arch, "arch"); !slices.Contains(arches, e.Arch) {
-		r.fail(max(w.Arch.Line, e.Line), "arch %.40q is none: it is one of %s", e.Arch, strings.Join(arches, ", "))
+	if e.Arch = r.Text(&w.Arch, "arch"); !slices.Contains(arches, e.Arch) {
+		r.Fail(max(w.Arch.Line, e.Line), "arch %.40q is none: it is one of %s", e.Arch, strings.Join(arches, ", "))
 	}
 	if w.Path.Kind != 0 {
 		r.local(&e, w)
 		return e
 	}
 	if w.Suite.Kind == 0 {
-		r.fail(e.Line, "kernel %s has neither a suite and a package, nor a path", e.Name)
+		r.Fail(e.Line, "kernel %s has neither a suite and a package, nor a path", e.Name)
 	}
 	e.Suite = r.word(&w.Suite, e.Line, "suite", aSuite, "bookworm")
 	e.Package = r.word(&w.Package, e.Line, "package", aPackage, "linux-image-cloud-"+e.Arch)
 	if w.Modules.Kind != 0 {
-		r.fail(w.Modules.Line, "modules belong to a path: those of a package are in it")
+		r.Fail(w.Modules.Line, "modules belong to a path: those of a package are in it")
 	}
 	e.Mirrors = r.mirrors(w.Mirrors)
 	for i := range w.Pin {
@@ -39,7 +39,7 @@ func (r *reader) entry(i int, w *writtenEntry) Entry {
 			SHA256:  r.word(&p.SHA256, line, "sha256 of a pin", aSum, strings.Repeat("0123456789abcdef", 4)+", 64 small hex digits"),
 		}
 		if slices.ContainsFunc(e.Pin, func(o Deb) bool { return o.Package == d.Package }) {
-			r.fail(p.Package.Line, "%s is pinned twice: keep the one that is right", d.Package)
+			r.Fail(p.Package.Line, "%s is pinned twice: keep the one that is right", d.Package)
 		}
 		e.Pin = append(e.Pin, d)
 	}
@@ -54,7 +54,7 @@ func (r *reader) local(e *Entry, w *writtenEntry) {
 		line int
 	}{{"suite", w.Suite.Line}, {"package", w.Package.Line}, {"mirrors", lineOf(w.Mirrors)}, {"pin", pinLine(w)}} {
 		if o.line > 0 {
-			r.fail(o.line, "%s and path exclude each other: a kernel by its path is no package", o.key)
+			r.Fail(o.line, "%s and path exclude each other: a kernel by its path is no package", o.key)
 		}
 	}
 }

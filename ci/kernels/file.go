@@ -1,12 +1,10 @@
 package kernels
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,6 +12,8 @@ import (
 	"sync"
 
 	"go.yaml.in/yaml/v3"
+
+	"cellwall/runtime/yamlfile"
 )
 
 // What a matrix file means where it says nothing.
@@ -57,21 +57,7 @@ func Read(file string) ([]Entry, error) {
 	return parse(file, raw)
 }
 
-func readFile(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("read the kernels: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // read-only
-	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the kernels: %w", err)
-	}
-	if len(raw) > maxFile {
-		return nil, fmt.Errorf("%s: more than %d bytes are no list of kernels", file, maxFile)
-	}
-	return raw, nil
-}
+func readFile(file string) ([]byte, error) { return yamlfile.Read(file, "list of kernels", maxFile) }
 
 // written is the file as it is written. Nodes know their lines.
 type written struct {
@@ -99,18 +85,13 @@ type writtenDeb struct {
 
 func parse(file string, raw []byte) ([]Entry, error) {
 	var w written
-	d := yaml.NewDecoder(bytes.NewReader(raw))
-	d.KnownFields(true)
-	err := d.Decode(&w)
-	switch {
-	case err == nil && !errors.Is(d.Decode(&written{}), io.EOF):
-		return nil, fmt.Errorf("%s: it holds more than one document", file)
+	switch err := yamlfile.Decode(file, raw, &w); {
 	case err != nil && !errors.Is(err, io.EOF):
-		return nil, yamlError(file, err)
+		return nil, fmt.Errorf("%w: docs/kernels.md has the keys", err)
 	case len(w.Kernels) == 0:
 		return nil, fmt.Errorf("%s: kernels is missing: a list, each with a name, an arch, and a suite and a package, or a path", file)
 	}
-	r := reader{file: file}
+	r := reader{yamlfile.Reader{File: file}}
 	mirrors := r.mirrors(w.Mirrors)
 	if len(mirrors) == 0 {
 		mirrors = []string{DefaultMirror}
@@ -119,7 +100,7 @@ func parse(file string, raw []byte) ([]Entry, error) {
 	if w.Keyring.Kind != 0 {
 		keyring = r.path(&w.Keyring, "keyring")
 		if strings.ContainsAny(keyring, " ,[]\"") {
-			r.fail(w.Keyring.Line, "keyring %q: apt takes no name with blanks, commas, quotes or brackets", keyring)
+			r.Fail(w.Keyring.Line, "keyring %q: apt takes no name with blanks, commas, quotes or brackets", keyring)
 		}
 	}
 	var entries []Entry
@@ -132,67 +113,40 @@ func parse(file string, raw []byte) ([]Entry, error) {
 			}
 		}
 		if other := slices.IndexFunc(entries, func(o Entry) bool { return o.Name == e.Name }); other >= 0 {
-			r.fail(e.Line, "kernel %s is there already, in line %d: give it another name", e.Name, entries[other].Line)
+			r.Fail(e.Line, "kernel %s is there already, in line %d: give it another name", e.Name, entries[other].Line)
 		}
 		entries = append(entries, e)
 	}
-	if r.err != nil {
-		return nil, r.err
+	if r.Err != nil {
+		return nil, r.Err
 	}
 	return entries, nil
 }
 
 // reader keeps the first thing that is wrong with a file.
-type reader struct {
-	file string
-	err  error
-}
-
-func (r *reader) fail(line int, format string, args ...any) {
-	if r.err != nil {
-		return
-	}
-	where := r.file
-	if line > 0 {
-		where = fmt.Sprintf("%s:%d", r.file, line)
-	}
-	r.err = fmt.Errorf("%s: %w", where, fmt.Errorf(format, args...))
-}
-
-// text is one line of text, or nothing where the key is not there.
-func (r *reader) text(n *yaml.Node, what string) string {
-	var s string
-	if n.Kind == 0 {
-		return ""
-	}
-	if n.Decode(&s) != nil || s == "" || strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) {
-		r.fail(n.Line, "%s is empty, or is not one line of text", what)
-		return ""
-	}
-	return s
-}
+type reader struct{ yamlfile.Reader }
 
 // word is a text of one form that must be there. Line is where it would be.
 func (r *reader) word(n *yaml.Node, line int, what string, want form, such string) string {
-	s := r.text(n, what)
+	s := r.Text(n, what)
 	switch {
 	case n.Kind == 0:
-		r.fail(line, "%s is missing: such as %s", what, such)
+		r.Fail(line, "%s is missing: such as %s", what, such)
 	case !want.MatchString(s):
-		r.fail(n.Line, "%s %.80q is none: want one such as %s", what, s, such)
+		r.Fail(n.Line, "%s %.80q is none: want one such as %s", what, s, such)
 	}
 	return s
 }
 
 // path is made absolute from where the matrix file is.
 func (r *reader) path(n *yaml.Node, what string) string {
-	s := r.text(n, what)
+	s := r.Text(n, what)
 	if s == "" || filepath.IsAbs(s) {
 		return s
 	}
-	s, err := filepath.Abs(filepath.Join(filepath.Dir(r.file), s))
+	s, err := filepath.Abs(filepath.Join(filepath.Dir(r.File), s))
 	if err != nil {
-		r.fail(n.Line, "%s: %w", what, err)
+		r.Fail(n.Line, "%s: %w", what, err)
 	}
 	return s
 }
@@ -200,34 +154,15 @@ func (r *reader) path(n *yaml.Node, what string) string {
 func (r *reader) mirrors(nodes []yaml.Node) []string {
 	var list []string
 	for i := range nodes {
-		s := r.text(&nodes[i], "a mirror")
+		s := r.Text(&nodes[i], "a mirror")
 		u, err := url.Parse(s)
 		switch {
 		case err != nil, !slices.Contains([]string{"http", "https", "file"}, u.Scheme), strings.ContainsAny(s, " \"[]#%"),
 			u.Scheme == "file" != (u.Host == ""), !strings.HasPrefix(u.Path, "/") && u.Path != "":
-			r.fail(nodes[i].Line, "mirror %.120q is none: want a URL such as %s or file:/srv/debian", s, DefaultMirror)
+			r.Fail(nodes[i].Line, "mirror %.120q is none: want a URL such as %s or file:/srv/debian", s, DefaultMirror)
 		default:
 			list = append(list, s)
 		}
 	}
 	return list
-}
-
-var yamlLine = matching(`line (\d+): (.*)`)
-
-// yamlError is the first error of the YAML, as one line.
-func yamlError(file string, err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	var many *yaml.TypeError
-	if errors.As(err, &many) && len(many.Errors) > 0 {
-		text = many.Errors[0]
-	}
-	for _, ours := range []string{" in type ", " into kernels.", " into []kernels."} { // which says nothing
-		text, _, _ = strings.Cut(text, ours)
-	}
-	text = strings.ReplaceAll(text, "\n", " ")
-	if m := yamlLine().FindStringSubmatch(text); m != nil {
-		return fmt.Errorf("%s:%s: %s: docs/kernels.md has the keys", file, m[1], m[2])
-	}
-	return fmt.Errorf("%s: %s", file, text)
 }

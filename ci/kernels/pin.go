@@ -42,7 +42,7 @@ func pinned(file string, raw []byte, pins map[string][]Deb) ([]byte, error) {
 		Kernels []yaml.Node `yaml:"kernels"`
 	}
 	if err := yaml.NewDecoder(bytes.NewReader(raw)).Decode(&nodes); err != nil {
-		return nil, yamlError(file, err)
+		return nil, fmt.Errorf("%s: %w", file, err) // parse took it
 	}
 	lines := strings.Split(string(raw), "\n")
 	done := 0

@@ -1,17 +1,16 @@
 package matrix
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"cellwall/reports/record"
 	"cellwall/runtime/kernel"
+	"cellwall/runtime/yamlfile"
 )
 
 // Expected says from which kernel on one runtime must hold guarantees with one cgroup mode.
@@ -38,13 +37,8 @@ func ParseExpected(file string, text []byte, known func(string) bool) (Expected,
 			Reason yaml.Node `yaml:"reason"`
 		} `yaml:"guarantees"`
 	}
-	d := yaml.NewDecoder(bytes.NewReader(text))
-	d.KnownFields(true)
-	if err := d.Decode(&w); err != nil && !errors.Is(err, io.EOF) {
-		return Expected{}, expectedError(file, err)
-	}
-	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return Expected{}, fmt.Errorf("%s: there is a second document: keep one", file)
+	if err := yamlfile.Decode(file, text, &w); err != nil && !errors.Is(err, io.EOF) {
+		return Expected{}, fmt.Errorf("%w: docs/matrix.md has the keys", err)
 	}
 	if w.Runtime == "" || w.Cgroup == "" || len(w.Guarantees) == 0 {
 		return Expected{}, fmt.Errorf("%s: it needs runtime, cgroup and guarantees: docs/matrix.md has the keys", file)
@@ -68,21 +62,6 @@ func ParseExpected(file string, text []byte, known func(string) bool) (Expected,
 		e.rows = append(e.rows, row)
 	}
 	return e, nil
-}
-
-// expectedError is the first error of the YAML, as one line.
-func expectedError(file string, err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	var many *yaml.TypeError
-	if errors.As(err, &many) && len(many.Errors) > 0 {
-		text = many.Errors[0]
-	}
-	text, _, _ = strings.Cut(text, " in type ")
-	text, _, _ = strings.Cut(text, " into ")
-	if m := regexp.MustCompile(`^(?s)line (\d+): (.*)`).FindStringSubmatch(text); m != nil {
-		file, text = file+":"+m[1], m[2]
-	}
-	return fmt.Errorf("%s: %s: docs/matrix.md has the keys", file, strings.ReplaceAll(text, "\n", " "))
 }
 
 // Surprises compares a matrix with what is expected of it, and says what was expected and what was seen,

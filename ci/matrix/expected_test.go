@@ -44,7 +44,7 @@ func TestParseExpectedRefuses(t *testing.T) {
 		{"fs.b", "fs.moon", `x:6: guarantee "fs.moon" is none`},
 		{"a call", "''", "x:6: guarantee 1 needs name, from and reason"},
 		{"a call\n", "a call\n  - name: fs.b\n    from: 6.2\n    reason: b\n", "x:9: guarantee fs.b is there twice"},
-		{"a call\n", "a call\n---\na: b\n", "second document"},
+		{"a call\n", "a call\n---\na: b\n", "more than one document"},
 		{expected, "", "it needs runtime"},
 	} {
 		_, err := ParseExpected("x", []byte(strings.Replace(expected, c.from, c.to, 1)), known)

@@ -1,16 +1,14 @@
 package history
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
-	"strings"
-	"sync"
 
 	"go.yaml.in/yaml/v3"
+
+	"cellwall/runtime/yamlfile"
 )
 
 // Ack says that a change is known and need not fail anybody.
@@ -37,57 +35,32 @@ type acked struct {
 // Each entry has all three, and nothing else. Errors are one line, with file and line.
 func ParseAcks(file string, text []byte) ([]Ack, error) {
 	var written []acked
-	d := yaml.NewDecoder(bytes.NewReader(text))
-	d.KnownFields(true)
-	switch err := d.Decode(&written); {
+	switch err := yamlfile.Decode(file, text, &written); {
 	case errors.Is(err, io.EOF):
 		return nil, nil
 	case err != nil:
-		return nil, yamlError(file, err)
+		return nil, fmt.Errorf("%w: want a list, each with run, benchmark and reason", err)
 	}
-	if err := d.Decode(&[]acked{}); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: it holds more than one list", file)
-	}
+	r := yamlfile.Reader{File: file}
 	var acks []Ack
 	for i := range written {
 		w := &written[i]
-		var a Ack
-		for _, field := range []struct {
-			name string
-			node *yaml.Node
-			to   *string
-		}{{"run", &w.Run, &a.Run}, {"benchmark", &w.Benchmark, &a.Benchmark}, {"reason", &w.Reason, &a.Reason}} {
-			if field.node.Kind == 0 {
-				return nil, fmt.Errorf("%s: entry %d has no %s: each has run, benchmark and reason", file, i+1, field.name)
+		text := func(n *yaml.Node, name string) string {
+			if n.Kind == 0 {
+				r.Fail(0, "entry %d has no %s: each has run, benchmark and reason", i+1, name)
 			}
-			if err := field.node.Decode(field.to); err != nil || *field.to == "" || strings.ContainsAny(*field.to, "\n\x00") {
-				return nil, fmt.Errorf("%s:%d: %s is not one line of text", file, field.node.Line, field.name)
-			}
+			return r.Text(n, name)
 		}
-		a.Line = w.Run.Line
+		a := Ack{Run: text(&w.Run, "run"), Benchmark: text(&w.Benchmark, "benchmark"), Reason: text(&w.Reason, "reason"), Line: w.Run.Line}
 		if slices.ContainsFunc(acks, func(o Ack) bool { return o.Run == a.Run && o.Benchmark == a.Benchmark }) {
-			return nil, fmt.Errorf("%s:%d: %.40q at %.60q is there twice", file, a.Line, a.Benchmark, a.Run)
+			r.Fail(a.Line, "%.40q at %.60q is there twice", a.Benchmark, a.Run)
 		}
 		acks = append(acks, a)
 	}
+	if r.Err != nil {
+		return nil, r.Err
+	}
 	return acks, nil
-}
-
-var yamlLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`line (\d+): (.*)`) })
-
-// yamlError is the first error of the YAML, as one line.
-func yamlError(file string, err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	var many *yaml.TypeError
-	if errors.As(err, &many) && len(many.Errors) > 0 {
-		text = many.Errors[0]
-	}
-	text, _, _ = strings.Cut(text, " in type ") // ours, which says nothing
-	text, _, _ = strings.Cut(text, " into []history")
-	if m := yamlLine().FindStringSubmatch(text); m != nil {
-		return fmt.Errorf("%s:%s: %s: want a list, each with run, benchmark and reason", file, m[1], m[2])
-	}
-	return fmt.Errorf("%s: %s", file, strings.ReplaceAll(text, "\n", " "))
 }
 
 // Acknowledge marks the changes that are known. Each entry has to meet a change, whether that stands among all

@@ -250,11 +250,11 @@ func TestAckFiles(t *testing.T) {
 		{"text", "hello\n", "acks.yaml:1: cannot unmarshal"},
 		{"no reason", "- run: r1\n  benchmark: b\n", "acks.yaml: entry 1 has no reason: each has run, benchmark and reason"},
 		{"no run", "- benchmark: b\n  reason: c\n", "acks.yaml: entry 1 has no run"},
-		{"empty reason", "- run: r1\n  benchmark: b\n  reason: \"\"\n", "acks.yaml:3: reason is not one line of text"},
-		{"lines", "- run: r1\n  benchmark: b\n  reason: \"a\\nb\"\n", "acks.yaml:3: reason is not one line of text"},
-		{"list for text", "- run: [a, b]\n  benchmark: b\n  reason: c\n", "acks.yaml:1: run is not one line of text"},
+		{"empty reason", "- run: r1\n  benchmark: b\n  reason: \"\"\n", "acks.yaml:3: reason is empty, or is not one line of text"},
+		{"lines", "- run: r1\n  benchmark: b\n  reason: \"a\\nb\"\n", "acks.yaml:3: reason is empty, or is not one line of text"},
+		{"list for text", "- run: [a, b]\n  benchmark: b\n  reason: c\n", "acks.yaml:1: run is empty, or is not one line of text"},
 		{"twice", good + good, `acks.yaml:4: "start.exec" at "r1" is there twice`},
-		{"two lists", good + "---\n" + good, "acks.yaml: it holds more than one list"},
+		{"two lists", good + "---\n" + good, "acks.yaml: it holds more than one document"},
 		{"no YAML", "- run: \"r1\n", "acks.yaml:"},
 	} {
 		_, err := history.ParseAcks("acks.yaml", []byte(c.text))

@@ -1,11 +1,9 @@
 package driver
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -15,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"cellwall/runtime/spec"
+	"cellwall/runtime/yamlfile"
 )
 
 // templateFile is what the file of a template says, checked.
@@ -79,17 +78,9 @@ func placeholder(text string) (name string, is bool) {
 const maxTemplate = 64 << 10
 
 func readTemplate(file string) (*templateFile, error) {
-	f, err := os.Open(file)
+	raw, err := yamlfile.Read(file, "template", maxTemplate)
 	if err != nil {
-		return nil, fmt.Errorf("read the template: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // read-only
-	raw, err := io.ReadAll(io.LimitReader(f, maxTemplate+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the template: %w", err)
-	}
-	if len(raw) > maxTemplate {
-		return nil, fmt.Errorf("%s: more than %d bytes are no template", file, maxTemplate)
+		return nil, err
 	}
 	return parseTemplate(file, raw)
 }
@@ -111,19 +102,12 @@ type written struct {
 // parseTemplate reads and checks a template. Errors are one line, with file and line.
 func parseTemplate(file string, raw []byte) (*templateFile, error) {
 	var w written
-	d := yaml.NewDecoder(bytes.NewReader(raw))
-	d.KnownFields(true)
-	err := d.Decode(&w)
-	if err == nil && !errors.Is(d.Decode(&written{}), io.EOF) {
-		return nil, fmt.Errorf("%s: it holds more than one template", file)
-	}
-	if errors.Is(err, io.EOF) {
+	if err := yamlfile.Decode(file, raw, &w); errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: it is empty", file)
+	} else if err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, yamlError(file, err)
-	}
-	r := reader{file: file}
+	r := reader{yamlfile.Reader{File: file}}
 	f := &templateFile{
 		name: r.text(&w.Name, "name"), version: r.list(w.Version, "version"), command: r.list(w.Command, "command"),
 		lacks: r.list(w.Lacks, "lacks"), rung: spec.Rung(r.text(&w.Rung, "rung")),
@@ -138,35 +122,18 @@ func parseTemplate(file string, raw []byte) (*templateFile, error) {
 		f.promise.Except = append(f.promise.Except, rows)
 	}
 	r.check(f, &w)
-	return f, r.err
+	return f, r.Err
 }
 
 // reader keeps the first thing that is wrong with a file.
-type reader struct {
-	file string
-	err  error
-}
-
-func (r *reader) fail(line int, format string, args ...any) {
-	if r.err != nil {
-		return
-	}
-	where := r.file
-	if line > 0 {
-		where = fmt.Sprintf("%s:%d", r.file, line)
-	}
-	r.err = fmt.Errorf("%s: %w", where, fmt.Errorf(format, args...))
-}
+type reader struct{ yamlfile.Reader }
 
 // text is a word that must be there.
 func (r *reader) text(n *yaml.Node, what string) string {
-	var s string
-	if n.Kind != 0 && n.Decode(&s) != nil {
-		r.fail(n.Line, "%s is no text", what)
-	} else if s == "" || strings.ContainsAny(s, "\n\x00") {
-		r.fail(n.Line, "%s is missing, or is not one line of text", what)
+	if n.Kind == 0 {
+		r.Fail(n.Line, "%s is missing", what)
 	}
-	return s
+	return r.Text(n, what)
 }
 
 func (r *reader) list(nodes []yaml.Node, what string) []string {
@@ -180,7 +147,7 @@ func (r *reader) list(nodes []yaml.Node, what string) []string {
 func (r *reader) rows(n *yaml.Node) Rows {
 	rows := Rows{Glob: r.text(n, "a glob of rows"), Line: n.Line}
 	if _, err := path.Match(rows.Glob, ""); err != nil {
-		r.fail(n.Line, "%q: %w", rows.Glob, err)
+		r.Fail(n.Line, "%q: %w", rows.Glob, err)
 	}
 	return rows
 }
@@ -188,58 +155,42 @@ func (r *reader) rows(n *yaml.Node) Rows {
 // check says what makes no sense together.
 func (r *reader) check(f *templateFile, w *written) {
 	if len(f.version) == 0 {
-		r.fail(0, "version is missing: the command that prints it, such as [bwrap, --version]")
+		r.Fail(0, "version is missing: the command that prints it, such as [bwrap, --version]")
 	}
 	if len(f.command) == 0 {
-		r.fail(0, "command is missing: the list of its arguments, with %s", commandPlaceholder)
+		r.Fail(0, "command is missing: the list of its arguments, with %s", commandPlaceholder)
 	}
 	if len(f.promise.Claims) == 0 {
-		r.fail(0, "claims is missing: globs of the rows that it holds, such as fs.*")
+		r.Fail(0, "claims is missing: globs of the rows that it holds, such as fs.*")
 	}
 	if rung, err := spec.ParseRung(string(f.rung)); err != nil {
-		r.fail(w.Rung.Line, "%w", err)
+		r.Fail(w.Rung.Line, "%w", err)
 	} else if rung == spec.Bare {
-		r.fail(w.Rung.Line, "rung %s is no container: take chroot or one above it", rung)
+		r.Fail(w.Rung.Line, "rung %s is no container: take chroot or one above it", rung)
 	}
 	for i, part := range f.lacks {
 		if !slices.Contains(partNames(), part) {
-			r.fail(w.Lacks[i].Line, "lacks %q is unknown: it is one of %s", part, strings.Join(partNames(), ", "))
+			r.Fail(w.Lacks[i].Line, "lacks %q is unknown: it is one of %s", part, strings.Join(partNames(), ", "))
 		}
 	}
 	programs := 0
 	for i, a := range f.command {
 		switch {
 		case a == commandPlaceholder && i == 0:
-			r.fail(w.Command[i].Line, "the command begins with a program, not with %s", commandPlaceholder)
+			r.Fail(w.Command[i].Line, "the command begins with a program, not with %s", commandPlaceholder)
 		case a == commandPlaceholder:
 			programs++
 			continue
 		case strings.Contains(a, commandPlaceholder):
-			r.fail(w.Command[i].Line, "%s is an argument of its own, no part of %q", commandPlaceholder, a)
+			r.Fail(w.Command[i].Line, "%s is an argument of its own, no part of %q", commandPlaceholder, a)
 		}
 		if _, used, err := expand(a, nil); err != nil {
-			r.fail(w.Command[i].Line, "%w", err)
+			r.Fail(w.Command[i].Line, "%w", err)
 		} else if i == 0 && len(used) > 0 {
-			r.fail(w.Command[i].Line, "the program %q must be the same always", a)
+			r.Fail(w.Command[i].Line, "the program %q must be the same always", a)
 		}
 	}
 	if programs != 1 && len(f.command) > 0 {
-		r.fail(w.Command[0].Line, "the command has %s %d times, not once", commandPlaceholder, programs)
+		r.Fail(w.Command[0].Line, "the command has %s %d times, not once", commandPlaceholder, programs)
 	}
-}
-
-var yamlLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`line (\d+): (.*)`) })
-
-// yamlError is the first error of the YAML, as one line.
-func yamlError(file string, err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	var many *yaml.TypeError
-	if errors.As(err, &many) && len(many.Errors) > 0 {
-		text = many.Errors[0]
-	}
-	text, _, _ = strings.Cut(text, " in type ") // ours, which says nothing
-	if m := yamlLine().FindStringSubmatch(text); m != nil {
-		return fmt.Errorf("%s:%s: %s", file, m[1], m[2])
-	}
-	return fmt.Errorf("%s: %s", file, strings.ReplaceAll(text, "\n", " "))
 }

@@ -58,7 +58,7 @@ func TestParseTemplate(t *testing.T) {
 func TestParseTemplateRefuses(t *testing.T) {
 	for _, c := range []struct{ part, text, want string }{
 		{"name", "", "x.yaml: name is missing"},
-		{"name", "name: [a]\n", "x.yaml:1: name is no text"},
+		{"name", "name: [a]\n", "x.yaml:1: name is empty, or is not one line of text"},
 		{"name", "name: mine\nnmae: b\n", "x.yaml:2: field nmae not found"},
 		{"name", "name: mine\nname: b\n", "x.yaml:2: "},
 		{"version", "", "x.yaml: version is missing"},
@@ -76,7 +76,7 @@ func TestParseTemplateRefuses(t *testing.T) {
 		{"command", "command: ['{cmd}']\n", "x.yaml:3: the command begins with a program"},
 		{"command", "command: ['{id}', '{cmd}']\n", "x.yaml:3: the program \"{id}\" must be the same"},
 		{"command", "command:\n  - mine\n  - 'exec {cmd}'\n", "x.yaml:5: {cmd} is an argument of its own"},
-		{"command", "command: [mine, '', '{cmd}']\n", "x.yaml:3: a word of command is missing"},
+		{"command", "command: [mine, '', '{cmd}']\n", "x.yaml:3: a word of command is empty"},
 		{"rung", "", "x.yaml: rung is missing"},
 		{"rung", "rung: high\n", "x.yaml:7: rung \"high\" is none of"},
 		{"rung", "rung: bare\n", "x.yaml:7: rung bare is no container"},
@@ -87,7 +87,7 @@ func TestParseTemplateRefuses(t *testing.T) {
 		{"except", "except:\n  - reason: none\n", "x.yaml: a glob of rows is missing"},
 		{"except", "except:\n  - rows: fs.noexec\n    why: none\n", "x.yaml:12: field why not found"},
 		{"except", "except: *none\n", "x.yaml:"},
-		{"except", "except: []\n---\nname: b\n", "x.yaml: it holds more than one template"},
+		{"except", "except: []\n---\nname: b\n", "x.yaml: it holds more than one document"},
 	} {
 		f, err := parseTemplate("x.yaml", []byte(written1(c.part, c.text)))
 		if err == nil {
