@@ -211,7 +211,7 @@ func declareLeaks(run *judge.Run) {
 		gomega.Expect(v.Reason).To(gomega.ContainSubstring("has left process"))
 		gomega.Expect(left).NotTo(gomega.BeEmpty())
 		for _, cmd := range left {
-			gomega.Expect(cmd.Wait().Error()).To(gomega.ContainSubstring("killed"))
+			gomega.Expect(cmd.Wait()).To(gomega.MatchError(gomega.ContainSubstring("killed")))
 		}
 	})
 	ginkgo.It("sees a descriptor that a runtime leaves", func(ctx ginkgo.SpecContext) {
