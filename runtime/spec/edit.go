@@ -18,7 +18,7 @@ type Edit struct {
 	// guarantee that rests on the runtime's own behaviour. No other runtime can express it.
 	Omit []string
 	// OnCore edits take a barrier away from the core alone: another runtime may have a second
-	// one of the kind, or pass over an edit that it does not understand.
+	// one of the kind, pass over an edit that it does not understand, or then do harm to the host.
 	OnCore bool
 }
 

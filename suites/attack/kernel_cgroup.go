@@ -37,6 +37,12 @@ var RaiseLimits = Attack{Name: "kernel.cgroup-raise", Run: func(a *Attempt) {
 	for _, l := range Limits() {
 		if dir, _, ok := a.ownGroup(l.Controller, l.File); ok {
 			a.raise(dir, l)
+			continue
+		}
+		// Its group may be mounted where its path, which is the host's, does not lead.
+		mounts, _ := filepath.Glob("/sys/fs/cgroup/*" + l.Controller + "*")
+		for _, dir := range append(mounts, "/sys/fs/cgroup", "/sys/fs/cgroup/unified") {
+			a.raise(dir, l)
 		}
 	}
 	if a.Target.Extra != "mount" || !found {

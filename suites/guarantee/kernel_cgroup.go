@@ -22,8 +22,10 @@ func kernelCgroupRows() []Guarantee {
 		Attack:      attack.RaiseLimits,
 		Witness:     sentinel.CgroupLimitsKept,
 		Refusal:     Refusals{unix.EROFS: Mount, unix.EACCES: DAC, unix.EPERM: Capability},
-		Both:        noUserNamespace,
-		Controls:    spec.Edits{writableCgroups()},
+		// Where cgroup2 is mounted with nsdelegate a cgroup namespace is a second barrier. Other runtimes without
+		// one mount the whole hierarchy anew, which takes nsdelegate off the host's (apply_cgroup_root_flags).
+		Both:     append(slices.Clone(noUserNamespace), spec.OnCore(spec.WithoutNamespace(specs.CgroupNamespace))),
+		Controls: spec.Edits{writableCgroups()},
 	}, {
 		ID:      "kernel.cgroup-migrate",
 		Claim:   "cannot move a process out of its cgroup subtree",

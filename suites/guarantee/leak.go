@@ -22,7 +22,7 @@ func leakRows() []Guarantee {
 		Witness:  sentinel.CgroupPathUnknown,
 		Refusal:  Refusals{unix.ENOENT: RootDirectory},
 		Both:     spec.Edits{spec.WithMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "ro"}})},
-		Controls: spec.Edits{spec.WithoutNamespace(specs.CgroupNamespace)},
+		Controls: spec.Edits{spec.OnCore(spec.WithoutNamespace(specs.CgroupNamespace))}, // see kernel.cgroup-raise
 	}, {
 		ID:      "leak.launcher-environment",
 		Claim:   "inherits no environment, argument or umask of its launcher",

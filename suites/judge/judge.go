@@ -157,8 +157,11 @@ func (j *Judge) proof(g *guarantee.Guarantee) (alone, controls []try) {
 	return alone, controls
 }
 
-// expresses reports whether the runtime can make the container of a row's proof.
+// expresses reports whether the runtime can make the container of a row's proof, and is to.
 func (j *Judge) expresses(g *guarantee.Guarantee, control *spec.Edit) bool {
+	if j.Runtime != j.Core && slices.ContainsFunc(g.Both, func(e spec.Edit) bool { return e.OnCore }) {
+		return false
+	}
 	edits := slices.Concat(j.Runtime.Lacks(), g.Both)
 	if control != nil {
 		edits = append(edits, *control)
