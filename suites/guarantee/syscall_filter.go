@@ -63,7 +63,7 @@ func filterRows() []Guarantee {
 		Source:   "clone(2); moby seccomp profile: clone3 ENOSYS",
 		Barrier:  "seccomp clone3 rule",
 		Rung:     spec.Hardened,
-		Gates:    []*kernel.Feature{kernel.Clone3, kernel.UserNamespace},
+		Gates:    []*kernel.Feature{kernel.Clone3, kernel.UnprivilegedUserNamespace}, // the attacker has no CAP_SYS_ADMIN
 		Attack:   attack.NewNamespaces,
 		Witness:  sentinel.NamespacesKept,
 		Refusal:  Refusals{unix.ENOSYS: Seccomp},
