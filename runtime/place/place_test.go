@@ -72,6 +72,7 @@ func TestUnrestricted(t *testing.T) {
 			flags uintptr
 			want  string
 		}{
+			{on: lease, want: lease},
 			{on: programState, want: lease},
 			{on: sharedMemory, want: lease},
 			{on: lease, flags: unix.MS_NOSUID | unix.MS_NODEV, want: sharedMemory + "/cellwall-place-test"},
