@@ -124,6 +124,24 @@ func TestMatrixMisuse(t *testing.T) {
 	}
 }
 
+// TestNothingIsExpectedWithoutAFile: a file that is there and cannot be read is another matter.
+func TestNothingIsExpectedWithoutAFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	f := matrixFlags{cgroups: []string{"v2"}}
+	if _, err := f.check(); err != nil {
+		t.Errorf("without a file: %v", err)
+	}
+	if err := os.Mkdir(filepath.Dir(expectedFile), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Base(expectedFile), expectedFile); err != nil { // a loop
+		t.Fatal(err)
+	}
+	if _, err := f.check(); err == nil || !strings.Contains(err.Error(), expectedFile) {
+		t.Errorf("with a loop in place of the file: %v", err)
+	}
+}
+
 func TestMatrix(t *testing.T) {
 	file := kernelFile(t)
 	held, lacks := record.Held, record.Unsupported
