@@ -34,6 +34,9 @@ func Validate(s *specs.Spec) error {
 	return nil
 }
 
+// noID is (uid_t)-1: setresuid(2) leaves the id as it is, here the launcher's.
+const noID = ^uint32(0)
+
 func validateProcess(s *specs.Spec) error {
 	switch p := s.Process; {
 	case len(p.Args) == 0 || p.Args[0] == "":
@@ -42,6 +45,8 @@ func validateProcess(s *specs.Spec) error {
 		return fmt.Errorf("process.cwd %q is not absolute", p.Cwd)
 	case !path.IsAbs(s.Root.Path):
 		return fmt.Errorf("root.path %q is not absolute", s.Root.Path)
+	case p.User.UID == noID || p.User.GID == noID:
+		return fmt.Errorf("process.user %d:%d: %d is no id", p.User.UID, p.User.GID, noID)
 	case p.OOMScoreAdj != nil && (*p.OOMScoreAdj < -1000 || *p.OOMScoreAdj > 1000):
 		return fmt.Errorf("process.oomScoreAdj %d is not in -1000..1000", *p.OOMScoreAdj)
 	}

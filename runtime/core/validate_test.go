@@ -24,6 +24,8 @@ func TestMistakes(t *testing.T) {
 		{func(s *specs.Spec) { s.Process.Args = nil }, "process.args is empty: name a program"},
 		{func(s *specs.Spec) { s.Process.Cwd = "tmp" }, `process.cwd "tmp" is not absolute`},
 		{func(s *specs.Spec) { s.Root.Path = "rootfs" }, `root.path "rootfs" is not absolute`},
+		{func(s *specs.Spec) { s.Process.User.UID = 1<<32 - 1 }, "process.user 4294967295:0: 4294967295 is no id"},
+		{func(s *specs.Spec) { s.Process.User.GID = 1<<32 - 1 }, "process.user 0:4294967295: 4294967295 is no id"},
 		{
 			func(s *specs.Spec) { s.Process.Capabilities.Bounding = []string{"SYS_ADMIN"} },
 			`process.capabilities: "SYS_ADMIN" is unknown: want a name such as CAP_SYS_ADMIN`,
