@@ -26,6 +26,7 @@ const (
 type historyDrawing struct {
 	Width, Height   int
 	Title, Subtitle string
+	Note            string
 	Charts          []chart
 }
 
@@ -57,7 +58,8 @@ func ShowSVG(w io.Writer, h History) error {
 	}
 	d := historyDrawing{
 		Width: chartWidth, Height: chartHead + len(h.Series)*chartStep + margin, Title: "History of benchmarks",
-		Subtitle: fmt.Sprintf("%s: %d runs, the newest %d of each series. The line is the median over that of the control in its run. Where the level changes is marked.", record.Clean(h.Dir, idLetters), h.Runs, history.LookBack),
+		Subtitle: fmt.Sprintf("%s: %d runs, the newest %d of each series. The line is the median over that of the control in its run, where that is in the same unit.", record.Clean(h.Dir, idLetters), h.Runs, history.LookBack),
+		Note:     "Where its level changes is a stroke: a solid one for the worse, a dashed one for the better.",
 	}
 	for i, s := range h.Series {
 		d.Charts = append(d.Charts, h.chart(s, chartHead+i*chartStep))
@@ -140,6 +142,7 @@ text { fill: #e4e9ef; }
 <rect class="ground" width="100%" height="100%"/>
 <text class="h1" x="32" y="40">{{xml .Title}}</text>
 <text class="soft" x="32" y="62">{{xml .Subtitle}}</text>
+<text class="soft" x="32" y="78">{{xml .Note}}</text>
 {{range .Charts}}{{$y := .Y}}{{$low := .Low}}<g><title>{{xml .Full}}: newest {{xml .Newest}}</title><text class="name" x="32" y="{{.Y}}" dy="12">{{xml .Name}}</text>
 <text class="soft" x="32" y="{{.Y}}" dy="29">{{xml .On}}, newest {{xml .Newest}}</text><text class="soft" x="32" y="{{.Y}}" dy="45">{{xml .Host}}</text>
 <rect class="chart" x="292" y="{{.Y}}" width="614" height="56"/><text class="soft" x="912" y="{{.Y}}" dy="10">{{.Most}}</text><text class="soft" x="912" y="{{.Low}}">{{.Least}}</text>

@@ -100,6 +100,7 @@ func (r Interference) draw() heatDrawing {
 
 func (m *interferenceMatrix) draw(y int) heatPanelDrawing {
 	p := heatPanelDrawing{X: margin, Y: y + 14, Title: m.setting}
+	p.Resources = []label{{X: margin, Y: y + heatPanel - 24, Text: "antagonist →"}, {X: margin, Y: y + heatPanel - 8, Text: "victim ↓"}}
 	last := ""
 	for i, a := range m.antagonists {
 		x := margin + heatLabel + i*heatWidth
@@ -203,7 +204,7 @@ text { fill: #e4e9ef; }
 .ground { fill: #12171d; }
 .soft, .resource { fill: #9aa6b4; }
 .held { fill: #4ea3e6; }
-.hurt { fill: #b0561a; }
+.hurt { fill: #9e4a12; }
 .between { fill: #2c3641; }
 .unknown { stroke: #4a5561; }
 .on-held { fill: #12171d; }

@@ -157,7 +157,7 @@ func (d *drawing) bars(l *record.Ladder) {
 	words := map[string]string{
 		"held": "held", "breached": "breached: the attack got through", "lost": "breached, held one rung below",
 		"unsupported":  "unsupported by this kernel or host",
-		"inconclusive": "inconclusive", "unproven": "control only in a throw-away guest", "none": "not tried",
+		"inconclusive": "inconclusive", "unproven": "unproven here: no control was run", "none": "not tried",
 	}
 	seen := map[string]bool{}
 	for _, row := range l.Rows {

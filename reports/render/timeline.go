@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strconv"
 	"text/template"
 	"time"
+
+	"cellwall/reports/record"
 )
 
 // Timeline is what happened when: lanes of spans over one stretch of time.
@@ -82,9 +85,11 @@ func (t *Timeline) draw() timelineDrawing {
 	}
 	const wide = timelineWidth - timelineAt - margin
 	all := t.End.Sub(t.Begin)
-	for i := range timelineTicks + 1 {
-		at := all * time.Duration(i) / timelineTicks
-		d.Ticks = append(d.Ticks, label{X: timelineAt + wide*i/timelineTicks, Y: timelineHead - 10, Text: fmt.Sprintf("%.3g s", at.Seconds())})
+	for i := range 1 + all/tickOf(all) {
+		at := i * tickOf(all)
+		d.Ticks = append(d.Ticks, label{
+			X: timelineAt + int(wide*float64(at)/float64(all)), Y: timelineHead - 10, Text: strconv.FormatFloat(at.Seconds(), 'f', -1, 64) + " s",
+		})
 	}
 	for i, lane := range t.Lanes {
 		y := timelineHead + i*laneHeight
@@ -102,13 +107,24 @@ func (t *Timeline) draw() timelineDrawing {
 			})
 			sum += s.Length
 		}
-		l.Words = fmt.Sprintf("%s %d", lane.Kind, len(lane.Spans))
+		l.Words = fmt.Sprintf("%s %d", lane.Kind, len(l.Spans))
 		if sum > 0 {
-			l.Words += fmt.Sprintf(", %.3g s", sum.Seconds())
+			l.Words += ", " + amount(sum.Seconds(), record.Seconds)
 		}
 		d.Lanes = append(d.Lanes, l)
 	}
 	return d
+}
+
+// tickOf is a round time, 1, 2 or 5 of some power of ten, of which timelineTicks at most are in all.
+func tickOf(all time.Duration) time.Duration {
+	for step := time.Duration(1); ; step *= 10 {
+		for _, round := range []time.Duration{1, 2, 5} {
+			if all/(step*round) <= timelineTicks {
+				return step * round
+			}
+		}
+	}
 }
 
 // tailOf keeps the end of a path, which says more than its beginning.
