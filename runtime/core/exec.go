@@ -163,7 +163,7 @@ func CompileExec(s *specs.Spec, process *specs.Process, h Host, omit []string) (
 	}
 	p := &planner{Request: Request{Spec: &joined, Host: h, Omit: omit}}
 	for _, section := range []func() error{
-		p.undumpable,
+		p.joiner,
 		p.stdio,
 		p.joinCgroups,
 		p.launcherFiles,
@@ -182,18 +182,22 @@ func CompileExec(s *specs.Spec, process *specs.Process, h Host, omit []string) (
 	return &p.plan, nil
 }
 
-// undumpable hides the joiner from the container that it is about to enter: until execve it
-// still has the launcher's memory and descriptors (CVE-2016-9962). For the same reason, and
-// because only a process that shares no memory may enter a time namespace, it gets a copy.
-func (p *planner) undumpable() error {
+// joiner is a copy of the launcher, since only a process that shares no memory may enter a time namespace.
+func (p *planner) joiner() error {
 	p.plan.Flags = unix.CLONE_CLEAR_SIGHAND
 	p.plan.DenySetgroups = p.deniesSetgroups()
+	p.undumpable()
+	return nil
+}
+
+// undumpable hides the child from the processes among which it is or which it is about to join:
+// until execve it still has the launcher's memory and program (CVE-2016-9962).
+func (p *planner) undumpable() {
 	p.add(Step{
-		ID: "undumpable", Barrier: "non-dumpable during join",
+		ID: "undumpable", Barrier: "non-dumpable until execve",
 		Text:   "become undumpable",
 		number: unix.SYS_PRCTL, args: calls(num(unix.PR_SET_DUMPABLE), num(0)),
 	})
-	return nil
 }
 
 // joinContainer enters init's namespaces, all at once, and its root directory.

@@ -43,6 +43,11 @@ func (p *planner) namespaces() error {
 		p.plan.Flags |= unix.CLONE_VM
 	}
 	p.plan.From = p.From
+	// Where root makes no pid namespace others see the child; a launcher without privileges could not
+	// write its maps, nor fetch its terminal.
+	if !p.unshares(specs.PIDNamespace) && !p.Host.Rootless {
+		p.undumpable()
+	}
 	for _, t := range namespaceTypes {
 		i := slices.IndexFunc(p.Spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == t.name })
 		switch {
