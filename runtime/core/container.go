@@ -59,8 +59,8 @@ type Container struct {
 	deleted bool
 }
 
-// Create makes a container up to the point where only its program is missing. A child that hangs
-// is killed when ctx is done. After an error the host is as if it had never been tried.
+// Create makes a container up to the point where only its program is missing. A child or a hook that
+// hangs is killed when ctx is done. After an error the host is as if it had never been tried.
 func (l *Launcher) Create(ctx context.Context, id string, o Options) (_ *Container, err error) {
 	if err := ValidID(id); err != nil {
 		return nil, err
@@ -98,12 +98,18 @@ func (l *Launcher) Create(ctx context.Context, id string, o Options) (_ *Contain
 		return nil, err
 	}
 	c.undo.Push("end the child", c.child.undo.Close)
-	return c, c.adopt(master)
+	if err := c.adopt(ctx, master); err != nil {
+		// Its create hooks may have run: runtime.md, "Lifecycle".
+		c.state = specs.StateStopped
+		err = errors.Join(err, c.undo.Close())
+		return nil, errors.Join(err, c.hooks(context.WithoutCancel(ctx), stoppedHooks, 0))
+	}
+	return c, nil
 }
 
 // adopt takes over the child, which is ready.
-func (c *Container) adopt(master int) (err error) {
-	if err := c.hooks(c.options.Spec, createHooks, c.child.pid); err != nil {
+func (c *Container) adopt(ctx context.Context, master int) (err error) {
+	if err := c.hooks(ctx, createHooks, c.child.pid); err != nil {
 		return err
 	}
 	if c.options.Spec.Process.Terminal {
@@ -156,7 +162,7 @@ func (c *Container) Start(ctx context.Context) error {
 		return err
 	}
 	c.state = specs.StateRunning
-	if err := c.hooks(c.options.Spec, startedHooks, c.child.pid); err != nil {
+	if err := c.hooks(ctx, startedHooks, c.child.pid); err != nil {
 		return errors.Join(err, c.child.reaper.kill())
 	}
 	return nil
@@ -213,7 +219,7 @@ func (c *Container) Delete() error {
 		}
 	}
 	c.deleted = true
-	return errors.Join(c.undo.Close(), c.hooks(c.options.Spec, stoppedHooks, 0))
+	return errors.Join(c.undo.Close(), c.hooks(context.Background(), stoppedHooks, 0))
 }
 
 // maxID keeps an id together with a suffix below NAME_MAX.

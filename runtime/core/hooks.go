@@ -2,6 +2,7 @@ package core
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,8 +40,9 @@ func hooksAt(h *specs.Hooks, m moment) []specs.Hook {
 // hooks runs the hooks of a moment with the container's state on their standard input. Their
 // environment is only what the spec gives them: neither the launcher's nor the container's
 // (CVE-2019-14271, CVE-2025-23266).
-func (c *Container) hooks(s *specs.Spec, m moment, pid int) error {
+func (c *Container) hooks(ctx context.Context, m moment, pid int) error {
 	var errs []error
+	s := c.options.Spec
 	for _, h := range hooksAt(s.Hooks, m) {
 		state, err := json.Marshal(specs.State{
 			Version: specs.Version, ID: c.id, Status: c.state, Pid: pid,
@@ -49,7 +51,7 @@ func (c *Container) hooks(s *specs.Spec, m moment, pid int) error {
 		if err != nil {
 			return fmt.Errorf("hook %s: %w", h.Path, err)
 		}
-		if err := runHook(h, state); err != nil {
+		if err := runHook(ctx, h, state); err != nil {
 			errs = append(errs, err)
 			if m == createHooks {
 				break // the container is not to be; later hooks run all, whatever fails
@@ -75,8 +77,7 @@ func (l *limited) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func runHook(h specs.Hook, state []byte) error {
-	ctx := context.Background()
+func runHook(ctx context.Context, h specs.Hook, state []byte) error {
 	if h.Timeout != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(*h.Timeout)*time.Second)
@@ -94,7 +95,7 @@ func runHook(h specs.Hook, state []byte) error {
 	// A child of the hook may keep its output open after it.
 	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil {
-		err = fmt.Errorf("hook %s: %w", h.Path, err)
+		err = fmt.Errorf("hook %s: %w", h.Path, cmp.Or(ctx.Err(), err))
 		if said := bytes.TrimSpace(output.Bytes()); len(said) > 0 {
 			err = fmt.Errorf("%w: %.200q", err, said)
 		}

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -62,10 +63,14 @@ func TestHooksThatFail(t *testing.T) {
 	o := f.options
 	o.Args = []string{program, "wait"}
 	s := spec.New(spec.Namespaces, o)
-	s.Hooks = &specs.Hooks{Prestart: fails} //nolint:staticcheck // deprecated, but still in bundles
+	dir := t.TempDir()
+	s.Hooks = &specs.Hooks{Prestart: fails, Poststop: telling(dir).Poststop} //nolint:staticcheck // deprecated, but still in bundles
 	_, err := f.launcher.Create(t.Context(), "hooked", core.Options{Spec: s, Parent: f.parent})
 	if err == nil || !strings.Contains(err.Error(), `hook /bin/sh: exit status 3: "because"`) {
 		t.Errorf("create: %v", err)
+	}
+	if state, err := os.ReadFile(filepath.Join(dir, "stop.state")); err != nil || !strings.Contains(string(state), `"status":"stopped"`) {
+		t.Errorf("what the other create hooks did is not undone: %s, %v", state, err)
 	}
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -83,5 +88,27 @@ func TestHooksThatFail(t *testing.T) {
 	}
 	if status, err := c.Wait(t.Context()); err != nil || status.Signal != unix.SIGKILL {
 		t.Errorf("the container has ended: %v, %v", status, err)
+	}
+}
+
+// TestHookThatHangs: it ends with the context of the call, and with it what it holds up.
+func TestHookThatHangs(t *testing.T) {
+	f := newFixture(t)
+	o := f.options
+	o.Args = []string{program, "exit"}
+	s := spec.New(spec.Namespaces, o)
+	began := filepath.Join(t.TempDir(), "began")
+	check(t, unix.Mkfifo(began, 0o600))
+	s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "echo >" + began + "; exec sleep 60"}}}}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		_, err := os.ReadFile(began)
+		check(t, err)
+		cancel()
+	}()
+	_, err := f.launcher.Create(ctx, "hangs", core.Options{Spec: s, Parent: f.parent})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("create: %v, want that it was cancelled", err)
 	}
 }
