@@ -74,7 +74,12 @@ func inside(args []string) int {
 		if err != nil {
 			fmt.Println(err)
 		}
-		fmt.Println(name)
+		again, err := os.OpenFile(name, os.O_RDWR, 0) // as the shell does for >/dev/stdout
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
+		_, _ = fmt.Fprintln(again, name)
 	case "wait":
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	}

@@ -130,27 +130,31 @@ func TestStdioBlocks(t *testing.T) {
 	}
 }
 
-// TestTerminal gives a container a terminal of its own and reads what it says there.
+// TestTerminal gives a container a terminal of its own, which is its user's, and reads what it says there.
 func TestTerminal(t *testing.T) {
 	f := newFixture(t)
-	o := f.options
-	o.Args = []string{program, "terminal"}
-	s := spec.New(spec.Hardened, o)
-	s.Process.Terminal = true
-	c, err := f.launcher.Create(t.Context(), "tty", core.Options{Spec: s, Parent: f.parent})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { check(t, c.Delete()) }()
-	if err := c.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Wait(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	text, _ := io.ReadAll(c.Console) // ends with EIO, as masters do
-	if got := strings.TrimSpace(string(text)); got != "/dev/pts/0" {
-		t.Errorf("the program's terminal is %q", got)
+	for _, uid := range []uint32{0, 1000} {
+		o := f.options
+		o.Args = []string{program, "terminal"}
+		s := spec.New(spec.Hardened, o)
+		s.Process.Terminal = true
+		s.Process.User = specs.User{UID: uid, GID: uid}
+		c, err := f.launcher.Create(t.Context(), "tty", core.Options{Spec: s, Parent: f.parent})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { check(t, c.Delete()) }()
+		if err := c.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(c.Console) // ends with EIO, as masters do
+		if got := strings.TrimSpace(string(text)); got != "/dev/pts/0" {
+			t.Errorf("the terminal of user %d says %q", uid, got)
+		}
+		check(t, c.Delete())
 	}
 }
 

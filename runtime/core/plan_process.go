@@ -82,6 +82,13 @@ func (p *planner) session() error {
 			number: unix.SYS_IOCTL, args: calls(from(p.master), num(tiocgptpeer), num(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)), out: slave,
 		},
 	)
+	if uid := p.Spec.Process.User.UID; uid != 0 {
+		// Else its user could not open what /dev/stdout leads to. The group stays that of the devpts.
+		p.add(Step{
+			Text:   fmt.Sprintf("give the terminal to user %d", uid),
+			number: unix.SYS_FCHOWN, args: calls(from(slave), num(uid), num(owner(nil))),
+		})
+	}
 	if p.made != nil && p.ownDev() {
 		// The OCI runtime-spec's /dev/console; the file is there since devices.
 		tree := p.slot()
