@@ -73,7 +73,7 @@ func (c *child) clone(l *Launcher, prepare func() error, handles map[Handle]int,
 		args.flags |= unix.CLONE_INTO_CGROUP
 		args.cgroup = uint64(into)
 	}
-	var mapped error
+	var unblocked, mapped error // what fails while there is a child already
 	letGo, err := l.cloneFrom(c.plan.From, pidNamespace, prepare, func() error {
 		var all, old unix.Sigset_t
 		for i := range all.Val {
@@ -84,9 +84,7 @@ func (c *child) clone(l *Launcher, prepare func() error, handles map[Handle]int,
 			return fmt.Errorf("block signals: %w", err)
 		}
 		pid, errno := spawn(&args, unsafe.Sizeof(args), image.first(), image.end(), uintptr(handles[Line]))
-		if err := unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil); err != nil {
-			return fmt.Errorf("unblock signals: %w", err)
-		}
+		unblocked = unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
 		if errno != 0 {
 			return fmt.Errorf("clone3 (%s): %w", cloneText(c.plan.Flags), unix.Errno(errno))
 		}
@@ -106,7 +104,7 @@ func (c *child) clone(l *Launcher, prepare func() error, handles map[Handle]int,
 	c.undo.Push("let go of its thread", func() error { letGo(); return nil })
 	// Pushed last, so run first: the child must have left the plan before that is unmapped.
 	c.undo.Push("end the child", c.end)
-	return c.lastWords(mapped)
+	return c.lastWords(errors.Join(unblocked, mapped))
 }
 
 // end kills and reaps the child if that has not been done.
