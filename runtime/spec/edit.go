@@ -131,7 +131,9 @@ func WithMount(m specs.Mount) Edit {
 		Name: "a mount at " + m.Destination,
 		Apply: func(s *specs.Spec) {
 			s.Mounts = slices.DeleteFunc(s.Mounts, func(o specs.Mount) bool { return o.Destination == m.Destination })
-			s.Mounts = append(s.Mounts, m)
+			own := m
+			own.Options, own.UIDMappings, own.GIDMappings = slices.Clone(m.Options), slices.Clone(m.UIDMappings), slices.Clone(m.GIDMappings)
+			s.Mounts = append(s.Mounts, own)
 		},
 	}
 }
@@ -191,7 +193,7 @@ func Allowing(calls ...string) Edit {
 			rules[i].Names = slices.DeleteFunc(rules[i].Names, func(n string) bool { return slices.Contains(calls, n) })
 		}
 		rules = slices.DeleteFunc(rules, func(r specs.LinuxSyscall) bool { return len(r.Names) == 0 })
-		s.Linux.Seccomp.Syscalls = append(rules, specs.LinuxSyscall{Names: calls, Action: specs.ActAllow})
+		s.Linux.Seccomp.Syscalls = append(rules, specs.LinuxSyscall{Names: slices.Clone(calls), Action: specs.ActAllow})
 	})
 }
 

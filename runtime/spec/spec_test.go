@@ -25,6 +25,31 @@ func text(t *testing.T, s *specs.Spec) string {
 	return string(b)
 }
 
+// TestEditsAreNotChanged: what later edits do to a spec must not come back to the edits before, which the
+// next trial applies again.
+func TestEditsAreNotChanged(t *testing.T) {
+	edits := spec.Edits{
+		spec.WithMount(specs.Mount{
+			Destination: "/data", Type: "tmpfs", Options: []string{"ro", "nosuid"},
+			UIDMappings: []specs.LinuxIDMapping{{Size: 1}}, GIDMappings: []specs.LinuxIDMapping{{Size: 1}},
+		}),
+		spec.Allowing("bpf", "mount"),
+		spec.Allowing("bpf"),
+		spec.Change("other options", func(s *specs.Spec) {
+			m := &s.Mounts[len(s.Mounts)-1]
+			m.Options[0], m.UIDMappings[0].Size, m.GIDMappings[0].Size = "rw", 2, 2
+		}),
+	}
+	original := spec.New(spec.Hardened, options)
+	made, _ := edits[:2].Apply(original)
+	first := text(t, made)
+	edits.Apply(original)
+	made, _ = edits[:2].Apply(original)
+	if again := text(t, made); again != first {
+		t.Errorf("the edits make\n%s\nand made\n%s", again, first)
+	}
+}
+
 // TestEditsChangeACopy: an edit that changes nothing would make a control that proves nothing,
 // and one that changes its original would leak from one trial into the next.
 func TestEditsChangeACopy(t *testing.T) {
