@@ -3,6 +3,7 @@ package attack
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -178,16 +179,16 @@ func fillFile(path string, n int64) error {
 	return nil
 }
 
-// CacheFile is a neighbour whose memory is page cache: it writes Target.Bytes to Target.Path, on
-// the word go, and brings them to disk, so that the kernel can take the memory back at any time.
+// CacheFile is a neighbour whose memory is page cache: it reads Target.Bytes of the device Target.Path,
+// on the word go, so that the kernel can take the memory back at any time.
 var CacheFile = Attack{Name: "memory.protected/neighbour", Run: func(a *Attempt) {
 	var b [1]byte
 	if n, _ := a.in.Read(b[:]); n != 1 {
 		return
 	}
-	f, err := os.Create(a.Target.Path)
+	f, err := os.Open(a.Target.Path)
 	if err == nil {
-		err = errors.Join(fillFile(a.Target.Path, a.Target.Bytes), f.Sync())
+		_, err = io.CopyN(io.Discard, f, a.Target.Bytes)
 	}
 	if err != nil {
 		say(err)

@@ -62,6 +62,7 @@ func memoryLimitRows() []Guarantee {
 		Source:      memoryDoc,
 		Barrier:     "memory.min",
 		Rung:        spec.Limits,
+		Gates:       []*kernel.Feature{kernel.LoopDevice},
 		Controllers: []string{"memory"},
 		Attack:      attack.Hog,
 		Witness:     sentinel.Protected,

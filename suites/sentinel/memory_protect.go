@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/kernel"
@@ -23,6 +26,30 @@ const (
 	protectedBytes = 48 << 20
 )
 
+// cacheDevice makes a loop device of zeros, and returns a node of it. Its page cache can be taken back
+// wherever the image lies: a file on a tmpfs is there in memory, and without swap stays.
+func (s *Stage) cacheDevice() (node string, err error) {
+	if err := s.freeOf("nodev"); err != nil {
+		return "", err
+	}
+	image := filepath.Join(s.Dir, "cache")
+	if err := os.WriteFile(image, nil, 0o600); err != nil {
+		return "", fmt.Errorf("make an image: %w", err)
+	}
+	if err := os.Truncate(image, protectedBytes); err != nil { // a hole, which takes no space
+		return "", fmt.Errorf("make an image: %w", err)
+	}
+	number, err := s.loop(image)
+	if err != nil {
+		return "", err
+	}
+	node = filepath.Join(s.Dir, "cache-device")
+	if err := unix.Mknod(node, unix.S_IFBLK|0o600, int(number)); err != nil { // a device number
+		return "", fmt.Errorf("make a node of the loop device: %w", err)
+	}
+	return node, nil
+}
+
 // Protected puts the container and a neighbour below one limit. The neighbour's memory is page
 // cache, which the kernel takes back where memory.min does not forbid it.
 func Protected(s *Stage) (*Watch, error) {
@@ -38,10 +65,11 @@ func Protected(s *Stage) (*Watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.volume(fillVolume); err != nil {
+	cache, err := s.cacheDevice()
+	if err != nil {
 		return nil, err
 	}
-	victim, err := s.neighbour(attack.CacheFile, attack.Target{Path: s.Dir + "/cache", Bytes: protectedBytes}, group)
+	victim, err := s.neighbour(attack.CacheFile, attack.Target{Path: cache, Bytes: protectedBytes}, group)
 	if err != nil {
 		return nil, err
 	}
