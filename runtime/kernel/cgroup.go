@@ -92,11 +92,14 @@ func cgroup2Path(text string) (string, bool) {
 
 // probeSwapAccounting looks for the file itself in a group that has the memory controller. A
 // host with version 2 may have no such group yet; then there is no answer.
-func probeSwapAccounting() error {
+func probeSwapAccounting() error { return swapAccounted(cgroupMounts()) }
+
+func swapAccounted(mounts []string) error {
 	seen := false
-	for _, mount := range cgroupMounts() {
+	for _, mount := range mounts {
 		for _, pair := range []struct{ sign, file string }{
 			{sign: "memory.limit_in_bytes", file: "memory.memsw.limit_in_bytes"},
+			{sign: "memory.max", file: "memory.swap.max"}, // the root of a cgroup namespace
 			{sign: "*/memory.max", file: "*/memory.swap.max"},
 		} {
 			signs, _ := filepath.Glob(filepath.Join(mount, pair.sign))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -101,6 +102,34 @@ func FuzzCgroupFiles(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestSwapAccounted looks at trees of each kind: of version 1, of version 2, and at a container's own.
+func TestSwapAccounted(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		files []string
+		want  string
+	}{
+		{name: "v1", files: []string{"memory.limit_in_bytes", "memory.memsw.limit_in_bytes"}},
+		{name: "v1 without", files: []string{"memory.limit_in_bytes"}, want: "no file for swap"},
+		{name: "v2", files: []string{"cgroup.procs", "system.slice/memory.max", "system.slice/memory.swap.max"}},
+		{name: "v2 without", files: []string{"system.slice/memory.max"}, want: "no file for swap"},
+		{name: "v2 without groups", files: []string{"cgroup.procs"}, want: "no cgroup with the memory controller"},
+		{name: "root of a cgroup namespace", files: []string{"memory.max", "memory.swap.max"}},
+	} {
+		dir := t.TempDir()
+		for _, name := range c.files {
+			file := filepath.Join(dir, name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := swapAccounted([]string{dir})
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
 }
 
 func TestSysctl(t *testing.T) {
