@@ -69,6 +69,9 @@ func Take(dir string, tasks, memory uint64) (_ *Place, err error) {
 	}
 	p.Undo.Push("give back the lease", held.Close)
 	p.Name, p.Lease, p.Dir = held.Name, held.Dir, held.Dir
+	if err := p.raiseHardLimits(); err != nil {
+		return nil, err
+	}
 	if err := p.directory(); err != nil {
 		return nil, err
 	}
@@ -88,6 +91,27 @@ func Take(dir string, tasks, memory uint64) (_ *Place, err error) {
 	block := crc32.ChecksumIEEE([]byte(p.Name)) % idBlocks
 	p.Options = spec.Options{Capabilities: capabilities, HostID: firstBlock + block*idBlock, IDCount: IDCount}
 	return p, nil
+}
+
+// raiseHardLimits lets containers have the resource limits that specs give them. One in a user namespace
+// can set none above the launcher's hard limit (getrlimit(2)), which shells and services set low.
+func (p *Place) raiseHardLimits() error {
+	const sigpending, msgqueue = 11, 12 // RLIMIT_*, of asm-generic/resource.h
+	for _, resource := range []int{unix.RLIMIT_CORE, unix.RLIMIT_MEMLOCK, sigpending, msgqueue} {
+		var old unix.Rlimit
+		if err := unix.Prlimit(0, resource, nil, &old); err != nil {
+			return fmt.Errorf("read a resource limit: %w", err)
+		}
+		err := unix.Prlimit(0, resource, &unix.Rlimit{Cur: old.Cur, Max: unix.RLIM_INFINITY}, nil)
+		if errors.Is(err, unix.EPERM) {
+			return nil // without CAP_SYS_RESOURCE: what cannot be set is refused by name
+		}
+		if err != nil {
+			return fmt.Errorf("raise a hard limit: %w", err)
+		}
+		p.Undo.Push("restore a hard limit", func() error { return unix.Prlimit(0, resource, &old, nil) })
+	}
+	return nil
 }
 
 // Close undoes the place.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,6 +55,26 @@ func TestPlace(t *testing.T) {
 	}
 	if left, err := cgroup.FindLeft(p.Name); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestHardLimits: those of a shell do not bind containers, and are the process's own again in the end.
+func TestHardLimits(t *testing.T) {
+	if held, err := kernel.HeldCapabilities(); err != nil || !slices.Contains(held, "CAP_SYS_RESOURCE") {
+		t.Skip("needs CAP_SYS_RESOURCE: raises hard limits")
+	}
+	var was, during, after unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &was); err != nil {
+		t.Fatal(err)
+	}
+	low := unix.Rlimit{}
+	p := &Place{}
+	err := errors.Join(
+		unix.Prlimit(0, unix.RLIMIT_CORE, &low, nil), p.raiseHardLimits(), unix.Getrlimit(unix.RLIMIT_CORE, &during),
+		p.Undo.Close(), unix.Getrlimit(unix.RLIMIT_CORE, &after), unix.Prlimit(0, unix.RLIMIT_CORE, &was, nil),
+	)
+	if err != nil || during != (unix.Rlimit{Max: unix.RLIM_INFINITY}) || after != low {
+		t.Errorf("%v: with a limit of %v it was %v, and then %v", err, low, during, after)
 	}
 }
 
