@@ -7,13 +7,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// entry checks the i-th kernel of a file.
-func (r *reader) entry(i int, w *writtenEntry) Entry {
+// entry checks a kernel of a file.
+func (r *reader) entry(w *writtenEntry) Entry {
 	e := Entry{File: r.File, Line: firstLine(w)}
 	e.Name = r.word(&w.Name, e.Line, "name", aName, "debian-12")
-	if w.Name.Kind == 0 && e.Line == 0 {
-		r.Fail(0, "kernel %d is empty: it needs a name, an arch, and a suite and a package, or a path", i+1)
-	}
 	if e.Arch = r.Text(&w.Arch, "arch"); !slices.Contains(arches, e.Arch) {
 		r.Fail(max(w.Arch.Line, e.Line), "arch %.40q is none: it is one of %s", e.Arch, strings.Join(arches, ", "))
 	}

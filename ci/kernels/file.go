@@ -105,7 +105,7 @@ func parse(file string, raw []byte) ([]Entry, error) {
 	}
 	var entries []Entry
 	for i := range w.Kernels {
-		e := r.entry(i, &w.Kernels[i])
+		e := r.entry(&w.Kernels[i])
 		if !e.Local() {
 			e.Keyring = keyring
 			if len(e.Mirrors) == 0 {

@@ -45,7 +45,28 @@ func Decode(file string, text []byte, v any) error {
 	case !errors.Is(d.Decode(new(yaml.Node)), io.EOF):
 		return fmt.Errorf("%s: it holds more than one document", file)
 	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return firstOf(file, err)
+	}
+	if line := emptyItem(&doc); line > 0 {
+		return fmt.Errorf("%s:%d: an item of a list is empty", file, line)
+	}
 	return nil
+}
+
+// emptyItem is the line of an item that has nothing in it, or 0. A list of structs is decoded without it, as if it
+// were not there.
+func emptyItem(n *yaml.Node) int {
+	for _, c := range n.Content {
+		if n.Kind == yaml.SequenceNode && c.Tag == "!!null" {
+			return c.Line
+		}
+		if line := emptyItem(c); line > 0 {
+			return line
+		}
+	}
+	return 0
 }
 
 // firstOf is the first of the YAML's errors. The names of our types say nothing to who wrote the file.
@@ -56,7 +77,7 @@ func firstOf(file string, err error) error {
 		text = many.Errors[0]
 	}
 	text = strings.ReplaceAll(text, "\n", " ")
-	text = regexp.MustCompile(` (in type .*|into \S*\w\.\w.*)`).ReplaceAllString(text, "")
+	text = regexp.MustCompile(` (in type .*|into (\S*\w\.\w|\S*struct \{).*)`).ReplaceAllString(text, "")
 	if m := regexp.MustCompile(`line (\d+): (.*)`).FindStringSubmatch(text); m != nil {
 		file, text = file+":"+m[1], m[2]
 	}

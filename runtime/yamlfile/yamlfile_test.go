@@ -41,6 +41,9 @@ func TestDecode(t *testing.T) {
 		{"c: one\n", "x.yaml:1: cannot unmarshal !!str `one`"},
 		{"a: 1\n---\na: 2\n", "x.yaml: it holds more than one document"},
 		{"a: [1\n", "x.yaml:1: "},
+		{"- a\n", "x.yaml:1: cannot unmarshal !!seq"},
+		{"c:\n  - b: 1\n  -\n", "x.yaml:3: an item of a list is empty"},
+		{"c:\n  - b: [1, ~]\n", "x.yaml:2: an item of a list is empty"},
 	} {
 		var v struct {
 			A string  `yaml:"a"`
@@ -50,7 +53,7 @@ func TestDecode(t *testing.T) {
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
 			t.Errorf("%q: got %v, want %s", c.text, err, c.want)
 		}
-		if err != nil && strings.Contains(err.Error(), "yamlfile.") {
+		if err != nil && (strings.Contains(err.Error(), "yamlfile.") || strings.Contains(err.Error(), "struct")) {
 			t.Errorf("%q: %v names a type of ours", c.text, err)
 		}
 	}
