@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"cellwall/reports/record"
@@ -39,6 +40,9 @@ func (n *New) File() string { return n.name.String() }
 // is ahead is refused.
 func Check(path, commit string, now time.Time) (*New, error) {
 	text, err := os.ReadFile(path)
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, fmt.Errorf("%s is a directory: name the file in it, %s", path, filepath.Join(path, "bench.jsonl"))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read a run: %w", err)
 	}

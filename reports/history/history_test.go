@@ -282,6 +282,10 @@ func TestRunsThatAreNotAdded(t *testing.T) {
 	if _, err := history.Check(filepath.Join(dir, "moon"), "", begin()); err == nil || !strings.Contains(err.Error(), "read a run: open ") {
 		t.Errorf("got %v", err)
 	}
+	out := t.TempDir()
+	if _, err := history.Check(out, "", begin()); err == nil || err.Error() != out+" is a directory: name the file in it, "+filepath.Join(out, "bench.jsonl") {
+		t.Errorf("got %v", err)
+	}
 	if got := files(t, dir); len(got) > 0 {
 		t.Errorf("left are %q", got)
 	}

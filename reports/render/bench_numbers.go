@@ -16,7 +16,7 @@ func digits(x float64) string {
 		return fmt.Sprint(x)
 	}
 	after := benchDigits - 1 - int(math.Floor(math.Log10(math.Abs(x))))
-	if after > 9 { // nothing that is measured is so small
+	if after > 9 || after < -9 { // nothing that is measured is so small, or so large
 		return fmt.Sprintf("%.*g", benchDigits, x)
 	}
 	return fmt.Sprintf("%.*f", max(after, 0), x)

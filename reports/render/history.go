@@ -118,7 +118,7 @@ func (h History) sum() string {
 			known++
 		}
 	}
-	text := fmt.Sprintf("%s: %d runs, %d series, %s: %d worse, %d better", h.Dir, h.Runs, len(h.Series), h.Asked, len(h.Regressions()), better)
+	text := fmt.Sprintf("%s: %s, %d series, %s: %d worse, %d better", h.Dir, counted(h.Runs, "run"), len(h.Series), h.Asked, len(h.Regressions()), better)
 	if known > 0 {
 		text += fmt.Sprintf(", %d worse and known", known)
 	}

@@ -91,8 +91,8 @@ func (h History) showNotes() []string {
 	if h.where(h.Series[0]) == "" {
 		host = " on " + h.Series[0].Host
 	}
-	return append([]string{fmt.Sprintf("%s: %d runs, %d series%s, drawn are the newest %d runs of each. \"to control\" is the newest median over that of the control in its run, where that is in the same unit: "+
-		"it is what is drawn. \"spread\" is between its quartiles. Changes are those of each series alone; cellwall history check says which stand among all.", h.Dir, h.Runs, len(h.Series), host, history.LookBack)}, h.Notes...)
+	return append([]string{fmt.Sprintf("%s: %s, %d series%s, drawn are the newest %d runs of each. \"to control\" is the newest median over that of the control in its run, where that is in the same unit: "+
+		"it is what is drawn. \"spread\" is between its quartiles. Changes are those of each series alone; cellwall history check says which stand among all.", h.Dir, counted(h.Runs, "run"), len(h.Series), host, history.LookBack)}, h.Notes...)
 }
 
 // ShowText writes a line for each series, with a picture of it.
@@ -108,7 +108,11 @@ func ShowText(w io.Writer, h History, t Text) error {
 	}
 	for _, cells := range lines {
 		for i, c := range cells {
-			widths[i] = max(widths[i], min(displaywidth.String(EscapeTerminal(c)), widestID))
+			widest := widestID
+			if i == 1 {
+				widest *= 2 // it ends with the host, of which the last letters may be all that differs
+			}
+			widths[i] = max(widths[i], min(displaywidth.String(EscapeTerminal(c)), widest))
 		}
 	}
 	for i, cells := range lines {

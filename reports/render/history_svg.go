@@ -58,7 +58,7 @@ func ShowSVG(w io.Writer, h History) error {
 	}
 	d := historyDrawing{
 		Width: chartWidth, Height: chartHead + len(h.Series)*chartStep + margin, Title: "History of benchmarks",
-		Subtitle: fmt.Sprintf("%s: %d runs, the newest %d of each series. The line is the median over that of the control in its run, where that is in the same unit.", record.Clean(h.Dir, idLetters), h.Runs, history.LookBack),
+		Subtitle: fmt.Sprintf("%s: %s, the newest %d of each series. The line is the median over that of the control in its run, where that is in the same unit.", record.Clean(h.Dir, idLetters), counted(h.Runs, "run"), history.LookBack),
 		Note:     "Where its level changes is a stroke: a solid one for the worse, a dashed one for the better.",
 	}
 	for i, s := range h.Series {

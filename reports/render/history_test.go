@@ -114,6 +114,30 @@ func TestShowSVG(t *testing.T) {
 	}
 }
 
+// TestShowTellsHostsApart: the kernel is what hosts mostly differ in, and the last of a long line.
+func TestShowTellsHostsApart(t *testing.T) {
+	old := series("start.exec", "x86_64, 2 CPUs, Linux 6.18", record.Seconds, record.Lower, 1, 9, 1)
+	newer := series("start.exec", "x86_64, 2 CPUs, Linux 6.20", record.Seconds, record.Lower, 1, 9, 1)
+	got := string(bytesOf(t, func(w *bytes.Buffer) error {
+		return render.ShowText(w, render.History{Dir: "h", Runs: 1, Series: []*history.Series{old, newer}}, render.Text{})
+	}))
+	if !strings.Contains(got, "core at hardened, x86_64, 2 CPUs, Linux 6.18 ") || !strings.Contains(got, "Linux 6.20 ") || !strings.Contains(got, "h: 1 run, 2 series, ") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+// TestAmountOfAnythingIsShort: a record can claim to have measured anything.
+func TestAmountOfAnythingIsShort(t *testing.T) {
+	s := series("start.exec", "", record.PerSecond, record.Higher, 1, 9, 1)
+	s.Points[0].Median, s.Points[0].Log = 1e300, 600
+	got := string(bytesOf(t, func(w *bytes.Buffer) error {
+		return render.ShowText(w, render.History{Dir: "h", Runs: 1, Series: []*history.Series{s}}, render.Text{})
+	}))
+	if !strings.Contains(got, "1e+300/s   3.77e+260 ") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 func TestNoSeriesIsNoReport(t *testing.T) {
 	for _, write := range []func(io.Writer) error{
 		func(w io.Writer) error { return render.HistoryText(w, render.History{}, render.Text{}) },

@@ -9,6 +9,14 @@ import (
 	"cellwall/reports/record"
 )
 
+// counted is "1 run" or "3 runs".
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // look is how a class of verdicts is shown: by a mark and a word, so that colour only helps.
 type look int
 
