@@ -171,7 +171,7 @@ func (f *compareFlags) known(ctx context.Context, rows []*bench.Benchmark, versi
 		}
 	}
 	if len(kept) == 0 {
-		return nil, nil, misuse("--only %s: neither has any of them: %s", strings.Join(f.only, ","), strings.Join(notes, " "))
+		return nil, nil, misuse("--only %s: there is none that both have: %s", strings.Join(f.only, ","), strings.Join(notes, " "))
 	}
 	return kept, notes, nil
 }

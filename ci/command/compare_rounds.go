@@ -40,7 +40,9 @@ func (f *compareFlags) schedule() (schedule, error) {
 	switch {
 	case rule.For > 0:
 		s.rounds = min(max(int(rule.For/shortRound), leastRounds), defaultRounds)
-		s.rule.For = rule.For / time.Duration(s.rounds)
+		if s.rule.For = rule.For / time.Duration(s.rounds); s.rule.For == 0 {
+			return schedule{}, misuse("--for %s: want a time for %d rounds, such as 60s", rule.For, s.rounds)
+		}
 	case f.samples == 0:
 		s.rule.Samples = defaultComparedSamples / s.rounds
 	case rule.Samples < 2*leastRounds:

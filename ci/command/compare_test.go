@@ -296,6 +296,9 @@ func TestSchedules(t *testing.T) {
 			t.Errorf("%d samples, %d s: %s, %v, want %s", c.samples, c.seconds, got, err, c.want)
 		}
 	}
+	if _, err := (&compareFlags{benchFlags: benchFlags{lasts: 9}}).schedule(); err == nil || !strings.Contains(err.Error(), "--for 9ns: want a time for 10 rounds") {
+		t.Errorf("9 ns: %v", err)
+	}
 	if s := (schedule{10, runner.Rule{For: 6 * time.Second}}).of(2, 3); s.rule.For != 4*time.Second {
 		t.Errorf("two of three have %s", s.rule.For)
 	}

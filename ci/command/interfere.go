@@ -77,6 +77,7 @@ func newInterfere() *cobra.Command {
 	complete(c, "antagonists", antagonistNames())
 	complete(c, "runtime", driver.Names())
 	f.add(c, interfereFormats())
+	flags.Lookup("verbose").Usage = "show the quantiles and causes of every cell, not only of those that are hurt"
 	return c
 }
 

@@ -39,7 +39,7 @@ func (f *interfereFlags) measure(c *cobra.Command, p interfere.Plan) (r interfer
 	}
 	run.Benching.Rule = fmt.Sprintf("%d blocks of four turns of %s", p.Blocks, p.Window)
 	if p.Blocks == 0 {
-		run.Benching.Rule = fmt.Sprintf("%s for %d pairs, in turns of %s", p.For, len(p.Pairs), p.Window)
+		run.Benching.Rule = fmt.Sprintf("%s for %s, in turns of %s", p.For, count(len(p.Pairs), "pair"), p.Window)
 	}
 	host, err := interfere.NewHost(c.Context(), lease.Default, f.runtime)
 	if err != nil {
