@@ -80,7 +80,7 @@ func (w *bwrap) expresses(b Bundle) error {
 		{len(s.Linux.Devices) > 0, "makes no devices but the default ones"},
 		{s.Process.User.Umask != nil, "sets no umask"},
 		{len(s.Process.User.AdditionalGids) > 0, "sets no supplementary groups"},
-		{!user && s.Process.User.UID+s.Process.User.GID != 0, "changes the user by a user namespace only"},
+		{!user && s.Process.User.UID|s.Process.User.GID != 0, "changes the user by a user namespace only"},
 		{!user && s.Annotations[spec.DenySetgroups] != "", "denies setgroups(2) in a user namespace only"},
 		{!user && proc && uncovered, "makes " + strings.Join(covered, ", ") + " read-only always"},
 		{c != nil && len(c.Inheritable)+len(c.Ambient) > 0, "makes capabilities inheritable and ambient together with the others"},

@@ -78,7 +78,7 @@ func (c *chroot) command(b Bundle, _ *cleanup.Stack) (launch, error) {
 		groups[i] = decimal(g)
 	}
 	a := []string{c.path, "--groups=" + strings.Join(groups, ",")}
-	if u.UID+u.GID != 0 {
+	if u.UID|u.GID != 0 {
 		a = append(a, "--userspec=+"+decimal(u.UID)+":+"+decimal(u.GID)) // chroot(1): no names
 	}
 	return launch{argv: slices.Concat(a, []string{s.Root.Path}, s.Process.Args), env: append([]string{}, s.Process.Env...)}, nil

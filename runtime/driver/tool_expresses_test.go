@@ -113,17 +113,26 @@ func TestToolExpresses(t *testing.T) {
 			"not in the user namespace's": change(func(s *specs.Spec) { s.Process.User.UID = 1 << 17 }),
 			"runs no hooks":               change(func(s *specs.Spec) { s.Hooks = &specs.Hooks{} }),
 			"by a user namespace only":    change(func(s *specs.Spec) { spec.WithoutNamespace(specs.UserNamespace).Apply(s); s.Process.User.GID = 5 }),
-			"read-only always":            change(func(s *specs.Spec) { spec.WithoutNamespace(specs.UserNamespace).Apply(s); s.Linux.ReadonlyPaths = nil }),
-			"a uts namespace of the":      spec.JoinNamespace(specs.UTSNamespace, "/proc/1/ns/uts"),
-			"without a value":             change(func(s *specs.Spec) { s.Process.Env = []string{"A"} }),
-			"one set of capabilities":     change(func(s *specs.Spec) { s.Process.Capabilities.Effective = []string{"CAP_KILL"} }),
-			"rbind (/v)":                  spec.WithMount(specs.Mount{Destination: "/v", Source: "/", Type: "bind", Options: []string{"bind"}}),
-			"no flags of a seccomp":       change(func(s *specs.Spec) { s.Linux.Seccomp.Flags = []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagLog} }),
+			"the user by a user": change(func(s *specs.Spec) {
+				spec.WithoutNamespace(specs.UserNamespace).Apply(s)
+				s.Process.User = specs.User{UID: 1 << 31, GID: 1 << 31}
+			}),
+			"read-only always":        change(func(s *specs.Spec) { spec.WithoutNamespace(specs.UserNamespace).Apply(s); s.Linux.ReadonlyPaths = nil }),
+			"a uts namespace of the":  spec.JoinNamespace(specs.UTSNamespace, "/proc/1/ns/uts"),
+			"without a value":         change(func(s *specs.Spec) { s.Process.Env = []string{"A"} }),
+			"one set of capabilities": change(func(s *specs.Spec) { s.Process.Capabilities.Effective = []string{"CAP_KILL"} }),
+			"rbind (/v)":              spec.WithMount(specs.Mount{Destination: "/v", Source: "/", Type: "bind", Options: []string{"bind"}}),
+			"no flags of a seccomp":   change(func(s *specs.Spec) { s.Linux.Seccomp.Flags = []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagLog} }),
 		},
 		"unshare": {
-			"would mount on the host":     spec.WithoutNamespace(specs.MountNamespace),
-			"no seccomp filter":           change(func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} }),
-			"the container's root alone":  change(func(s *specs.Spec) { s.Process.User.UID = 3 }),
+			"would mount on the host":    spec.WithoutNamespace(specs.MountNamespace),
+			"no seccomp filter":          change(func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} }),
+			"the container's root alone": change(func(s *specs.Spec) { s.Process.User.UID = 3 }),
+			"root alone":                 change(func(s *specs.Spec) { s.Process.User = specs.User{UID: 1 << 31, GID: 1 << 31} }),
+			"that are root's": change(func(s *specs.Spec) {
+				spec.WithoutNamespace(specs.UserNamespace).Apply(s)
+				s.Linux.Devices = []specs.LinuxDevice{{GID: new(uint32(5))}}
+			}),
 			"needs CAP_SYS_CHROOT":        change(func(s *specs.Spec) { s.Process.Capabilities.Bounding = nil }),
 			"whole seconds":               change(func(s *specs.Spec) { s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Nanosecs: 1}} }),
 			"a uts namespace of the":      change(func(s *specs.Spec) { spec.WithoutNamespace(specs.UTSNamespace).Apply(s); s.Hostname = "cellwall-no" }),

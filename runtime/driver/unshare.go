@@ -76,10 +76,11 @@ func (u *unshare) expresses(b Bundle) error {
 	}{
 		{!makes(s, specs.MountNamespace), "without a mount namespace would mount on the host"},
 		{s.Linux.Seccomp != nil, "loads no seccomp filter"},
-		{user && p.User.UID+p.User.GID != 0, "maps the container's root alone"},
-		{!user && p.User.UID+p.User.GID != 0 && !may(c, "CAP_SETUID", "CAP_SETGID"), "needs CAP_SETUID and CAP_SETGID to change the user last"},
+		{user && p.User.UID|p.User.GID != 0, "maps the container's root alone"},
+		{!user && p.User.UID|p.User.GID != 0 && !may(c, "CAP_SETUID", "CAP_SETGID"), "needs CAP_SETUID and CAP_SETGID to change the user last"},
 		{user && len(p.User.AdditionalGids) > 0, "can set no groups in a user namespace of one"},
 		{user && len(s.Linux.Devices) > 0, "makes no devices in a user namespace"},
+		{slices.ContainsFunc(s.Linux.Devices, func(d specs.LinuxDevice) bool { return d.UID != nil || d.GID != nil }), "makes devices that are root's"},
 		{!user && s.Annotations[spec.DenySetgroups] != "", "denies setgroups(2) in a user namespace only"},
 		{c != nil && len(c.Inheritable)+len(c.Ambient) > 0, "makes no capability inheritable or ambient"},
 		{!may(c, chrootCapability), "needs " + chrootCapability + " to change the root directory last"},
@@ -167,7 +168,7 @@ func (u *unshare) last(s *specs.Spec) []string {
 	}
 	a = append(a, u.privileges(s)...)
 	a = append(a, u.path, "--root="+s.Root.Path, "--wd="+p.Cwd)
-	if p.User.UID+p.User.GID != 0 {
+	if p.User.UID|p.User.GID != 0 {
 		a = append(a, "--setgid", decimal(p.User.GID), "--setuid", decimal(p.User.UID))
 	}
 	return append(a, "--")

@@ -3,6 +3,7 @@ package driver
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -143,7 +144,11 @@ func (l *lines) dev(s *specs.Spec, at string) {
 	}
 	for _, d := range s.Linux.Devices {
 		if rel, ok := strings.CutPrefix(path.Clean("/"+d.Path), "/dev/"); ok && !spec.HasNamespace(s, specs.UserNamespace) {
-			l.do("mknod", "-m", "0666", filepath.Join(at, rel), d.Type, fmt.Sprint(d.Major), fmt.Sprint(d.Minor))
+			mode := os.FileMode(0o666) // OCI runtimes' own
+			if d.FileMode != nil {
+				mode = d.FileMode.Perm()
+			}
+			l.do("mknod", "-m", fmt.Sprintf("%04o", mode), filepath.Join(at, rel), d.Type, fmt.Sprint(d.Major), fmt.Sprint(d.Minor))
 		}
 	}
 	for _, k := range linked {

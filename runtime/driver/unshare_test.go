@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -82,7 +83,7 @@ func TestUnshareScript(t *testing.T) {
 	s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
 	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = []string{"../../etc/x y"}, []string{"../proc/sys"}
 	s.Mounts = append(s.Mounts, spec.Bind("/v", "/../volume", "ro", "nosuid"))
-	s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/null", Type: "c", Major: 1, Minor: 5}}
+	s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/null", Type: "c", Major: 1, Minor: 5}, {Path: "/dev/x", Type: "b", Major: 7, FileMode: new(os.FileMode(0o640))}}
 	text, err := u.script(s)
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +94,7 @@ func TestUnshareScript(t *testing.T) {
 		"'mkdir' '-p' '/it'\\''s/dev/pts'\n",
 		": >'/it'\\''s/dev/zero'\n'mount' '-n' '--bind' '/dev/zero' '/it'\\''s/dev/zero'\n",
 		"'mknod' '-m' '0666' '/it'\\''s/dev/null' 'c' '1' '5'\n",
+		"'mknod' '-m' '0640' '/it'\\''s/dev/x' 'b' '7' '0'\n",
 		"'ln' '-s' 'pts/ptmx' '/it'\\''s/dev/ptmx'\n",
 		"'mount' '-n' '--rbind' '--' '/v' '/it'\\''s/volume'\n'mount' '-n' '-o' 'remount,bind,ro,nosuid' '--' '/it'\\''s/volume'\n",
 		"if [ -d '/it'\\''s/etc/x y' ]; then",
@@ -130,6 +132,11 @@ func TestChrootCommand(t *testing.T) {
 	l, err = c.command(Bundle{Spec: s}, nil)
 	if want := []string{"/sbin/chroot", "--groups=5,6", "--userspec=+3:+4", "/r", "/p", "a"}; err != nil || !slices.Equal(l.argv, want) {
 		t.Errorf("%q, %v, want %q", l.argv, err, want)
+	}
+	// Together they are 1<<32.
+	s.Process.User = specs.User{UID: 1 << 31, GID: 1 << 31}
+	if l, err = c.command(Bundle{Spec: s}, nil); err != nil || !slices.Contains(l.argv, "--userspec=+2147483648:+2147483648") {
+		t.Errorf("%q, %v", l.argv, err)
 	}
 	if l.env == nil {
 		t.Error("an empty environment would be the launcher's")
