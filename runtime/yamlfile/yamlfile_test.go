@@ -35,6 +35,7 @@ func TestDecode(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"a: 1\n", ""},
 		{"c:\n  - b: [1]\n", ""},
+		{"a: ~\nc:\n", ""},
 		{"\n\na: [1]\n", "x.yaml:3: cannot unmarshal !!seq into string"},
 		{"a: 1\nd: 2\n", "x.yaml:2: field d not found"},
 		{"c:\n  - d: 2\n", "x.yaml:2: field d not found"},
