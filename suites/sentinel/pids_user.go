@@ -2,10 +2,13 @@ package sentinel
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
 )
@@ -32,6 +35,7 @@ const (
 // user namespace, and lets it fork while the attacker has used up its RLIMIT_NPROC.
 func UserNotFull(s *Stage) (*Watch, error) {
 	var said string
+	nested := false
 	w := &Watch{
 		Edits:  s.limited(func(sp *specs.Spec) { spec.WithRlimit("RLIMIT_NPROC", userBait).Apply(sp) }),
 		Fence:  s.ownUser(),
@@ -42,6 +46,12 @@ func UserNotFull(s *Stage) (*Watch, error) {
 		if err != nil {
 			return err
 		}
+		own, err1 := os.Readlink("/proc/self/ns/user")
+		its, err2 := os.Readlink(fmt.Sprintf("/proc/%d/ns/user", a.PID))
+		if err := errors.Join(err1, err2); err != nil {
+			return fmt.Errorf("compare user namespaces: %w", err)
+		}
+		nested = own != its
 		n, err := s.neighbour(attack.ForkOnce, attack.Target{UID: uid, Count: userBait}, nil)
 		if err != nil {
 			return err
@@ -50,14 +60,25 @@ func UserNotFull(s *Stage) (*Watch, error) {
 		return err
 	}
 	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-		f := Finding{
-			Breached: said == "EAGAIN",
-			Evidence: fmt.Sprintf("a fork of a neighbour with the same kernel uid gave %q", said),
-		}
-		if !f.Breached && said != "ok" {
-			return f, fmt.Errorf("the neighbour could not fork: %s", said)
+		f, err := userFull(said, nested)
+		if f.Breached || err != nil {
+			return f, err
 		}
 		return f, MustTry(r, "fork")
 	}
 	return w, nil
+}
+
+// userFull is what a neighbour's fork says, by whether the attacker is in another user namespace.
+func userFull(said string, nested bool) (Finding, error) {
+	f := Finding{Evidence: fmt.Sprintf("a fork of a neighbour with the same kernel uid gave %q", said)}
+	switch {
+	case said == "EAGAIN" && nested:
+		return f, kernel.Unsupported("RLIMIT_NPROC of each user namespace: this kernel counts a user's processes in all of them together (before Linux 5.14)")
+	case said == "EAGAIN":
+		f.Breached = true
+	case said != "ok":
+		return f, fmt.Errorf("the neighbour could not fork: %s", said)
+	}
+	return f, nil
 }
