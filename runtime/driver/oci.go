@@ -56,7 +56,11 @@ func newOCI(ctx context.Context, name, path string, q quirks) (*oci, error) {
 	if o.version, err = version(ctx, path); err != nil {
 		return nil, err
 	}
-	o.goferFlag = q.sandbox && hasFlag(ctx, path, goferNamespace)
+	if q.sandbox {
+		if o.goferFlag, err = hasFlag(ctx, path, goferNamespace); err != nil {
+			return nil, err
+		}
+	}
 	return o, o.ask(ctx)
 }
 
@@ -65,12 +69,16 @@ func newOCI(ctx context.Context, name, path string, q quirks) (*oci, error) {
 func (o *oci) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, o.path, "features").Output()
+	cmd := exec.CommandContext(ctx, o.path, "features")
+	cmd.WaitDelay = drained
+	out, err := cmd.Output()
 	var f features.Features
 	if err == nil {
 		err = json.Unmarshal(out, &f)
 	}
 	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("ask %s for its features: %w", o.name, ctx.Err())
 	case err == nil && f.Linux != nil && len(f.Linux.Namespaces) > 0:
 		o.namespaces = nil
 		for _, n := range f.Linux.Namespaces {

@@ -2,7 +2,9 @@ package driver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"fmt"
 	"os/exec"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -23,11 +25,16 @@ func Sandboxed(rt Runtime) bool {
 const goferNamespace = "gofer-network-namespace"
 
 // hasFlag asks runsc whether it knows a flag: unknown ones it refuses.
-func hasFlag(ctx context.Context, path, name string) bool {
+func hasFlag(ctx context.Context, path, name string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, path, "flags").CombinedOutput()
-	return err == nil && bytes.Contains(out, []byte("-"+name+" "))
+	cmd := exec.CommandContext(ctx, path, "flags")
+	cmd.WaitDelay = drained
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return false, fmt.Errorf("ask %s for its flags: %w", path, cmp.Or(ctx.Err(), err))
+	}
+	return bytes.Contains(out, []byte("-"+name+" ")), nil
 }
 
 // sandboxFlags are what runsc is told besides the spec, of runsc/config/flags.go. Of a network namespace it

@@ -117,3 +117,12 @@ func TestRunscExpresses(t *testing.T) {
 		}
 	}
 }
+
+// TestFlagsMustBeTold: without an answer runsc would be left to mount where nobody unmounts.
+func TestFlagsMustBeTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "runsc")
+	check(t, os.WriteFile(path, []byte("#!/bin/sh\n[ $1 = flags ] && exit 1\nexec echo runsc version release-20240401.0\n"), 0o755))
+	if _, err := driver.Find(t.Context(), "runsc="+path, nil); err == nil || !strings.Contains(err.Error(), "for its flags: exit status 1") {
+		t.Errorf("one that does not say: %v", err)
+	}
+}

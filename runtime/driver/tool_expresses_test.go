@@ -58,33 +58,37 @@ func TestUnfitTools(t *testing.T) {
 	}
 }
 
-// TestVersionOfOneThatHangs has a program that gives no answer, whose child keeps its output open.
-func TestVersionOfOneThatHangs(t *testing.T) {
-	dir := t.TempDir()
-	file, begun := filepath.Join(dir, "hangs"), filepath.Join(dir, "begun")
-	check(t, unix.Mkfifo(begun, 0o600))
-	check(t, os.WriteFile(file, []byte("#!/bin/sh\nsleep 1000 & echo $! >"+begun+"\nwait\n"), 0o755))
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	child := make(chan int)
-	go func() {
-		text, err := os.ReadFile(begun) // until the script has closed it
-		pid, convErr := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err != nil || convErr != nil {
-			pid = 0
-		}
-		cancel()
-		child <- pid
-	}()
-	_, err := driver.Find(ctx, "chroot="+file, nil)
-	if !errors.Is(err, context.Canceled) || errors.Is(err, driver.ErrAbsent) {
-		t.Errorf("no answer: %v", err)
+// TestProgramThatHangs has a program that gives no answer to one question, whose child keeps its output open.
+func TestProgramThatHangs(t *testing.T) {
+	for question, name := range map[string]string{"--version": "chroot=", "features": "oci:", "flags": "runsc="} {
+		t.Run(question, func(t *testing.T) {
+			dir := t.TempDir()
+			file, begun := filepath.Join(dir, "hangs"), filepath.Join(dir, "begun")
+			check(t, unix.Mkfifo(begun, 0o600))
+			check(t, os.WriteFile(file, []byte("#!/bin/sh\n[ $1 = "+question+" ] || exec echo version 1.0\nsleep 1000 & echo $! >"+begun+"\nwait\n"), 0o755))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			child := make(chan int)
+			go func() {
+				text, err := os.ReadFile(begun) // until the script has closed it
+				pid, convErr := strconv.Atoi(strings.TrimSpace(string(text)))
+				if err != nil || convErr != nil {
+					pid = 0
+				}
+				cancel()
+				child <- pid
+			}()
+			_, err := driver.Find(ctx, name+file, nil)
+			if !errors.Is(err, context.Canceled) || errors.Is(err, driver.ErrAbsent) {
+				t.Errorf("no answer: %v", err)
+			}
+			pid := <-child
+			if pid <= 1 {
+				t.Fatalf("the child is process %d", pid)
+			}
+			check(t, unix.Kill(pid, unix.SIGKILL))
+		})
 	}
-	pid := <-child
-	if pid <= 1 {
-		t.Fatalf("the child is process %d", pid)
-	}
-	check(t, unix.Kill(pid, unix.SIGKILL))
 }
 
 // TestToolExpresses changes a spec that a tool can make by one thing at a time.
