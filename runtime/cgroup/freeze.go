@@ -7,7 +7,7 @@ import (
 )
 
 // Freeze stops all processes of the group and waits until each has stopped. A process in an
-// uninterruptible sleep makes that last as long as it sleeps.
+// uninterruptible sleep makes that last as long as it sleeps. After an error none is stopped.
 func (g *Group) Freeze(ctx context.Context) error {
 	if err := g.freeze(ctx, true); err != nil {
 		return fmt.Errorf("freeze cgroup %s: %w", g.name, err)
@@ -36,7 +36,11 @@ func (g *Group) freeze(ctx context.Context, on bool) error {
 		if err := d.write("cgroup.freeze", value); err != nil {
 			return err
 		}
-		return d.waitState(ctx, "frozen", value)
+		err := d.waitState(ctx, "frozen", value)
+		if err != nil && on { // half frozen is no state to leave a group in
+			err = errors.Join(err, d.write("cgroup.freeze", "0"))
+		}
+		return err
 	}
 	d := g.dir("freezer")
 	if d == nil {
@@ -57,7 +61,6 @@ func (g *Group) freeze(ctx context.Context, on bool) error {
 			return nil
 		}
 		if err := pause(ctx); err != nil {
-			// Half frozen is no state to leave a group in.
 			return errors.Join(fmt.Errorf("state is %s: %w", state, err), d.write("freezer.state", "THAWED"))
 		}
 	}

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -27,6 +28,29 @@ func TestFreeze(t *testing.T) {
 		e, err2 := g.Events()
 		if err != nil || err2 != nil || e.Frozen != want || !e.Populated {
 			t.Errorf("want frozen %v: %+v, %v, %v", want, e, err, err2)
+		}
+	}
+}
+
+// TestFreezeThatIsGivenUp: what was asked to stop goes on.
+func TestFreezeThatIsGivenUp(t *testing.T) {
+	tree := newTree(t)
+	require(t, tree, "freezer")
+	g := newGroup(t, tree, Limits{})
+	c := start(t, g, "wait")
+	c.line(t)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for g.Freeze(ended) == nil { // it was faster than we looked
+		if err := g.Thaw(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{"cgroup.freeze", "freezer.state"} {
+		for _, d := range g.dirs {
+			if text, err := d.read(file); err == nil && text != "0" && text != "THAWED" {
+				t.Errorf("%s of %s is %s", file, d.path, text)
+			}
 		}
 	}
 }
