@@ -77,8 +77,6 @@ func (p *planner) devices() {
 	if !p.ownDev() {
 		return
 	}
-	// The nodes' modes are exact; identity sets the umask of the program.
-	p.add(Step{Text: "clear the umask", number: unix.SYS_UMASK, args: calls(num(0))})
 	for _, d := range p.deviceList() {
 		at := path.Join("/", d.Path)
 		p.makeDirectories(path.Dir(at))

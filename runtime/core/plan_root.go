@@ -28,6 +28,8 @@ func (p *planner) rootDirectory() error {
 		Text:   "make all mounts private",
 		number: unix.SYS_MOUNT, args: calls(null(), str("/"), null(), num(unix.MS_PRIVATE|unix.MS_REC), null()),
 	})
+	// The modes of directories and nodes are exact; identity sets the umask of the program.
+	p.add(Step{Text: "clear the umask", number: unix.SYS_UMASK, args: calls(num(0))})
 	early := p.omits("in-root-resolution")
 	if early {
 		// A mutant: as runtimes did that joined root directory and destination and let the
