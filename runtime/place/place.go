@@ -63,6 +63,9 @@ func Take(dir string, tasks, memory uint64) (_ *Place, err error) {
 	}
 	p := &Place{}
 	defer p.Undo.OnError(&err)
+	// Users of containers must pass to what is made for them, whatever the shell's umask.
+	umask := unix.Umask(0o022)
+	p.Undo.Push("restore the umask", func() error { unix.Umask(umask); return nil })
 	held, err := lease.Take(dir)
 	if err != nil {
 		return nil, err

@@ -24,9 +24,16 @@ func TestPlace(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: makes cgroups")
 	}
+	const careful = 0o077
+	defer unix.Umask(unix.Umask(careful))
 	p, err := Take(t.TempDir(), tasks, memory)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, dir := range []string{p.Dir, p.Lease} {
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o755 {
+			t.Errorf("%s is %v, %v: a mapped root must pass", dir, info.Mode(), err)
+		}
 	}
 	got, err := p.Fence.Limits()
 	if err != nil || got.PidsMax != tasks || got.MemoryMax != memory {
@@ -47,6 +54,9 @@ func TestPlace(t *testing.T) {
 	}
 	if err := p.Close(); err != nil {
 		t.Error(err)
+	}
+	if now := unix.Umask(careful); now != careful {
+		t.Errorf("the umask is %04o in the end", now)
 	}
 	for _, dir := range []string{p.Dir, p.Lease} {
 		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
