@@ -119,7 +119,7 @@ func (s *Stage) loop(image string) (device uint64, err error) {
 		if err != nil {
 			return 0, fmt.Errorf("find a free loop device: %w", err)
 		}
-		fd, err := unix.Open(fmt.Sprintf("/dev/loop%d", n), unix.O_RDWR|unix.O_CLOEXEC, 0)
+		fd, err := s.openLoop(n)
 		if err != nil {
 			return 0, fmt.Errorf("open loop device %d: %w", n, err)
 		}
@@ -144,6 +144,29 @@ func (s *Stage) loop(image string) (device uint64, err error) {
 		return st.Rdev, nil
 	}
 	return 0, errors.New("make a loop device: none stays free")
+}
+
+// openLoop opens a loop device. A /dev that is no devtmpfs, such as a privileged container's, has no node of
+// one that was made since: it gets one on the stage.
+func (s *Stage) openLoop(n int) (fd int, err error) {
+	const flags = unix.O_RDWR | unix.O_CLOEXEC
+	name := fmt.Sprintf("loop%d", n)
+	if fd, err = unix.Open("/dev/"+name, flags, 0); !errors.Is(err, unix.ENOENT) {
+		return fd, err
+	}
+	number, err := os.ReadFile("/sys/block/" + name + "/dev")
+	if err != nil {
+		return -1, err
+	}
+	var major, minor uint32
+	if _, err := fmt.Sscanf(string(number), "%d:%d", &major, &minor); err != nil {
+		return -1, fmt.Errorf("parse %q: %w", number, err)
+	}
+	node := filepath.Join(s.Dir, name)
+	if err := unix.Mknod(node, unix.S_IFBLK|0o600, int(unix.Mkdev(major, minor))); err != nil && !errors.Is(err, unix.EEXIST) { // a device number
+		return -1, fmt.Errorf("make a node: %w", err)
+	}
+	return unix.Open(node, flags, 0)
 }
 
 // unlistedRule returns the first rule of a group that lets it read or write another device than the
