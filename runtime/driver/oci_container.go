@@ -24,8 +24,16 @@ func (c *ociContainer) Start(ctx context.Context) error { return c.command(ctx, 
 
 func (c *ociContainer) Wait(ctx context.Context) (Status, error) { return c.init.wait(ctx) }
 
+// Kill does not leave it to the runtime to say that nobody is there: each has its own words.
 func (c *ociContainer) Kill(sig unix.Signal) error {
-	return c.bounded("kill", c.bundle.ID, strings.TrimPrefix(unix.SignalName(sig), "SIG"))
+	if c.init.over() {
+		return os.ErrProcessDone
+	}
+	err := c.bounded("kill", c.bundle.ID, strings.TrimPrefix(unix.SignalName(sig), "SIG"))
+	if err != nil && c.init.over() {
+		return os.ErrProcessDone
+	}
+	return err
 }
 
 // Delete has the runtime delete the container, and then looks for what it has left: that is an
@@ -141,6 +149,15 @@ func (a *awaited) ended(pidfd uintptr) bool {
 		a.status.Code = status.ExitStatus()
 	}
 	return true
+}
+
+func (a *awaited) over() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
 }
 
 func (a *awaited) wait(ctx context.Context) (Status, error) {

@@ -178,6 +178,11 @@ func TestKillOfAnOCIContainer(t *testing.T) {
 		if err != nil || status.Signal != unix.SIGKILL {
 			t.Errorf("ended: %+v, %v", status, err)
 		}
+		for _, sig := range []unix.Signal{unix.SIGKILL, unix.SIGTERM} {
+			if err := c.Kill(sig); !errors.Is(err, os.ErrProcessDone) {
+				t.Errorf("%v to one that has ended: %v", sig, err)
+			}
+		}
 		check(t, c.Delete(t.Context()))
 		s.clean(t)
 	})
