@@ -3,6 +3,7 @@ package core_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -134,7 +135,11 @@ func TestDiesWithLauncher(t *testing.T) {
 	check(t, cmd.Process.Kill())
 	_ = cmd.Wait() // it was killed
 	for name, fd := range left {
-		if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000); n != 1 {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000)
+		for errors.Is(err, unix.EINTR) {
+			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000)
+		}
+		if n != 1 {
 			t.Errorf("%s: it has outlived its launcher (%v)", name, err)
 			check(t, unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0))
 		}
