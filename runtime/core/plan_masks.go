@@ -127,4 +127,8 @@ func (p *planner) sysctls() {
 		p.writeFile(Step{Text: "set " + key + " to " + value}, from(p.procSys),
 			strings.ReplaceAll(key, ".", "/"), value)
 	}
+	if len(p.Spec.Linux.Sysctl) > 0 {
+		// It leads to all of the launcher's procfs, and the interpreter of a script may be a path through it.
+		p.add(Step{Text: "close the launcher's /proc/sys", number: unix.SYS_CLOSE, args: calls(from(p.procSys))})
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/core"
 	"cellwall/runtime/spec"
 )
 
@@ -39,6 +40,29 @@ func TestSysctlIsWrittenToTheKernel(t *testing.T) {
 				t.Errorf("the container's sysctl is %q, %v; want %q", got, err, value)
 			}
 		})
+	}
+}
+
+// TestProgramHasNoWayToTheLaunchersProc: the kernel looks for the interpreter of a script while the child's
+// descriptors are still there (CVE-2024-21626).
+func TestProgramHasNoWayToTheLaunchersProc(t *testing.T) {
+	f := newFixture(t)
+	o := f.options
+	o.Args = []string{"/script"}
+	script := filepath.Join(o.Rootfs, o.Args[0])
+	s := spec.New(spec.Namespaces, o)
+	s.Linux.Sysctl = map[string]string{"net.ipv4.ip_default_ttl": "77"}
+	for n := 3; n < 16; n++ {
+		check(t, os.WriteFile(script, fmt.Appendf(nil, "#!/proc/self/fd/%d/../self/exe\n", n), 0o755))
+		check(t, os.Chmod(script, 0o755))
+		c, err := f.launcher.Create(t.Context(), "held", core.Options{Spec: s, Parent: f.parent})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(t.Context()); err == nil {
+			t.Errorf("through descriptor %d it reaches the launcher's program", n)
+		}
+		check(t, c.Delete())
 	}
 }
 
