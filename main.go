@@ -17,6 +17,9 @@ func main() {
 	if guest.Here() {
 		guest.Main()
 	}
+	if os.Getpid() == 1 {
+		os.Exit(command.UnderInit())
+	}
 	// Its stop is not called on purpose: that would start two threads, and the process is about to exit.
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	os.Exit(command.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
