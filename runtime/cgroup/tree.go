@@ -20,8 +20,9 @@ import (
 // safe to use beside each other.
 type Tree struct {
 	mode   Mode
-	own    []*dir       // where the caller is; v2 last
-	groups atomic.Int64 // made by Create and not closed
+	own    []*dir           // where the caller is; v2 last
+	hidden map[string]error // by controller, why its mounted hierarchy does not show the caller's group
+	groups atomic.Int64     // made by Create and not closed
 }
 
 // Find reads where control groups are mounted and where the caller is in them.
@@ -56,13 +57,16 @@ func find(memberships string) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{mode: mode(mounts)}
+	t := &Tree{mode: mode(mounts), hidden: map[string]error{}}
 	var hidden []error
 	for _, m := range in {
 		d, err := openOwn(mounts, m)
 		switch {
 		case errors.Is(err, kernel.ErrNotSupported):
 			hidden = append(hidden, err)
+			for _, c := range m.controllers {
+				t.hidden[v2Name(c)] = err
+			}
 		case err != nil:
 			return nil, errors.Join(err, t.Close())
 		case d != nil:
@@ -209,10 +213,21 @@ func (t *Tree) Require(controllers ...string) error {
 }
 
 func (t *Tree) lacks(controller string) error {
-	if d := t.v2(); d != nil {
-		return kernel.Unsupported("%s controller is not delegated to %s", controller, d.path)
+	if err := t.hidden[controller]; err != nil {
+		return fmt.Errorf("%s controller: %w", controller, err)
 	}
-	return kernel.Unsupported("%s controller: the kernel lacks it or its hierarchy is not mounted", controller)
+	d := t.v2()
+	if d == nil {
+		return kernel.Unsupported("%s controller: the kernel lacks it or its hierarchy is not mounted", controller)
+	}
+	remedy := ""
+	if top, err := openDir(d, unix.AT_FDCWD, d.top, d.top); err == nil {
+		if slices.Contains(top.available(), controller) {
+			remedy = ": run it in a group of its own, such as systemd-run --scope -p Delegate=yes makes"
+		}
+		top.close()
+	}
+	return kernel.Unsupported("%s controller is not delegated to %s%s", controller, d.path, remedy)
 }
 
 // dir returns the own group that has a controller; nil if none.
