@@ -119,12 +119,19 @@ func (r *remover) enter(parent int, name string) (int, error) {
 	return fd, nil
 }
 
-// lift moves a directory to the top under a new name; empty finds it there.
+// lift moves a directory to the top under a new name; empty finds it there. One that its owner locked
+// keeps its "..", so it is unlocked.
 func (r *remover) lift(parent int, name string) error {
-	for {
+	for unlocked := false; ; {
 		r.moved++
 		err := unix.Renameat2(parent, name, r.top, fmt.Sprintf("cellwall-deep-%d", r.moved), unix.RENAME_NOREPLACE)
-		if !errors.Is(err, unix.EEXIST) {
+		switch {
+		case errors.Is(err, unix.EACCES) && !unlocked:
+			if err := unlock(parent, name); err != nil {
+				return err
+			}
+			unlocked = true
+		case !errors.Is(err, unix.EEXIST):
 			return err
 		}
 	}

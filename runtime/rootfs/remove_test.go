@@ -73,7 +73,7 @@ func TestCloseRemovesWhatContainersLeave(t *testing.T) {
 	}
 }
 
-// deepen nests directories one by one by descriptor, and leaves a name behind that lift wants.
+// deepen nests locked directories one by one by descriptor, and leaves a name behind that lift wants.
 func deepen(t *testing.T, dir string, levels int) {
 	t.Helper()
 	must(t, os.Mkdir(filepath.Join(filepath.Dir(dir), "cellwall-deep-1"), 0o755))
@@ -83,6 +83,7 @@ func deepen(t *testing.T, dir string, levels int) {
 		must(t, unix.Mkdirat(fd, "deep", 0o755))
 		next, err := unix.Openat(fd, "deep", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		must(t, err)
+		must(t, chmodPath(fd, 0))
 		must(t, unix.Close(fd))
 		fd = next
 	}
