@@ -41,7 +41,7 @@ var (
 	NUMA = &Feature{
 		Name: "numa(7): more than one node", Since: Version{2, 6},
 		probe: func() error {
-			text, err := os.ReadFile("/sys/devices/system/node/online")
+			text, err := os.ReadFile("/sys/devices/system/node/has_memory") // one with CPUs alone is no place for memory
 			if err != nil {
 				return missing(err, NotBuilt, "")
 			}

@@ -124,15 +124,27 @@ func HugePagesBounded(s *Stage) (*Watch, error) {
 	return w, nil
 }
 
-// NodesKept reads on which nodes the attacker's memory lies.
-func NodesKept(s *Stage) (*Watch, error) {
-	online, err := os.ReadFile("/sys/devices/system/node/online")
+// ourNodes are those with memory that a process may use, by its status. A host's cpuset may leave it some of them.
+func ourNodes(status string) ([]int, error) {
+	nodes, err := kernel.ParseList(StatusField(status, "Mems_allowed_list:"))
 	if err != nil {
 		return nil, fmt.Errorf("list nodes: %w", err)
 	}
-	nodes, err := kernel.ParseList(string(online))
-	if err != nil || len(nodes) < 2 {
-		return nil, errors.Join(err, kernel.Unsupported("numa(7): one node"))
+	if len(nodes) < 2 {
+		return nil, kernel.Unsupported("numa(7): this process may use memory of the nodes %v alone", nodes)
+	}
+	return nodes, nil
+}
+
+// NodesKept reads on which nodes the attacker's memory lies.
+func NodesKept(s *Stage) (*Watch, error) {
+	status, err := statusOf(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := ourNodes(status)
+	if err != nil {
+		return nil, err
 	}
 	var others []string
 	for _, n := range nodes[1:] {

@@ -1,6 +1,12 @@
 package sentinel
 
-import "testing"
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"cellwall/runtime/kernel"
+)
 
 func TestAnonymousOn(t *testing.T) {
 	for _, c := range []struct {
@@ -15,6 +21,19 @@ func TestAnonymousOn(t *testing.T) {
 	} {
 		if got := anonymousOn(c.maps, "1"); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+func TestOurNodes(t *testing.T) {
+	for status, want := range map[string]string{
+		"Name:\tx\nMems_allowed_list:\t0-1,4\n": "[0 1 4]",
+		"Mems_allowed_list:\t3\n":               "",
+		"Name:\tx\n":                            "", // a kernel without CONFIG_CPUSETS
+	} {
+		nodes, err := ourNodes(status)
+		if want == "" && !errors.Is(err, kernel.ErrNotSupported) || want != "" && (err != nil || fmt.Sprint(nodes) != want) {
+			t.Errorf("%q: %v, %v, want %s", status, nodes, err, want)
 		}
 	}
 }
