@@ -1,12 +1,15 @@
 package judge
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"cellwall/runtime/kernel"
+	"cellwall/runtime/spec"
 )
 
 // affordable says that a spec asks for no capability that this process has not: no control could
@@ -22,4 +25,23 @@ func affordable(s *specs.Spec, held []string) error {
 	}
 	slices.Sort(lacking)
 	return kernel.Unsupported("this process lacks %s: it can give a container no more than it has", strings.Join(slices.Compact(lacking), ", "))
+}
+
+// mountable says why no container of a user namespace can have a procfs or sysfs here. The kernel gives none
+// where something hides a part of the host's, as the masks of an outer container do (mount_too_revealing).
+func mountable(s *specs.Spec) error {
+	if !spec.HasNamespace(s, specs.UserNamespace) {
+		return nil
+	}
+	gates := map[string]*kernel.Feature{"proc": kernel.ProcInUserNamespace, "sysfs": kernel.SysfsInUserNamespace}
+	for _, m := range s.Mounts {
+		gate, ok := gates[m.Type]
+		if !ok {
+			continue
+		}
+		if err := gate.Check(); errors.Is(err, kernel.ErrNotSupported) {
+			return fmt.Errorf("%w: %s", err, gate.Remedy)
+		}
+	}
+	return nil
 }

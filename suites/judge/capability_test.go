@@ -2,9 +2,13 @@ package judge
 
 import (
 	"errors"
+	"os"
+	"os/exec"
+	"syscall"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
@@ -28,5 +32,35 @@ func TestAffordable(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// covered is set for this test's program in a mount namespace in which something hides a part of /proc.
+const covered = "CELLWALL_TEST_COVERED"
+
+// TestMountable asks in a process of its own, since gates remember.
+func TestMountable(t *testing.T) {
+	if os.Getenv(covered) == "" {
+		if os.Geteuid() != 0 {
+			t.Skip("needs root: mounts")
+		}
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestMountable$")
+		cmd.Env = append(os.Environ(), covered+"=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+		return
+	}
+	if err := errors.Join(
+		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount("/dev/null", "/proc/version", "", unix.MS_BIND, ""),
+	); err != nil {
+		t.Fatal(err)
+	}
+	for rung, refused := range map[spec.Rung]bool{spec.Chroot: false, spec.Limits: false, spec.Hardened: true} {
+		err := mountable(spec.New(rung, spec.Options{Rootfs: "/", Args: []string{"/x"}}))
+		if errors.Is(err, kernel.ErrNotSupported) != refused || err != nil && !refused {
+			t.Errorf("%s: %v", rung, err)
+		}
 	}
 }

@@ -258,7 +258,7 @@ func (j *Judge) bundle(rt driver.Runtime, l life) (driver.Bundle, string, error)
 	both, control := l.edits()
 	edits = slices.Concat(edits, both, l.watch.Edits, control, l.watch.Fence)
 	s, omit := edits.Apply(spec.New(l.rung, j.options(l.stage.Rootfs)))
-	if err := affordable(s, j.Options.Capabilities); err != nil {
+	if err := errors.Join(affordable(s, j.Options.Capabilities), mountable(s)); err != nil {
 		return driver.Bundle{}, "", err
 	}
 	target, err := json.Marshal(l.watch.Target)

@@ -29,6 +29,9 @@ const (
 // it is, and a user of the host tries to run what the attacker has planted in it, the target's Path:
 // there, and wherever else on the host the runtime shows it. That user also reads what it can of the state.
 func PlantedUnreached(s *Stage) (*Watch, error) {
+	if err := gainable(); err != nil {
+		return nil, err
+	}
 	h, err := s.hostMounts()
 	if err != nil {
 		return nil, err

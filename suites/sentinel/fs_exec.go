@@ -69,6 +69,9 @@ const unprivilegedUser = 1000
 // attacker that is another user: the target's Path. While it runs the kernel says who it is. All mounts
 // that are to be nosuid are looked at as well.
 func HelperGainsNothing(s *Stage) (*Watch, error) {
+	if err := gainable(); err != nil {
+		return nil, err
+	}
 	h, v, err := s.programVolume()
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/kernel"
@@ -174,9 +175,13 @@ func (s *Stage) useBFQ(number uint64) error {
 	words := strings.Fields(string(b))
 	old := slices.IndexFunc(words, func(w string) bool { return strings.HasPrefix(w, "[") })
 	if !slices.Contains(words, "bfq") && !slices.Contains(words, "[bfq]") || old < 0 {
-		return kernel.Unsupported("io.weight: the loop device has no bfq scheduler, of %s", strings.TrimSpace(string(b)))
+		return kernel.Unsupported("io.weight: the loop device has no bfq scheduler (modprobe bfq), of %s", strings.TrimSpace(string(b)))
 	}
-	if err := os.WriteFile(file, []byte("bfq"), 0); err != nil {
+	err = os.WriteFile(file, []byte("bfq"), 0)
+	if errors.Is(err, unix.EROFS) {
+		return kernel.Unsupported("io.weight: choose a scheduler: %v", err)
+	}
+	if err != nil {
 		return fmt.Errorf("choose a scheduler: %w", err)
 	}
 	s.Undo.Push("choose the old scheduler", func() error {

@@ -158,7 +158,7 @@ func InheritablesEmpty(*Stage) (*Watch, error) {
 // PrivilegeNotGained is a container of a user that is not root, with a set-user-ID program of its
 // root and one with a file capability.
 func PrivilegeNotGained(s *Stage) (*Watch, error) {
-	if err := errors.Join(s.freeOf("nosuid"), s.fileCapabilities()); err != nil {
+	if err := errors.Join(gainable(), s.freeOf("nosuid"), s.fileCapabilities()); err != nil {
 		return nil, err
 	}
 	setuid, err := s.helper("/setuid")

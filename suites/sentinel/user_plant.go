@@ -17,7 +17,7 @@ import (
 
 // PlantHarmless runs, as a host user, the set-user-ID program that the attacker left on the volume.
 func PlantHarmless(s *Stage) (*Watch, error) {
-	if err := s.freeOf("nosuid"); err != nil {
+	if err := errors.Join(gainable(), s.freeOf("nosuid")); err != nil {
 		return nil, err
 	}
 	dir, err := s.share(0o777)
@@ -48,7 +48,7 @@ const plantedCapability = 10
 
 // FileCapabilityHarmless runs, as a host user, the program to which the attacker gave a capability.
 func FileCapabilityHarmless(s *Stage) (*Watch, error) {
-	if err := errors.Join(s.freeOf("nosuid"), s.fileCapabilities()); err != nil {
+	if err := errors.Join(gainable(), s.freeOf("nosuid"), s.fileCapabilities()); err != nil {
 		return nil, err
 	}
 	dir, err := s.share(0o777)

@@ -59,6 +59,19 @@ func (s *Stage) freeOf(flag string) error {
 	return nil
 }
 
+// gainable returns an error where nobody can gain privileges by executing a program: this process has
+// no_new_privs, and so have all that it starts.
+func gainable() error {
+	set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	if err != nil {
+		return fmt.Errorf("ask for no_new_privs: %w", err)
+	}
+	if set == 1 {
+		return kernel.Unsupported("cellwall runs with no_new_privs: no control could gain anything")
+	}
+	return nil
+}
+
 // owner returns the uid and gid of a file, and whether it is there. It follows no link.
 func owner(path string) (st unix.Stat_t, there bool, err error) {
 	err = unix.Lstat(path, &st)
