@@ -67,7 +67,14 @@ func (l *Launcher) Create(ctx context.Context, id string, o Options) (_ *Contain
 	}
 	c := &Container{id: id, launcher: l, options: o, state: specs.StateCreating}
 	defer c.undo.OnError(&err)
-	host := l.host
+	var process *specs.Process
+	if o.Spec != nil {
+		process = o.Spec.Process
+	}
+	host, err := l.hostFor(process)
+	if err != nil {
+		return nil, err
+	}
 	join, err := c.makeGroup(&host)
 	if err != nil {
 		return nil, err

@@ -83,7 +83,10 @@ func (l *Launcher) Exec(ctx context.Context, j Joining) (_ *Process, err error) 
 	if err != nil {
 		return nil, fmt.Errorf("exec in container %s: %w", j.ID, err)
 	}
-	host := l.host
+	host, err := l.hostFor(j.Process)
+	if err != nil {
+		return nil, err
+	}
 	for _, h := range group.Hierarchies() {
 		if !h.V2 {
 			host.Tasks = append(host.Tasks, h.Name)

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/kernel"
@@ -14,8 +15,9 @@ import (
 // Launcher makes containers. It keeps what it has learnt of the host and the threads from
 // which children are cloned. It is safe for concurrent use.
 type Launcher struct {
-	host    Host
-	oneShot bool
+	host      Host
+	oneShot   bool
+	openFiles func() (*specs.POSIXRlimit, error) // asks once
 
 	mu     sync.Mutex
 	idle   []*thread
@@ -37,7 +39,7 @@ func NewLauncher(o LauncherOptions) (*Launcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Launcher{oneShot: o.OneShot, host: Host{LastCapability: last, Rootless: os.Geteuid() != 0}}
+	l := &Launcher{oneShot: o.OneShot, openFiles: sync.OnceValues(openFiles), host: Host{LastCapability: last, Rootless: os.Geteuid() != 0}}
 	if l.host.MountSetattr, err = has(kernel.MountSetattr); err != nil {
 		return nil, err
 	}
@@ -60,6 +62,15 @@ func has(f *kernel.Feature) (bool, error) {
 
 // Host returns what plans are made for. The caller fills in what depends on the container.
 func (l *Launcher) Host() Host { return l.host }
+
+// hostFor is the host of a process's plan.
+func (l *Launcher) hostFor(p *specs.Process) (_ Host, err error) {
+	host := l.host
+	if !limitsOpenFiles(p) {
+		host.OpenFiles, err = l.openFiles()
+	}
+	return host, err
+}
 
 // Close ends the threads. A container dies with the thread that made it, so none may be left.
 func (l *Launcher) Close() error {

@@ -23,6 +23,8 @@ type Host struct {
 	TimeAtExec bool
 	// Files are the bind sources that are no directories.
 	Files []string
+	// OpenFiles is the RLIMIT_NOFILE of a process that has none of its own; nil is the launcher's.
+	OpenFiles *specs.POSIXRlimit
 	// Rootless is a launcher without CAP_SETGID: its user namespaces deny setgroups(2).
 	Rootless bool
 }

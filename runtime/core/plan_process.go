@@ -267,7 +267,11 @@ var rlimitNumbers = map[string]int{
 }
 
 func (p *planner) rlimits() {
-	for _, l := range p.Spec.Process.Rlimits {
+	limits := p.Spec.Process.Rlimits
+	if p.Host.OpenFiles != nil && !limitsOpenFiles(p.Spec.Process) {
+		limits = append(slices.Clone(limits), *p.Host.OpenFiles)
+	}
+	for _, l := range limits {
 		b := make([]byte, 16)
 		binary.NativeEndian.PutUint64(b, l.Soft)
 		binary.NativeEndian.PutUint64(b[8:], l.Hard)
