@@ -58,6 +58,11 @@ func inside(args []string) int {
 			}
 			fmt.Printf("%s", b)
 		}
+	case "open":
+		for _, flags := range []int{unix.O_RDONLY, unix.O_WRONLY} {
+			_, err := unix.Open(args[1], flags|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+			fmt.Print(err == nil, " ")
+		}
 	case "fds":
 		entries, _ := os.ReadDir("/proc/self/fd")
 		for _, e := range entries {

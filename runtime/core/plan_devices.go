@@ -50,23 +50,26 @@ func (p *planner) deviceList() []specs.LinuxDevice {
 	return list
 }
 
-// withDefaultDevices allows, behind the rules of a spec, the devices that the runtime itself
-// makes: `runc spec` denies all and relies on that.
+// withDefaultDevices allows, behind the rules of a spec, the default devices, which `runc spec` relies on
+// as it denies all, and to make those that the spec lists: who may open these the rules say alone.
 func withDefaultDevices(rules []cgroup.DeviceRule, s *specs.Spec) []cgroup.DeviceRule {
 	if len(rules) == 0 {
 		return nil // no filter at all
 	}
-	allow := func(kind string, major int64, minor *int64) {
-		rules = append(rules, cgroup.DeviceRule{Allow: true, Type: kind, Major: &major, Minor: minor, Access: "rwm"})
+	allow := func(kind string, major int64, minor *int64, access string) {
+		rules = append(rules, cgroup.DeviceRule{Allow: true, Type: kind, Major: &major, Minor: minor, Access: access})
 	}
-	for _, d := range append(slices.Clone(defaultDevices), s.Linux.Devices...) {
+	for _, d := range defaultDevices {
+		allow(d.Type, d.Major, &d.Minor, "rwm")
+	}
+	for _, d := range s.Linux.Devices {
 		if kind := strings.Replace(d.Type, "u", "c", 1); kind == "c" || kind == "b" {
-			allow(kind, d.Major, &d.Minor)
+			allow(kind, d.Major, &d.Minor, "m")
 		}
 	}
 	ptmx := int64(2)
-	allow("c", 5, &ptmx)
-	allow("c", 136, nil) // pty slaves: Documentation/admin-guide/devices.txt
+	allow("c", 5, &ptmx, "rwm")
+	allow("c", 136, nil, "rwm") // pty slaves: Documentation/admin-guide/devices.txt
 	return rules
 }
 
