@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -234,4 +235,33 @@ func workersOf(t *testing.T, pid int) map[int]string {
 		}
 	}
 	return workers
+}
+
+// TestReadersEndByAnInterrupt: what makes nothing has nothing to undo. Each is stuck in a pipe that nobody writes to.
+func TestReadersEndByAnInterrupt(t *testing.T) {
+	program, dir := build(t), t.TempDir()
+	pipe := filepath.Join(dir, "20260101T000000Z-unknown-0123456789abcdef.jsonl")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"report", pipe}, {"compare", pipe, dir}, {"interfere", "--from", pipe}, {"history", "check", dir}, {"history", "show", dir},
+	} {
+		cmd := exec.Command(program, args...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		end, err := os.OpenFile(pipe, os.O_WRONLY, 0) // waits until it is there
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		_ = end.Close()
+		if s, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || s.Signal() != unix.SIGINT {
+			t.Errorf("%q: %v", args, cmd.ProcessState)
+		}
+	}
 }

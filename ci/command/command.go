@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"cellwall/bench"
 	"cellwall/ci/vm"
@@ -187,6 +189,10 @@ func newRoot(args []string) *cobra.Command {
 	}
 	return root
 }
+
+// readsOnly has an interrupt end a command that makes nothing. main leaves interrupts to commands that have
+// something to undo, and a long history or a pipe that nobody writes to would keep this one from noticing.
+func readsOnly() { signal.Reset(os.Interrupt, unix.SIGTERM) }
 
 // done says how a command that did its work itself failed.
 func done(err error) error {

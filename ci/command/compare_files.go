@@ -24,6 +24,7 @@ func (f *compareFlags) runFiles(c *cobra.Command, older, newer string, effect fl
 			return misuse("--only %q: %w", glob, err)
 		}
 	}
+	readsOnly()
 	var sides [2][]record.Set
 	seen := map[string]string{}
 	for i, arg := range []string{older, newer} {

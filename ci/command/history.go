@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -55,7 +56,7 @@ func newHistoryAdd() *cobra.Command {
 				}
 				commit = short
 			}
-			return addRuns(c.OutOrStdout(), args[0], args[1:], commit)
+			return addRuns(c.Context(), c.OutOrStdout(), args[0], args[1:], commit)
 		},
 	}
 	c.Flags().StringVar(&commit, "commit", "", "the commit that was measured, where the records do not tell")
@@ -63,9 +64,13 @@ func newHistoryAdd() *cobra.Command {
 }
 
 // addRuns adds what can be added, and says at last what could not.
-func addRuns(out io.Writer, dir string, files []string, commit string) error {
+func addRuns(ctx context.Context, out io.Writer, dir string, files []string, commit string) error {
 	var wrong, failed []error
-	for _, file := range files {
+	for i, file := range files {
+		if ctx.Err() != nil {
+			failed = append(failed, fmt.Errorf("interrupted before %s: %s left", file, count(len(files)-i, "file")))
+			break
+		}
 		n, err := history.Check(file, commit, time.Now())
 		if err != nil {
 			wrong = append(wrong, err)
@@ -115,6 +120,7 @@ func loadHistory(c *cobra.Command, dir string) (h *history.History, broken, err 
 	if is {
 		tell = func(done, all int) { p.Step("reading runs", done, all, float64(done)/float64(all)) }
 	}
+	readsOnly()
 	h, broken = history.Load(dir, tell)
 	p.Finish()
 	switch {

@@ -1,8 +1,10 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +27,7 @@ func histories(t *testing.T, n, at int) string {
 		}))
 	}
 	var out strings.Builder
-	if err := addRuns(&out, dir, files, ""); err != nil || strings.Count(out.String(), "\n") != n {
+	if err := addRuns(t.Context(), &out, dir, files, ""); err != nil || strings.Count(out.String(), "\n") != n {
 		t.Fatalf("%v, %s", err, &out)
 	}
 	return dir
@@ -177,5 +179,19 @@ func TestHistoryAddsWhatItCan(t *testing.T) {
 	code, out, errs := call(t, "history", "add", dir, good("a"), filepath.Join(from, "moon"), good("b"), "--commit", "a68b550c1234deadbeef")
 	if code != exitUsage || strings.Count(out, "-a68b550c1234-") != 2 || !strings.Contains(errs, "moon: no such file") {
 		t.Errorf("exit status %d, %q, %q", code, out, errs)
+	}
+}
+
+// TestHistoryAddIsInterrupted between two files, as what is added is added as a whole.
+func TestHistoryAddIsInterrupted(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	dir := filepath.Join(t.TempDir(), "history")
+	err := addRuns(ctx, io.Discard, dir, []string{"a", "b"}, "")
+	if exitCode(err) != exitInconclusive || err.Error() != "interrupted before a: 2 files left" {
+		t.Error(err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
 	}
 }

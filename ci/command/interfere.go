@@ -115,6 +115,7 @@ func (f *interfereFlags) run(c *cobra.Command) error {
 		return err
 	}
 	if len(f.from) > 0 {
+		readsOnly()
 		r, err := readInterference(f.from)
 		if err != nil {
 			return misuse("%w (records are what cellwall interfere --out DIR writes to DIR/interference.jsonl)", err)

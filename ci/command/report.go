@@ -33,6 +33,7 @@ func newReport() *cobra.Command {
 			if err := f.check(formats); err != nil {
 				return err
 			}
+			readsOnly()
 			sets, err := readSets(args)
 			if err == nil && slices.ContainsFunc(sets, func(s record.Set) bool { return s.IsMatrix() }) {
 				return f.reportMatrix(c.OutOrStdout(), sets)

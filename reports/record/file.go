@@ -79,6 +79,9 @@ func Read(name string, r io.Reader) (Set, error) {
 			return Set{}, fmt.Errorf("%s:%d: %w", name, n, err)
 		}
 	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return Set{}, fmt.Errorf("%s:%d: a line of more than %d MiB is no record", name, n+1, MaxLine>>20)
+	}
 	if err := lines.Err(); err != nil {
 		return Set{}, fmt.Errorf("%s:%d: %w", name, n+1, err)
 	}
