@@ -116,9 +116,13 @@ func mounted(fstype string, fd int, options ...option) []call {
 		calls = append(calls, ask(fmt.Sprintf("fsconfig %s=%s", o.key, o.value), unix.SYS_FSCONFIG,
 			fd, unix.FSCONFIG_SET_STRING, o.key, o.value, 0))
 	}
+	attributes := 0
+	if fstype == "sysfs" { // as containers have it: where the host's is read-only the kernel grants no other
+		attributes = unix.MOUNT_ATTR_RDONLY
+	}
 	return append(calls,
 		ask("fsconfig create "+fstype, unix.SYS_FSCONFIG, fd, unix.FSCONFIG_CMD_CREATE, nil, nil, 0),
-		ask("fsmount "+fstype, unix.SYS_FSMOUNT, fd, 0, 0))
+		ask("fsmount "+fstype, unix.SYS_FSMOUNT, fd, 0, attributes))
 }
 
 // inMountNamespace asks about a detached copy of the whole mount tree, which is descriptor 0.
