@@ -12,7 +12,7 @@ import (
 
 // LimitsFromSpec reads linux.resources of an OCI spec: v1's words and, after them and with the
 // last word, Unified. -1 is no limit. What Limits has no word for (realtime, swappiness, network
-// classes, RDMA, weights for one device) wraps kernel.ErrNotSupported and is named. Kernel
+// classes, RDMA, weights for one device, TCP buffers) wraps kernel.ErrNotSupported and is named. Kernel
 // memory limits are passed over: no kernel enforces them any more. nil gives no limits.
 func LimitsFromSpec(r *specs.LinuxResources) (Limits, error) {
 	var l Limits
@@ -57,6 +57,8 @@ func (l *Limits) specMemory(r *specs.LinuxResources) error {
 		return err
 	case m.Swappiness != nil:
 		return kernel.Unsupported("memory.swappiness")
+	case m.KernelTCP != nil && *m.KernelTCP > 0:
+		return kernel.Unsupported("memory.kernelTCP")
 	case m.DisableOOMKiller != nil && *m.DisableOOMKiller:
 		return kernel.Unsupported("memory.disableOOMKiller")
 	case sum == 0:

@@ -77,6 +77,7 @@ func TestLimitsFromSpecRefuses(t *testing.T) {
 		{`{"memory":{"limit":9,"swap":5}}`, "below", false},
 		{`{"memory":{"limit":-2}}`, "memory.limit", false},
 		{`{"memory":{"swappiness":5}}`, "swappiness", true},
+		{`{"memory":{"kernelTCP":5}}`, "kernelTCP", true},
 		{`{"memory":{"disableOOMKiller":true}}`, "disableOOMKiller", true},
 		{`{"cpu":{"realtimeRuntime":5}}`, "realtime", true},
 		{`{"cpu":{"idle":1}}`, "idle", true},
