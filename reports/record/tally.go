@@ -70,6 +70,9 @@ func (t *Tally) Add(v *Verdict) {
 	}
 }
 
+// Through counts what got through, whether that was claimed or known or not.
+func (t *Tally) Through() int { return t.Breached + t.Known + t.NotClaimed }
+
 // Part is the verdicts that share a name: a group's, a runtime's.
 type Part struct {
 	Name     string

@@ -75,7 +75,7 @@ func cellWords(t record.Tally) string {
 		return "-"
 	}
 	s := fmt.Sprintf("%d/%d", t.Held, t.Total)
-	if n := t.Breached + t.NotClaimed; n > 0 {
+	if n := t.Through(); n > 0 {
 		s += fmt.Sprintf(" (%d)", n)
 	}
 	return s

@@ -7,6 +7,7 @@ import (
 
 	"github.com/clipperhouse/displaywidth"
 
+	"cellwall/reports/record"
 	"cellwall/reports/render"
 )
 
@@ -62,5 +63,18 @@ func TestLadderKeepsItsWidth(t *testing.T) {
 				t.Errorf("%d columns of %d: %s", n, width, l)
 			}
 		}
+	}
+}
+
+// TestLadderCountsKnownFailures: what the runtime's claims say gets through has got through.
+func TestLadderCountsKnownFailures(t *testing.T) {
+	r := climbed()
+	r.Verdicts = r.Verdicts[:5] // of fs.dotdot, which the top rung holds
+	top := &r.Verdicts[4]
+	top.Outcome, top.Claimed, top.Exception = record.Breached, true, &record.Exception{Known: true, Reason: "CVE"}
+	text := string(bytesOf(t, func(b *bytes.Buffer) error { return render.LadderText(b, r, render.Text{}) }))
+	drawn := string(bytesOf(t, func(b *bytes.Buffer) error { return render.LadderSVG(b, r) }))
+	if !strings.Contains(text, "0/1 (1)\nall ") || strings.Count(drawn, ">0 of 1 held, 1 breached<") != 2 || strings.Count(drawn, `class="breached" x="120"`) != 2 {
+		t.Errorf("got\n%s\n%s", text, drawn)
 	}
 }

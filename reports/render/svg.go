@@ -123,7 +123,7 @@ func draw(r Report, l *record.Ladder) drawing {
 }
 
 func rungWords(t record.Tally) string {
-	s := fmt.Sprintf("%d of %d held, %d breached", t.Held, t.Total, t.Breached+t.NotClaimed)
+	s := fmt.Sprintf("%d of %d held, %d breached", t.Held, t.Total, t.Through())
 	if rest := t.Unsupported + t.Inconclusive + t.Unproven; rest > 0 {
 		s += fmt.Sprintf(", %d neither", rest)
 	}
@@ -143,7 +143,7 @@ func (d *drawing) bars(l *record.Ladder) {
 			count int
 		}{
 			{class: "held", count: t.Held},
-			{class: "breached", count: t.Breached + t.NotClaimed},
+			{class: "breached", count: t.Through()},
 			{class: "rest", count: t.Unsupported + t.Inconclusive + t.Unproven},
 		} {
 			if part.count > 0 {
