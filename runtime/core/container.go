@@ -205,6 +205,10 @@ const killTimeout = 10 * time.Second
 // Delete ends what is left of the container and removes what was made for it. After an error it
 // can be called again; after a success it does nothing.
 func (c *Container) Delete() error {
+	// First, as a Start that hangs has the lock.
+	if err := c.child.reaper.kill(); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.deleted {
@@ -212,9 +216,6 @@ func (c *Container) Delete() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
 	defer cancel()
-	if err := c.child.reaper.kill(); err != nil {
-		return err
-	}
 	if _, err := c.Wait(ctx); err != nil {
 		return fmt.Errorf("wait for init %d of %s: %w", c.child.pid, c.id, err)
 	}

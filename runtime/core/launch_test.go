@@ -108,6 +108,42 @@ func TestChildThatIsNotThere(t *testing.T) {
 	}
 }
 
+// TestDeleteEndsAStartThatHangs: a container whose program does not come can be deleted all the same.
+func TestDeleteEndsAStartThatHangs(t *testing.T) {
+	l, _ := intact(t)
+	s := hardened(t)
+	s.Linux.Resources = nil // they would need a cgroup
+	c, err := l.Create(t.Context(), "hangs", Options{Spec: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.Kill(unix.SIGSTOP), unix.Waitid(unix.P_PID, c.Pid(), nil, unix.WSTOPPED|unix.WNOWAIT, nil)); err != nil {
+		t.Fatal(err)
+	}
+	started, deleted := make(chan error, 1), make(chan error, 1)
+	go func() { started <- c.Start(context.WithoutCancel(t.Context())) }()
+	for sent := 0; sent == 0; {
+		if sent, err = unix.IoctlGetInt(c.child.line, unix.SIOCOUTQ); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go func() { deleted <- c.Delete() }()
+	select {
+	case err := <-deleted:
+		if err != nil {
+			t.Errorf("delete: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("delete waits for the start")
+		if err := c.Kill(unix.SIGKILL); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := <-started; !errors.Is(err, errEarly) {
+		t.Errorf("start: %v, want %v", err, errEarly)
+	}
+}
+
 // signal sends a child a signal and waits for what it does to it.
 func signal(t *testing.T, c *child, sig unix.Signal, event int) {
 	t.Helper()
