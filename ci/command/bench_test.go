@@ -192,7 +192,7 @@ func TestBenchLeavesNothing(t *testing.T) {
 			if err != nil || len(groups) > 0 {
 				t.Errorf("after %v: %v, %v", sig, groups, err)
 			}
-			for _, dir := range []string{lease.Default, sharedMemory, programState} {
+			for _, dir := range []string{lease.Default, sharedMemory, lease.OnDisk} {
 				if _, err := os.Stat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
 					t.Errorf("after %v: %s is in %s: %v", sig, name, dir, err)
 				}

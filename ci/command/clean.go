@@ -61,9 +61,9 @@ func newClean() *cobra.Command {
 	return c
 }
 
-// sharedMemory is where baits of POSIX shared memory lie, and the directories of runs, as does
-// programState: shm_overview(7), hier(7).
-const sharedMemory, programState = "/dev/shm", "/var/lib"
+// sharedMemory is where baits of POSIX shared memory lie, and the directories of runs:
+// shm_overview(7).
+const sharedMemory = "/dev/shm"
 
 // leftover is one thing that a killed run left.
 type leftover struct {
@@ -95,7 +95,7 @@ func findLeft(parent string) ([]leftover, error) {
 	for _, path := range names {
 		left = append(left, leftover{"container", path, func() error { return os.RemoveAll(path) }})
 	}
-	for i, dir := range append([]string{sharedMemory, programState}, interfere.DiskParents()...) {
+	for i, dir := range append([]string{sharedMemory, lease.OnDisk}, interfere.DiskParents()...) {
 		files, err := filepath.Glob(filepath.Join(dir, lease.Prefix+"*"))
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", dir, err)

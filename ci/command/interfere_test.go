@@ -182,7 +182,7 @@ func TestInterfereLeavesNothing(t *testing.T) {
 		if err != nil || len(groups) > 0 {
 			t.Errorf("after %v: %v, %v", sig, groups, err)
 		}
-		for _, dir := range append(interfere.DiskParents(), lease.Default, sharedMemory, programState) {
+		for _, dir := range append(interfere.DiskParents(), lease.Default, sharedMemory, lease.OnDisk) {
 			if _, err := os.Stat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("after %v: %s is in %s: %v", sig, name, dir, err)
 			}

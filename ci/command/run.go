@@ -229,6 +229,9 @@ func takePlace(undo *cleanup.Stack) (place, error) {
 	if os.Geteuid() != 0 {
 		return p, nil
 	}
+	if p.dir, err = held.Unrestricted(lease.OnDisk); err != nil {
+		return p, err
+	}
 	tree, err := cgroup.Find()
 	if err != nil {
 		return p, fmt.Errorf("%w: cellwall doctor says what this host has", err)

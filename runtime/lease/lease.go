@@ -1,7 +1,7 @@
 // Package lease gives every invocation of cellwall a name and a directory, and tells those of
 // living invocations from what a killed one left.
 //
-// It removes nothing but the directory of its own lease.
+// It removes nothing but the directories of its own lease.
 package lease
 
 import (
@@ -77,7 +77,37 @@ func lock(parent string) (unlock func() error, err error) {
 	}
 }
 
-// Close gives the lease back and removes its directory.
+// OnDisk is root's own and lies on a disk: hier(7).
+const OnDisk = "/var/lib"
+
+// Unrestricted returns a directory of the lease where programs, their set-user-ID bits and device nodes work:
+// its own, or one of its name below the first of the parents that will do, which goes with the lease. systemd
+// mounts /run and /dev/shm with nosuid and nodev, and Debian /run with noexec. Where none will do it is Dir.
+func (l *Lease) Unrestricted(parents ...string) (string, error) {
+	if !Restricted(l.Dir) {
+		return l.Dir, nil
+	}
+	for _, parent := range parents {
+		if Restricted(parent) {
+			continue
+		}
+		dir := filepath.Join(parent, l.Name)
+		if err := os.Mkdir(dir, 0o755); err != nil { // a mapped root must pass
+			return "", fmt.Errorf("make a directory of the lease: %w", err)
+		}
+		l.undo.Push("remove a directory of the lease", func() error { return os.RemoveAll(dir) })
+		return dir, nil
+	}
+	return l.Dir, nil
+}
+
+// Restricted reports whether the mount of a path keeps something in it from working, or nobody can tell.
+func Restricted(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) != nil || st.Flags&(unix.ST_NOSUID|unix.ST_NODEV|unix.ST_NOEXEC|unix.ST_RDONLY) != 0
+}
+
+// Close gives the lease back and removes its directories.
 func (l *Lease) Close() error { return l.undo.Close() }
 
 // tokenLength is that of the part of a name behind Prefix: base32 in lower case.

@@ -2,11 +2,17 @@ package lease_test
 
 import (
 	"bufio"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/lease"
 )
 
@@ -89,5 +95,49 @@ func TestOf(t *testing.T) {
 		if got := lease.Of(object); got != want {
 			t.Errorf("Of(%q) = %q, want %q", object, got, want)
 		}
+	}
+}
+
+// TestUnrestricted mounts what systemd mounts.
+func TestUnrestricted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: mounts")
+	}
+	own, memory, disk := t.TempDir(), t.TempDir(), t.TempDir()
+	err := kernel.OnThread(func() error {
+		if err := errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")); err != nil {
+			return err
+		}
+		for _, c := range []struct {
+			on    string
+			flags uintptr
+			want  string
+		}{
+			{on: own, want: own},
+			{on: memory, want: own},
+			{on: disk, want: own},
+			{on: own, flags: unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, want: filepath.Join(memory, "cellwall-test")},
+			{on: memory, flags: unix.MS_NOSUID | unix.MS_NODEV, want: filepath.Join(disk, "cellwall-test")},
+			{on: disk, flags: unix.MS_NODEV, want: own},
+		} {
+			if err := unix.Mount("tmpfs", c.on, "tmpfs", c.flags, ""); err != nil {
+				return err
+			}
+			l := &lease.Lease{Name: "cellwall-test", Dir: own}
+			dir, err := l.Unrestricted(memory, disk)
+			if _, statErr := os.Stat(dir); err != nil || statErr != nil || dir != c.want {
+				t.Errorf("with flags %#x of %s: %s, %v, %v, want %s", c.flags, c.on, dir, err, statErr, c.want)
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Stat(dir); dir != own && !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s is still there: %v", dir, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

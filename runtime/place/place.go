@@ -38,6 +38,8 @@ type Place struct {
 	Options spec.Options
 	// Undo is run by Close, last in first out.
 	Undo cleanup.Stack
+
+	held *lease.Lease
 }
 
 // IDCount is how many host ids a user namespace of Options has. SpareIDs is the offset from
@@ -71,7 +73,7 @@ func Take(dir string, tasks, memory uint64) (_ *Place, err error) {
 		return nil, err
 	}
 	p.Undo.Push("give back the lease", held.Close)
-	p.Name, p.Lease, p.Dir = held.Name, held.Dir, held.Dir
+	p.held, p.Name, p.Lease, p.Dir = held, held.Name, held.Dir, held.Dir
 	if err := p.raiseHardLimits(); err != nil {
 		return nil, err
 	}
@@ -123,30 +125,14 @@ func (p *Place) Close() error { return p.Undo.Close() }
 // sharedMemory is a tmpfs on every host: shm_overview(7).
 const sharedMemory = "/dev/shm"
 
-// programState is root's own and lies on a disk: hier(7).
-const programState = "/var/lib"
-
-// Unrestricted has Dir lie on a mount on which programs, their set-user-ID bits and device nodes work.
-// systemd mounts /run and /dev/shm with nosuid and nodev: attacks that need the one or the other fail
-// there, whatever the container. Where no mount will do Dir stays.
-func (p *Place) Unrestricted() error {
-	for _, parent := range []string{p.Dir, p.Lease, sharedMemory, programState} {
-		if restricted(parent) {
-			continue
-		}
-		if parent == p.Dir || parent == p.Lease {
-			p.Dir = parent
-			return nil
-		}
-		return p.makeBelow(parent)
+// Unrestricted has Dir lie where programs, set-user-ID bits and device nodes work, if there is such a place:
+// attacks that need them fail elsewhere, whatever the container.
+func (p *Place) Unrestricted() (err error) {
+	if !lease.Restricted(p.Dir) {
+		return nil
 	}
-	return nil
-}
-
-// restricted reports whether the mount of a path keeps something from working, or nobody can tell.
-func restricted(path string) bool {
-	var st unix.Statfs_t
-	return unix.Statfs(path, &st) != nil || st.Flags&(unix.ST_NOSUID|unix.ST_NODEV|unix.ST_NOEXEC|unix.ST_RDONLY) != 0
+	p.Dir, err = p.held.Unrestricted(sharedMemory, lease.OnDisk)
+	return err
 }
 
 // directory makes one in shared memory where the lease's is on a disk: every container has a root
@@ -156,11 +142,7 @@ func (p *Place) directory() error {
 	if onTmpfs(p.Lease) || !onTmpfs(sharedMemory) {
 		return nil
 	}
-	return p.makeBelow(sharedMemory)
-}
-
-func (p *Place) makeBelow(parent string) error {
-	p.Dir = filepath.Join(parent, p.Name)
+	p.Dir = filepath.Join(sharedMemory, p.Name)
 	if err := os.Mkdir(p.Dir, 0o755); err != nil { // a mapped root must pass
 		return fmt.Errorf("make a directory: %w", err)
 	}

@@ -88,52 +88,6 @@ func TestHardLimits(t *testing.T) {
 	}
 }
 
-// TestUnrestricted mounts what systemd mounts.
-func TestUnrestricted(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: mounts")
-	}
-	lease := t.TempDir()
-	err := kernel.OnThread(func() error {
-		if err := errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")); err != nil {
-			return err
-		}
-		for _, c := range []struct {
-			on    string
-			flags uintptr
-			want  string
-		}{
-			{on: lease, want: lease},
-			{on: programState, want: lease},
-			{on: sharedMemory, want: lease},
-			{on: lease, flags: unix.MS_NOSUID | unix.MS_NODEV, want: sharedMemory + "/cellwall-place-test"},
-			{on: sharedMemory, flags: unix.MS_NOSUID | unix.MS_NODEV, want: programState + "/cellwall-place-test"},
-			{on: programState, flags: unix.MS_NODEV, want: lease},
-		} {
-			if err := unix.Mount("tmpfs", c.on, "tmpfs", c.flags, ""); err != nil {
-				return err
-			}
-			p := &Place{Name: "cellwall-place-test", Dir: lease, Lease: lease}
-			if err := p.Unrestricted(); err != nil || p.Dir != c.want {
-				t.Errorf("with flags %#x of %s: in %s, %v, want %s", c.flags, c.on, p.Dir, err, c.want)
-			}
-			if _, err := os.Stat(p.Dir); err != nil {
-				t.Error(err)
-			}
-			if err := p.Undo.Close(); err != nil {
-				t.Error(err)
-			}
-			if _, err := os.Stat(p.Dir); p.Dir != lease && !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%s is still there: %v", p.Dir, err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A fence that is not what was asked for is none, and nothing is left of it.
 func TestFenceThatDoesNotHold(t *testing.T) {
 	if os.Geteuid() != 0 {
