@@ -218,6 +218,14 @@ func TestWhatCannotBeTold(t *testing.T) {
 			f.level = func(side, _ string, _ int) float64 { return map[bool]float64{true: 2, false: 1}[side == "new"] }
 			f.fails = func(side, _ string, round int) error { return map[bool]error{true: gone}[side == "new" && round == 14] }
 		}, 0, exitInconclusive, "stopped in round 3 of 12: benchmark start.exec: worker new: it died"},
+		{"the fresh run cannot", func(f *faked) {
+			f.level = func(side, b string, _ int) float64 {
+				return map[bool]float64{true: 2, false: 1}[side == "new" && b == "start.exit"]
+			}
+			f.fails = func(side, b string, round int) error {
+				return map[bool]error{true: kernel.Unsupported("no such thing")}[side == "new" && b == "start.exit" && round >= 12]
+			}
+		}, 0, exitInconclusive, "could not tell: start.exit on core at hardened (its fresh run is missing)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFaked(3)

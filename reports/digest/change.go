@@ -34,7 +34,8 @@ type Change struct {
 	// None is why there is no ratio; empty where there is one. Nowhere says that neither side can do it at all.
 	None    string
 	Nowhere bool
-	// Fresh is the same of the run that was to confirm it; nil where there was none.
+	// Fresh is the same of the run that was to confirm it, which says nothing where it has no ratio; nil where there
+	// was none.
 	Fresh *Change
 }
 
@@ -70,7 +71,7 @@ func (c *Change) Says(effect float64) Verdict {
 	switch {
 	case c.None != "":
 		return NoRatio
-	case c.Candidate() && c.Fresh == nil:
+	case c.Candidate() && (c.Fresh == nil || c.Fresh.None != ""):
 		return CouldBe
 	case c.Candidate() && c.Fresh.Candidate() && c.Fresh.Ratio.Point > 1 == (c.Ratio.Point > 1):
 		return Confirmed

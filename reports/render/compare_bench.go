@@ -79,7 +79,11 @@ func (r Compare) findings() []string {
 		c := &r.Changes[i]
 		is := map[bool]string{true: "worse", false: "better"}[c.Worse()]
 		ratio := ": new/old is " + factor(c.Ratio.Point) + " (" + factorSpread(c.Ratio) + ")"
-		if c.Fresh != nil {
+		switch {
+		case c.Fresh == nil:
+		case c.Fresh.None != "":
+			ratio += ", and the fresh run cannot be compared: " + c.Fresh.None
+		default:
 			ratio += ", and in the fresh run " + factor(c.Fresh.Ratio.Point) + " (" + factorSpread(c.Fresh.Ratio) + ")"
 		}
 		switch c.Says(r.Effect) {

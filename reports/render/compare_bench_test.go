@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"cellwall/reports/digest"
@@ -104,4 +105,17 @@ func FuzzCompareText(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAFreshRunWithoutARatio says nothing: the change is neither confirmed nor not.
+func TestAFreshRunWithoutARatio(t *testing.T) {
+	c := fresh(change("memory.available", "hardened", record.Bytes, record.Lower, 1e6, 1.2, 0.001, 0.02), 1, 1)
+	*c.Fresh = digest.Change{Key: c.Key, None: "only positive numbers have a ratio"}
+	got := string(bytesOf(t, func(b *bytes.Buffer) error {
+		return render.CompareText(b, render.Compare{Run: host(), Old: "a", New: "b", Changes: []digest.Change{c}}, render.Text{})
+	}))
+	const want = "memory.available seems to be worse: new/old is 1.200 (1.188 to 1.212), and the fresh run cannot be compared: only positive numbers have a ratio.\n"
+	if !strings.Contains(got, want) || !strings.Contains(got, "1 candidate") {
+		t.Errorf("got\n%s", got)
+	}
 }
