@@ -13,6 +13,7 @@ import (
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/core"
 	"cellwall/runtime/lease"
+	"cellwall/runtime/rootfs"
 )
 
 func newClean() *cobra.Command {
@@ -93,7 +94,7 @@ func findLeft(parent string) ([]leftover, error) {
 		return nil, err
 	}
 	for _, path := range names {
-		left = append(left, leftover{"container", path, func() error { return os.RemoveAll(path) }})
+		left = append(left, leftover{"container", path, func() error { return rootfs.Remove(path) }})
 	}
 	for i, dir := range append([]string{sharedMemory, lease.OnDisk}, interfere.DiskParents()...) {
 		files, err := filepath.Glob(filepath.Join(dir, lease.Prefix+"*"))
@@ -110,7 +111,7 @@ func findLeft(parent string) ([]leftover, error) {
 				if i > 0 {
 					what = "directory"
 				}
-				left = append(left, leftover{what, path, func() error { return os.RemoveAll(path) }})
+				left = append(left, leftover{what, path, func() error { return rootfs.Remove(path) }})
 			}
 		}
 	}
@@ -120,7 +121,7 @@ func findLeft(parent string) ([]leftover, error) {
 	}
 	for _, name := range leases {
 		path := filepath.Join(parent, name)
-		left = append(left, leftover{"directory", path, func() error { return os.RemoveAll(path) }})
+		left = append(left, leftover{"directory", path, func() error { return rootfs.Remove(path) }})
 	}
 	return left, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,6 +13,24 @@ import (
 // maxOpen bounds the descriptors that a removal holds: a container can nest directories deeper
 // than any limit on open files. What lies deeper is first moved up.
 const maxOpen = 64
+
+// Remove removes what a process that was killed has left at a path, as Close would have. A name that is not
+// there is no error.
+func Remove(path string) error {
+	dir, name := filepath.Split(filepath.Clean(path))
+	parent, _, err := openParent(dir)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(parent) //nolint:errcheck // nothing was written
+	if err := removeAt(parent, name); err != nil {
+		return fmt.Errorf("remove %q: %w", path, err)
+	}
+	return nil
+}
 
 // removeMade removes the directory name in parent if it is still the one that fd refers to.
 func removeMade(parent int, name string, fd int) error {

@@ -106,10 +106,22 @@ func TestCloseLeavesAnotherDirectoryAlone(t *testing.T) {
 	intact()
 }
 
-func TestCloseRemovesFrozenFiles(t *testing.T) {
+// removals are by who made the directory, and by who finds it.
+var removals = map[string]func(*Root) error{
+	"Close":  (*Root).Close,
+	"Remove": func(r *Root) error { return Remove(r.Path()) },
+}
+
+func TestRemovalOfFrozenFiles(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("chattr(1) +i needs root")
 	}
+	for name, remove := range removals {
+		t.Run(name, func(t *testing.T) { removesFrozenFiles(t, remove) })
+	}
+}
+
+func removesFrozenFiles(t *testing.T, remove func(*Root) error) {
 	r, intact := made(t, func(root, _ string) {
 		for _, name := range []string{root + "/tmp/frozen/file", root + "/tmp/frozen"} {
 			if strings.HasSuffix(name, "file") {
@@ -127,17 +139,28 @@ func TestCloseRemovesFrozenFiles(t *testing.T) {
 			t.Fatalf("remove of a frozen file: %v, want EPERM", err)
 		}
 	})
-	if err := r.Close(); err != nil {
-		t.Error(err)
+	for range 2 { // gone already is gone
+		if err := remove(r); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Lstat(r.Path()); !os.IsNotExist(err) {
+		t.Errorf("still there: %v", err)
 	}
 	intact()
 }
 
 // In a private mount namespace, on a thread that is thrown away.
-func TestCloseCrossesNoMount(t *testing.T) {
+func TestRemovalCrossesNoMount(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("mount(2) needs root")
 	}
+	for name, remove := range removals {
+		t.Run(name, func(t *testing.T) { crossesNoMount(t, remove) })
+	}
+}
+
+func crossesNoMount(t *testing.T, remove func(*Root) error) {
 	var outsideDir string
 	r, intact := made(t, func(_, outside string) { outsideDir = outside })
 	done := make(chan error)
@@ -153,7 +176,7 @@ func TestCloseCrossesNoMount(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		done <- r.Close()
+		done <- remove(r)
 	}()
 	err := <-done
 	if err == nil || !strings.Contains(err.Error(), "tmp: something is mounted here, unmount it first") {
