@@ -31,3 +31,14 @@ func TestDeviceRules(t *testing.T) {
 		}
 	}
 }
+
+// TestFIFO: it is made in /dev, also where devices are the host's.
+func TestFIFO(t *testing.T) {
+	f := newFixture(t)
+	for _, rung := range []spec.Rung{spec.Namespaces, spec.Hardened} {
+		made := spec.Change("a FIFO", func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/cellwall-fifo", Type: "p"}} })
+		if got, _ := f.run(t, rung, spec.Edits{made}, "open", "/dev/cellwall-fifo"); got != "true true " {
+			t.Errorf("%s: it opens to read and to write: %s", rung, got)
+		}
+	}
+}

@@ -35,6 +35,9 @@ func (p *planner) openSources() {
 	p.openNull()
 	if p.ownDev() && p.has(specs.UserNamespace) {
 		for _, d := range p.deviceList() {
+			if d.Type == "p" {
+				continue // a FIFO is no device: it is made
+			}
 			p.openTree(tree{device: d.Path}, d.Path, false)
 		}
 	}
