@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -223,7 +224,10 @@ func writeFile(path string, r render.Report, write func(io.Writer, render.Report
 		err = os.Rename(part, path)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", path, err), os.Remove(part))
+		if at := (*fs.PathError)(nil); errors.As(err, &at) {
+			err = at.Err // its name is that of the part
+		}
+		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(part))
 	}
 	return nil
 }
