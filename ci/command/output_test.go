@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,9 +71,9 @@ func TestWriteFileIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := func(w io.Writer, r render.Report) error {
-		return errors.Join(say("new, and cut sh")(w, r), unix.ENOSPC)
+		return errors.Join(say("new, and cut sh")(w, r), &fs.PathError{Op: "write", Path: "part", Err: unix.ENOSPC})
 	}
-	if err := writeFile(path, render.Report{}, full); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), path) {
+	if err := writeFile(path, render.Report{}, full); !errors.Is(err, unix.ENOSPC) || err.Error() != "write "+path+": no space left on device" {
 		t.Error(err)
 	}
 	text, err := os.ReadFile(path)
