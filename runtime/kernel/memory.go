@@ -1,8 +1,8 @@
 package kernel
 
 import (
+	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -34,8 +34,8 @@ var (
 		},
 	}
 	HugePages = &Feature{
-		Name: "huge pages", Since: Version{2, 6},
-		Remedy: "set sysctl vm.nr_hugepages",
+		Name: "huge pages of 2 MB", Since: Version{2, 6},
+		Remedy: "set sysctl vm.nr_hugepages; its pages have 2 MB unless the kernel was booted with default_hugepagesz",
 		probe:  probeHugePages,
 	}
 	NUMA = &Feature{
@@ -82,21 +82,13 @@ func userfaultfd(flags uintptr, capability string) func() error {
 }
 
 func probeHugePages() error {
-	files, err := filepath.Glob("/sys/kernel/mm/hugepages/*/nr_hugepages")
-	if err != nil {
+	switch n, err := readInt("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"); {
+	case errors.Is(err, os.ErrNotExist):
+		return absent(NotBuilt, "no pages of 2 MB in /sys/kernel/mm/hugepages")
+	case err != nil:
 		return err
+	case n == 0:
+		return absent(NotSetUp, "nr_hugepages is 0 for pages of 2 MB")
 	}
-	if len(files) == 0 {
-		return absent(NotBuilt, "no size in /sys/kernel/mm/hugepages")
-	}
-	for _, file := range files {
-		n, err := readInt(file)
-		if err != nil {
-			return err
-		}
-		if n > 0 {
-			return nil
-		}
-	}
-	return absent(NotSetUp, "nr_hugepages is 0 for all %d sizes", len(files))
+	return nil
 }

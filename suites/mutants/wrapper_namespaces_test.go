@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -105,7 +106,11 @@ func namespaceWeaknesses() []weakness {
 		{name: "one ipc namespace for all containers", do: joinNeighbour(specs.IPCNamespace, "ipc"), rung: spec.Limits, rows: []string{"process.neighbour-namespaces"}},
 		{name: "one net namespace for all containers", do: joinNeighbour(specs.NetworkNamespace, "net"), rung: spec.Limits, rows: []string{"process.neighbour-namespaces"}},
 		{name: "one devpts for all containers", do: neighbourTerminals, rung: spec.Limits, rows: []string{"device.private-pts"}},
-		{name: "the host's cgroup namespace", do: without(specs.CgroupNamespace), rows: []string{"leak.cgroup-path"}},
+		// Without its mount of cgroups too: a cgroup2 mount in the host's namespace takes nsdelegate off the host's.
+		{name: "the host's cgroup namespace", do: edited(func(s *specs.Spec) {
+			spec.WithoutNamespace(specs.CgroupNamespace).Apply(s)
+			s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Type == "cgroup" })
+		}), rows: []string{"leak.cgroup-path"}},
 		{name: "no user namespace", do: without(specs.UserNamespace), rows: []string{
 			"user.root-unprivileged", "user.setuid-plant", "user.file-caps-rootid", "pids.nproc-per-userns",
 		}},
