@@ -358,7 +358,7 @@ func TestWrongUseOfCompare(t *testing.T) {
 // ran writes a run with samples of start.exec and start.exit to a file, after a change.
 func ran(t *testing.T, path, id string, level float64, change func(*record.Run, []record.Bench)) string {
 	t.Helper()
-	random := rand.New(rand.NewPCG(uint64(len(path)), uint64(level*1000)))
+	random := rand.New(rand.NewPCG(uint64(len(filepath.Base(path))), uint64(level*1000)))
 	run := record.Run{ID: id, Kernel: "6.18.44", Machine: "x86_64", CPUs: 2, CgroupMode: "v2", Benching: &record.Benching{Rule: "40 samples"}}
 	var benches []record.Bench
 	for _, name := range []string{"start.exec", "start.exit"} {

@@ -114,7 +114,7 @@ func TestHistoryThatCannotBeRead(t *testing.T) {
 func TestHistoryShow(t *testing.T) {
 	dir, out := histories(t, 40, 30), filepath.Join(t.TempDir(), "out")
 	code, text, errs := call(t, "history", "show", dir, "--only", "start.exec")
-	if code != 0 || errs != "" || !strings.Contains(text, "start.exec  core at hardened    40  3.6") || !strings.Contains(text, "█") || strings.Contains(text, "start.exit") {
+	if code != 0 || errs != "" || !strings.Contains(text, "start.exec  core at hardened    40  3.57 ms ") || !strings.Contains(text, "█") || strings.Contains(text, "start.exit") {
 		t.Errorf("exit status %d, %q, %q", code, text, errs)
 	}
 	code, text, errs = call(t, "history", "show", dir, "--format", "text,svg,markdown", "--out", out)
