@@ -25,23 +25,27 @@ var mayImport = map[string][]string{
 	"runtime/kernel":   {},
 	"runtime/seccomp":  {},
 	"runtime/yamlfile": {},
-	"runtime/lease":    {"runtime/cleanup"},
+	"runtime/lease":    {"runtime/cleanup", "runtime/rootfs"},
 	"runtime/spec":     {"runtime/seccomp"},
 	"runtime/cgroup":   {"runtime/kernel", "runtime/cleanup"},
 	"runtime/rootfs":   {"runtime/spec", "runtime/cleanup"},
 	"runtime/core":     {"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/cgroup", "runtime/seccomp"},
-	"runtime/driver":   {"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/core", "runtime/cgroup", "runtime/seccomp", "runtime/yamlfile"},
+	"runtime/driver": {
+		"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/core", "runtime/cgroup", "runtime/rootfs", "runtime/seccomp",
+		"runtime/yamlfile",
+	},
 
 	"runtime/place": {
 		"runtime/spec", "runtime/kernel", "runtime/cleanup", "runtime/cgroup", "runtime/core", "runtime/driver", "runtime/lease",
+		"runtime/rootfs",
 	},
 
 	"suites/attack":        {},
 	"suites/rtnetlink":     {"suites/attack", "runtime/kernel"},
 	"suites/sentinel/stub": {},
 	"suites/sentinel": {
-		"probes", "runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/seccomp", "runtime/spec", "suites/attack", "suites/rtnetlink",
-		"suites/sentinel/stub",
+		"probes", "runtime/kernel", "runtime/cgroup", "runtime/cleanup", "runtime/rootfs", "runtime/seccomp", "runtime/spec", "suites/attack",
+		"suites/rtnetlink", "suites/sentinel/stub",
 	},
 	"suites/guarantee": {"runtime/spec", "runtime/kernel", "suites/attack", "suites/sentinel"},
 	"suites/claim":     {"runtime/driver", "runtime/spec", "suites/guarantee"},

@@ -21,6 +21,7 @@ import (
 	"cellwall/runtime/cleanup"
 	"cellwall/runtime/core"
 	"cellwall/runtime/kernel"
+	"cellwall/runtime/rootfs"
 	"cellwall/runtime/spec"
 )
 
@@ -200,7 +201,7 @@ func (o *oci) Create(ctx context.Context, b Bundle) (_ Container, err error) {
 	if c.dir, err = os.MkdirTemp(b.Dir, "oci-"); err != nil {
 		return nil, fmt.Errorf("make the bundle: %w", err)
 	}
-	c.undo.Push("remove the bundle", func() error { return os.RemoveAll(c.dir) })
+	c.undo.Push("remove the bundle", func() error { return rootfs.Remove(c.dir) })
 	if err := os.Chmod(c.dir, 0o755); err != nil { // a mapped root must pass
 		return nil, fmt.Errorf("make the bundle: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/cleanup"
+	"cellwall/runtime/rootfs"
 )
 
 // Default is where leases lie unless the caller says otherwise.
@@ -47,7 +48,7 @@ func Take(parent string) (_ *Lease, err error) {
 	if err := os.Mkdir(l.Dir, 0o755); err != nil { // a mapped root must pass
 		return nil, fmt.Errorf("make the lease's directory: %w", err)
 	}
-	l.undo.Push("remove the lease's directory", func() error { return os.RemoveAll(l.Dir) })
+	l.undo.Push("remove the lease's directory", func() error { return rootfs.Remove(l.Dir) })
 	fd, err := unix.Open(l.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open the lease's directory: %w", err)
@@ -95,7 +96,7 @@ func (l *Lease) Unrestricted(parents ...string) (string, error) {
 		if err := os.Mkdir(dir, 0o755); err != nil { // a mapped root must pass
 			return "", fmt.Errorf("make a directory of the lease: %w", err)
 		}
-		l.undo.Push("remove a directory of the lease", func() error { return os.RemoveAll(dir) })
+		l.undo.Push("remove a directory of the lease", func() error { return rootfs.Remove(dir) })
 		return dir, nil
 	}
 	return l.Dir, nil

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -140,4 +141,50 @@ func TestUnrestricted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestCloseCrossesNoMount: what a runtime has left mounted below the directory is another's.
+func TestCloseCrossesNoMount(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mount(2) needs root")
+	}
+	theirs := filepath.Join(t.TempDir(), "theirs")
+	if err := os.WriteFile(filepath.Join(mkdir(t, theirs), "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	parent := t.TempDir()
+	result := make(chan error)
+	go kernel.ThrowAway(func() {
+		result <- func() error {
+			if err := errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")); err != nil {
+				return err
+			}
+			l, err := lease.Take(parent)
+			if err != nil {
+				return err
+			}
+			below := mkdir(t, filepath.Join(l.Dir, "below"))
+			if err := unix.Mount(theirs, below, "", unix.MS_BIND, ""); err != nil {
+				return err
+			}
+			if err := l.Close(); err == nil || !strings.Contains(err.Error(), "below") {
+				t.Errorf("close: %v, want what cannot be removed", err)
+			}
+			return nil
+		}()
+	})
+	if err := <-result; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(theirs, "file")); err != nil {
+		t.Error(err)
+	}
+}
+
+func mkdir(t *testing.T, dir string) string {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Error(err)
+	}
+	return dir
 }

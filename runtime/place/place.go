@@ -18,6 +18,7 @@ import (
 	"cellwall/runtime/driver"
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/lease"
+	"cellwall/runtime/rootfs"
 	"cellwall/runtime/spec"
 )
 
@@ -147,7 +148,7 @@ func (p *Place) directory() error {
 		return fmt.Errorf("make a directory: %w", err)
 	}
 	dir := p.Dir
-	p.Undo.Push("remove the directory", func() error { return os.RemoveAll(dir) })
+	p.Undo.Push("remove the directory", func() error { return rootfs.Remove(dir) })
 	return nil
 }
 

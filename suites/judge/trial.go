@@ -238,7 +238,7 @@ func (j *Judge) stage(t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
 	if err := os.Mkdir(s.Dir, 0o755); err != nil { // a mapped root must pass
 		return nil, nil, fmt.Errorf("make the trial's directory: %w", err)
 	}
-	s.Undo.Push("remove the trial's directory", func() error { return os.RemoveAll(s.Dir) })
+	s.Undo.Push("remove the trial's directory", func() error { return rootfs.Remove(s.Dir) })
 	root, err := rootfs.Attacker(s.Dir, j.Binary)
 	if err != nil {
 		return nil, nil, err

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/kernel"
+	"cellwall/runtime/rootfs"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
 )
@@ -38,7 +39,7 @@ func (s *Stage) hostileImages() ([]hostileImage, error) {
 	}
 	// Not below /dev, where the trial may lie: there the last of them would lead to itself.
 	far := filepath.Join(s.Lease, s.Name+"-outside")
-	s.Undo.Push("remove the directory outside", func() error { return os.RemoveAll(far) })
+	s.Undo.Push("remove the directory outside", func() error { return rootfs.Remove(far) })
 	bind := func(at string) spec.Edits { return spec.Edits{spec.WithMount(spec.Bind(source, at+"/inner"))} }
 	var noDev spec.Edits
 	for _, m := range []string{"/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"} {
