@@ -2,7 +2,7 @@
 GO      ?= go
 BIN     := cellwall
 OUT     ?= out
-LINT    ?= golangci-lint
+LINTER  ?= golangci-lint
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
@@ -58,7 +58,7 @@ fuzz: ## fuzz every parser for FUZZTIME each
 
 lint: ## vet and golangci-lint
 	$(GO) vet ./...
-	$(LINT) run ./...
+	$(LINTER) run ./...
 
 arm64: ## build and vet for arm64
 	GOARCH=arm64 $(GO) build -o /dev/null .
