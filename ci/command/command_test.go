@@ -291,7 +291,7 @@ func TestCleanLooksWithoutRoot(t *testing.T) {
 		t.Skip("is root, who may read all")
 	}
 	parent := t.TempDir()
-	name := lease.Prefix + "abcdefghij"
+	name := lease.Prefix + "abcdefgpun"
 	if lease.Of(name) == "" {
 		t.Fatalf("%s is no name of a lease", name)
 	}

@@ -6,6 +6,8 @@ package lease
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"os"
@@ -42,7 +44,7 @@ func Take(parent string) (_ *Lease, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	l := &Lease{Name: Prefix + strings.ToLower(rand.Text()[:tokenLength])}
+	l := &Lease{Name: Prefix + token(strings.ToLower(rand.Text()[:randomLength]))}
 	defer l.undo.OnError(&err)
 	l.Dir = filepath.Join(parent, l.Name)
 	if err := os.Mkdir(l.Dir, 0o755); err != nil { // a mapped root must pass
@@ -111,19 +113,25 @@ func Restricted(path string) bool {
 // Close gives the lease back and removes its directories.
 func (l *Lease) Close() error { return l.undo.Close() }
 
-// tokenLength is that of the part of a name behind Prefix: base32 in lower case.
-const tokenLength = 10
+// randomLength is how many letters and digits of a name are random: base32 in lower case.
+const randomLength = 7
+
+// token is the part of a name behind Prefix: what is random of it, and three letters and digits that follow from
+// that. What somebody else has begun with Prefix is no lease, but for one chance in 32768: it is not ours to remove.
+func token(random string) string {
+	sum := sha256.Sum256([]byte(random))
+	return random + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:3])
+}
 
 // Of returns the name of the lease to which an object on the host belongs, by the object's name:
-// "cellwall-abcdefghij-7" belongs to "cellwall-abcdefghij". It is empty for any other name, such
-// as one that somebody else has begun with the prefix.
+// "cellwall-abcdefgpun-7" belongs to "cellwall-abcdefgpun". It is empty for any other name.
 func Of(object string) string {
 	rest, ok := strings.CutPrefix(object, Prefix)
-	token, _, _ := strings.Cut(rest, "-")
-	if !ok || len(token) != tokenLength || strings.Trim(token, "abcdefghijklmnopqrstuvwxyz234567") != "" {
+	found, _, _ := strings.Cut(rest, "-")
+	if !ok || len(found) <= randomLength || found != token(found[:randomLength]) {
 		return ""
 	}
-	return Prefix + token
+	return Prefix + found
 }
 
 // Living reports whether the holder of a lease below parent is alive. A lease that is not there

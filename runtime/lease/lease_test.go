@@ -89,9 +89,9 @@ func TestCloseLeavesNothing(t *testing.T) {
 
 func TestOf(t *testing.T) {
 	for object, want := range map[string]string{
-		"cellwall-abcdefgh23": "cellwall-abcdefgh23", "cellwall-abcdefgh23-7": "cellwall-abcdefgh23",
-		"cellwall-abcdefgh23-7-x": "cellwall-abcdefgh23", "cellwall-nightly.service": "", "cellwall-backups12": "",
-		"cellwall-abc": "", "cellwall-": "", "cellwal": "", "": "", "other-abcdefgh23": "",
+		"cellwall-abcdefgpun": "cellwall-abcdefgpun", "cellwall-abcdefgpun-7": "cellwall-abcdefgpun",
+		"cellwall-abcdefgpun-7-x": "cellwall-abcdefgpun", "cellwall-nightly.service": "", "cellwall-backups12": "", "cellwall-benchmarks": "", "cellwall-abcdefgpuo": "", "cellwall-abcdefg": "", "cellwall-abcdefgpunx": "",
+		"cellwall-abc": "", "cellwall-": "", "cellwal": "", "": "", "other-abcdefgpun": "",
 	} {
 		if got := lease.Of(object); got != want {
 			t.Errorf("Of(%q) = %q, want %q", object, got, want)
