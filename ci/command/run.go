@@ -219,6 +219,9 @@ func takePlace(undo *cleanup.Stack) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
+	if os.Geteuid() == 0 {
+		unix.Umask(0o022) // a mapped root must pass to what is made for it; the program gets its spec's
+	}
 	held, err := lease.Take(parent)
 	if err != nil {
 		return place{}, err

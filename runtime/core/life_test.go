@@ -158,6 +158,23 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
+// TestTerminalOfAReadOnlyDevpts: it stays root's, and the container starts.
+func TestTerminalOfAReadOnlyDevpts(t *testing.T) {
+	f := newFixture(t)
+	s := spec.New(spec.Hardened, f.options)
+	s.Process.Args, s.Process.Terminal, s.Process.User = []string{program, "exit"}, true, specs.User{UID: 1000, GID: 1000}
+	for i := range s.Mounts {
+		if m := &s.Mounts[i]; m.Type == "devpts" {
+			m.Options = append(m.Options, "ro")
+		}
+	}
+	c, err := f.launcher.Create(t.Context(), "tty", core.Options{Spec: s, Parent: f.parent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, c.Delete())
+}
+
 // TestSaveAndFind: a container is found by its name while its init lives.
 func TestSaveAndFind(t *testing.T) {
 	f := newFixture(t)

@@ -41,8 +41,8 @@ func openFiles() (*specs.POSIXRlimit, error) {
 		_, waitErr := p.Wait()
 		return errors.Join(err, waitErr)
 	})
-	if errors.Is(err, unix.EPERM) {
-		return nil, nil // kernel.yama.ptrace_scope is 3: nobody may be traced
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return nil, nil // kernel.yama.ptrace_scope is 3, or SELinux says so: it may not be traced
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look at %s of a program: %w", openFilesLimit, err)

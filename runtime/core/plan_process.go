@@ -83,10 +83,12 @@ func (p *planner) session() error {
 		},
 	)
 	if uid := p.Spec.Process.User.UID; uid != 0 {
-		// Else its user could not open what /dev/stdout leads to. The group stays that of the devpts.
+		// Else its user could not open what /dev/stdout leads to. The group stays that of the devpts, which may be
+		// read-only, or another user namespace's.
 		p.add(Step{
 			Text:   fmt.Sprintf("give the terminal to user %d", uid),
 			number: unix.SYS_FCHOWN, args: calls(from(slave), num(uid), num(owner(nil))),
+			tolerate: []unix.Errno{unix.EPERM, unix.EROFS},
 		})
 	}
 	if p.made != nil && p.ownDev() {
