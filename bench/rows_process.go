@@ -15,6 +15,7 @@ import (
 	"cellwall/reports/record"
 	"cellwall/runtime/cleanup"
 	"cellwall/runtime/driver"
+	"cellwall/runtime/rootfs"
 	"cellwall/runtime/spec"
 )
 
@@ -59,7 +60,7 @@ func openProcess(change func(*Env) spec.Edit) func(context.Context, *Env) (Sampl
 		if err != nil {
 			return nil, fmt.Errorf("make a bundle: %w", err)
 		}
-		p.undo.Push("remove the bundle", func() error { return os.RemoveAll(dir) })
+		p.undo.Push("remove the bundle", func() error { return rootfs.Remove(dir) })
 		if err := p.commands(dir, b.Spec); err != nil {
 			return nil, err
 		}

@@ -17,6 +17,7 @@ import (
 	"cellwall/runtime/cleanup"
 	"cellwall/runtime/driver"
 	"cellwall/runtime/kernel"
+	"cellwall/runtime/rootfs"
 	"cellwall/runtime/spec"
 )
 
@@ -156,7 +157,7 @@ func (h *Host) makeDisk() error {
 		if err := os.Mkdir(h.disk, 0o700); err != nil {
 			return fmt.Errorf("make a directory on the disk: %w", err)
 		}
-		h.undo.Push("remove the directory on the disk", func() error { return os.RemoveAll(h.disk) })
+		h.undo.Push("remove the directory on the disk", func() error { return rootfs.Remove(h.disk) })
 		if err := os.Chmod(h.disk, 0o777); err != nil { // a mapped root writes there
 			return fmt.Errorf("open the directory on the disk: %w", err)
 		}

@@ -224,8 +224,11 @@ func writeFile(path string, r render.Report, write func(io.Writer, render.Report
 		err = os.Rename(part, path)
 	}
 	if err != nil {
+		// Their names are those of the part.
 		if at := (*fs.PathError)(nil); errors.As(err, &at) {
-			err = at.Err // its name is that of the part
+			err = at.Err
+		} else if at := (*os.LinkError)(nil); errors.As(err, &at) {
+			err = at.Err
 		}
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(part))
 	}

@@ -82,8 +82,17 @@ func TestWriteFileIsWhole(t *testing.T) {
 		t.Errorf("%q, %v, %v", text, entries, err)
 	}
 	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm()&0o044 != 0o044 && umask() == 0o022 {
-		t.Errorf("%v, %v: others may not read it", info.Mode(), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm()&0o044 != 0o044 && umask() == 0o022 {
+		t.Errorf("%v: others may not read it", info.Mode())
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "taken", "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeFile(filepath.Join(dir, "taken"), render.Report{}, say("new")); err == nil || err.Error() != "write "+filepath.Join(dir, "taken")+": file exists" {
+		t.Error(err)
 	}
 }
 

@@ -64,7 +64,7 @@ var mayImport = map[string][]string{
 	"bench/worker": {"bench", "runtime/driver", "runtime/spec", "runtime/kernel", "runtime/lease"},
 	"bench/interfere": {
 		"bench", "bench/load", "probes", "reports/record", "reports/stats", "runtime/driver", "runtime/cgroup", "runtime/spec", "runtime/kernel",
-		"runtime/cleanup", "suites/rtnetlink",
+		"runtime/cleanup", "runtime/rootfs", "suites/rtnetlink",
 	},
 	"bench/runner": {"bench", "bench/worker", "reports/record", "reports/stats", "runtime/driver", "runtime/spec", "runtime/kernel", "runtime/cgroup"},
 

@@ -24,8 +24,11 @@ func TestMountPointsWhateverTheUmask(t *testing.T) {
 		}()
 		for _, dir := range []string{name, name + "/data"} {
 			info, err := os.Stat(filepath.Join(f.options.Rootfs, dir))
-			if err != nil || info.Mode().Perm() != 0o755 {
-				t.Errorf("%s is %v, %v", dir, info.Mode(), err)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Mode().Perm() != 0o755 {
+				t.Errorf("%s is %v", dir, info.Mode())
 			}
 		}
 	}

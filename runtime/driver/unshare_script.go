@@ -148,7 +148,11 @@ func (l *lines) dev(s *specs.Spec, at string) {
 			if d.FileMode != nil {
 				mode = d.FileMode.Perm()
 			}
-			l.do("mknod", "-m", fmt.Sprintf("%04o", mode), filepath.Join(at, rel), d.Type, fmt.Sprint(d.Major), fmt.Sprint(d.Minor))
+			words := []string{"mknod", "-m", fmt.Sprintf("%04o", mode), filepath.Join(at, rel), d.Type}
+			if d.Type != "p" { // which mknod(1) takes no numbers for
+				words = append(words, fmt.Sprint(d.Major), fmt.Sprint(d.Minor))
+			}
+			l.do(words...)
 		}
 	}
 	for _, k := range linked {

@@ -83,7 +83,7 @@ func TestUnshareScript(t *testing.T) {
 	s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
 	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = []string{"../../etc/x y"}, []string{"../proc/sys"}
 	s.Mounts = append(s.Mounts, spec.Bind("/v", "/../volume", "ro", "nosuid"))
-	s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/null", Type: "c", Major: 1, Minor: 5}, {Path: "/dev/x", Type: "b", Major: 7, FileMode: new(os.FileMode(0o640))}}
+	s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/null", Type: "c", Major: 1, Minor: 5}, {Path: "/dev/x", Type: "b", Major: 7, FileMode: new(os.FileMode(0o640))}, {Path: "/dev/fifo", Type: "p"}}
 	text, err := u.script(s)
 	if err != nil {
 		t.Fatal(err)
@@ -95,6 +95,7 @@ func TestUnshareScript(t *testing.T) {
 		": >'/it'\\''s/dev/zero'\n'mount' '-n' '--bind' '/dev/zero' '/it'\\''s/dev/zero'\n",
 		"'mknod' '-m' '0666' '/it'\\''s/dev/null' 'c' '1' '5'\n",
 		"'mknod' '-m' '0640' '/it'\\''s/dev/x' 'b' '7' '0'\n",
+		"'mknod' '-m' '0666' '/it'\\''s/dev/fifo' 'p'\n",
 		"'ln' '-s' 'pts/ptmx' '/it'\\''s/dev/ptmx'\n",
 		"'mount' '-n' '--rbind' '--' '/v' '/it'\\''s/volume'\n'mount' '-n' '-o' 'remount,bind,ro,nosuid' '--' '/it'\\''s/volume'\n",
 		"if [ -d '/it'\\''s/etc/x y' ]; then",

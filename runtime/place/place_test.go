@@ -32,8 +32,12 @@ func TestPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{p.Dir, p.Lease} {
-		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o755 {
-			t.Errorf("%s is %v, %v: a mapped root must pass", dir, info.Mode(), err)
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o755 {
+			t.Errorf("%s is %v: a mapped root must pass", dir, info.Mode())
 		}
 	}
 	got, err := p.Fence.Limits()
