@@ -17,7 +17,8 @@ import (
 const hidden = `#!/bin/sh
 case $1 in
 --version) echo runsc version release-20240401.0; exit ;;
-flags|features) exit 1 ;;
+flags) exit ;;
+features) exit 1 ;;
 esac
 last=
 for a; do
