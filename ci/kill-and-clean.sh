@@ -17,6 +17,10 @@ left() {
 	done
 }
 
+# What lay there before is not theirs.
+first=$(left | sort)
+ours() { comm -13 <(echo "$first") <(left | sort); }
+
 # A kill has to find its run alive: it comes within the first four fifths of what a whole run takes.
 now() { echo "${EPOCHREALTIME//[^0-9]/}"; } # microseconds
 begin=$(now)
@@ -38,13 +42,13 @@ if ((alive * 10 < runs * 9)); then
 	echo "only $alive of $runs runs were alive when they were to be killed"
 	exit 1
 fi
-before=$(left | wc -l)
+before=$(ours | wc -l)
 if ((before == 0)); then
 	echo "$alive killed runs left nothing at all: this cannot be"
 	exit 1
 fi
 ./cellwall clean | tail -n 3
-after=$(left)
+after=$(ours)
 if [[ -n $after || $mounts != "$(cat /proc/self/mountinfo)" ]]; then
 	printf 'left after clean:\n%s\n' "$after"
 	diff <(echo "$mounts") /proc/self/mountinfo || true
