@@ -60,7 +60,8 @@ type Container struct {
 }
 
 // Create makes a container up to the point where only its program is missing. A child or a hook that
-// hangs is killed when ctx is done. After an error the host is as if it had never been tried.
+// hangs is killed when ctx is done. After an error the host is as if it had never been tried: the poststop
+// hooks of one whose create hooks have run undo those, and end by their own timeouts alone.
 func (l *Launcher) Create(ctx context.Context, id string, o Options) (_ *Container, err error) {
 	if err := ValidID(id); err != nil {
 		return nil, err

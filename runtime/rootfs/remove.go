@@ -14,8 +14,7 @@ import (
 // than any limit on open files. What lies deeper is first moved up.
 const maxOpen = 64
 
-// Remove removes what a process that was killed has left at a path, as Close would have. A name that is not
-// there is no error.
+// Remove removes what lies at a path, as Close does a root directory. A name that is not there is no error.
 func Remove(path string) error {
 	dir, name := filepath.Split(filepath.Clean(path))
 	parent, _, err := openParent(dir)
