@@ -1,8 +1,6 @@
 package render
 
-// The part of SARIF 2.1.0 that is written: sections 3.13 to 3.58 of the standard. It is our own because
-// github.com/owenrumney/go-sarif/v3 leaves an empty list of results out, without which a run in which all
-// was held is no scan (3.14.23).
+// The part of SARIF 2.1.0 that is written: sections 3.13 to 3.58 of the standard.
 
 type sarifLog struct {
 	Schema  string     `json:"$schema"`
