@@ -99,7 +99,7 @@ func parse(file string, raw []byte) ([]Entry, error) {
 	keyring := DefaultKeyring
 	if w.Keyring.Kind != 0 {
 		keyring = r.path(&w.Keyring, "keyring")
-		if strings.ContainsAny(keyring, " ,[]\"") {
+		if strings.ContainsAny(keyring, " \t,[]\"") {
 			r.Fail(w.Keyring.Line, "keyring %q: apt takes no name with blanks, commas, quotes or brackets", keyring)
 		}
 	}

@@ -127,6 +127,8 @@ func TestReadRefuses(t *testing.T) {
 		{"a mirror of no host", "mirrors: [http:/x]\n" + suite, `m.yaml:1: mirror "http:/x" is none`},
 		{"a mirror that is an option", suite + "    mirrors: [\"[trusted=yes]\"]\n", `m.yaml:7: mirror "[trusted=yes]" is none`},
 		{"a keyring that apt cannot be told", "keyring: /a b\n" + suite, `m.yaml:1: keyring "/a b": apt takes no name`},
+		{"a keyring with a tab", "keyring: /a\tb\n" + suite, `m.yaml:1: keyring "/a\tb": apt takes no name`},
+		{"a mirror with a tab", "mirrors: [\"http://x/\\ta\"]\n" + suite, `m.yaml:1: mirror "http://x/\ta" is none`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := parse("m.yaml", []byte(c.text))

@@ -102,13 +102,13 @@ func (r *Reader) Fail(line int, format string, args ...any) {
 	r.Err = fmt.Errorf("%s: %w", where, fmt.Errorf(format, args...))
 }
 
-// Text is one line of text, or nothing where the key is not there.
+// Text is one line of text, tabs included, or nothing where the key is not there.
 func (r *Reader) Text(n *yaml.Node, what string) string {
 	var s string
 	if n.Kind == 0 {
 		return ""
 	}
-	if n.Decode(&s) != nil || s == "" || strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+	if n.Decode(&s) != nil || s == "" || strings.ContainsFunc(s, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
 		r.Fail(n.Line, "%s is empty, or is not one line of text", what)
 		return ""
 	}

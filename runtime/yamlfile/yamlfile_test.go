@@ -72,8 +72,9 @@ func TestReader(t *testing.T) {
 		C yaml.Node `yaml:"c"`
 		D yaml.Node `yaml:"d"`
 		E yaml.Node `yaml:"e"`
+		F yaml.Node `yaml:"f"`
 	}
-	if err := Decode("x.yaml", []byte("a: one\nb: ''\nc: [1]\nd: \"two\\nlines\"\n"), &v); err != nil {
+	if err := Decode("x.yaml", []byte("a: one\nb: ''\nc: [1]\nd: \"two\\nlines\"\nf: a\ttab\n"), &v); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -85,6 +86,7 @@ func TestReader(t *testing.T) {
 		{&v.C, "", "x.yaml:3: b is empty, or is not one line of text"},
 		{&v.D, "", "x.yaml:4: b is empty, or is not one line of text"},
 		{&v.E, "", ""},
+		{&v.F, "a\ttab", ""},
 	} {
 		r := Reader{File: "x.yaml"}
 		got := r.Text(c.node, "b")
