@@ -6,8 +6,6 @@ import (
 	"os"
 	"os/signal"
 
-	"golang.org/x/sys/unix"
-
 	"cellwall/ci/command"
 	"cellwall/ci/vm/guest"
 )
@@ -21,6 +19,6 @@ func main() {
 		os.Exit(command.UnderInit())
 	}
 	// Its stop is not called on purpose: that would start two threads, and the process is about to exit.
-	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	ctx, _ := signal.NotifyContext(context.Background(), command.Ends()...)
 	os.Exit(command.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

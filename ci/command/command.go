@@ -190,9 +190,15 @@ func newRoot(args []string) *cobra.Command {
 	return root
 }
 
+// Ends are the signals that ask us to end; SIGHUP is that of a terminal that is gone. What we were started to ignore,
+// as by nohup(1), stays ignored.
+func Ends() []os.Signal {
+	return slices.DeleteFunc([]os.Signal{os.Interrupt, unix.SIGTERM, unix.SIGHUP}, signal.Ignored)
+}
+
 // readsOnly has an interrupt end a command that makes nothing. main leaves interrupts to commands that have
 // something to undo, and a long history or a pipe that nobody writes to would keep this one from noticing.
-func readsOnly() { signal.Reset(os.Interrupt, unix.SIGTERM) }
+func readsOnly() { signal.Reset(Ends()...) }
 
 // done says how a command that did its work itself failed.
 func done(err error) error {

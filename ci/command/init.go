@@ -14,7 +14,7 @@ import (
 // that one, and who did not make them takes them for something that was left behind.
 func UnderInit() int {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, unix.SIGTERM)
+	signal.Notify(signals, Ends()...)
 	self, err := os.Executable()
 	if err != nil {
 		return initFailed(err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -208,9 +209,24 @@ func fileName(runtime string) string {
 	return "unnamed"
 }
 
-// writeFile writes a report into a file as a whole, or leaves what is there: a full disk or a second run with
-// the same --out makes no half of a file. The other name is not os.CreateTemp's, whose files nobody else may read.
+// holdEnds keeps the signals that ask us to end until it is undone, also from a command that only reads.
+func holdEnds() (undo func()) {
+	held := make(chan os.Signal, 1)
+	signal.Notify(held, Ends()...)
+	return func() {
+		signal.Stop(held)
+		select {
+		case s := <-held:
+			_ = unix.Kill(os.Getpid(), s.(unix.Signal)) // Notify sends no other
+		default:
+		}
+	}
+}
+
+// writeFile writes a report into a file as a whole, or leaves what is there: a full disk, an interrupt or a second run
+// with the same --out makes no half of a file. The other name is not os.CreateTemp's, whose files nobody else may read.
 func writeFile(path string, r render.Report, write func(io.Writer, render.Report) error) (err error) {
+	defer holdEnds()()
 	dir, name := filepath.Split(path)
 	if err := os.MkdirAll(filepath.Clean(dir), 0o755); err != nil {
 		return fmt.Errorf("write report: %w", err)

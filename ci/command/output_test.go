@@ -5,10 +5,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -93,6 +97,57 @@ func TestWriteFileIsWhole(t *testing.T) {
 	}
 	if err := writeFile(filepath.Join(dir, "taken"), render.Report{}, say("new")); err == nil || err.Error() != "write "+filepath.Join(dir, "taken")+": file exists" {
 		t.Error(err)
+	}
+}
+
+// interruptedWrite is set for this test's program where it is interrupted as it writes into the directory of that name.
+const interruptedWrite = "CELLWALL_TEST_INTERRUPTED_WRITE"
+
+// TestInterruptedWrite: a command that only reads is ended by a signal, and no part of a file is left.
+func TestInterruptedWrite(t *testing.T) {
+	if dir := os.Getenv(interruptedWrite); dir != "" {
+		readsOnly()
+		runtime.LockOSThread()
+		err := writeFile(filepath.Join(dir, "report.md"), render.Report{}, func(w io.Writer, r render.Report) error {
+			return errors.Join(say("all ")(w, r), unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGHUP), say("of it")(w, r))
+		})
+		time.Sleep(10 * time.Second) // the signal may come to another thread
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestInterruptedWrite$")
+	cmd.Env = append(os.Environ(), interruptedWrite+"="+dir)
+	out, err := cmd.CombinedOutput()
+	if status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != unix.SIGHUP {
+		t.Errorf("%v: %s", err, out)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "report.md"))
+	entries, listed := os.ReadDir(dir)
+	if err = errors.Join(err, listed); err != nil || string(text) != "all of it" || len(entries) != 1 {
+		t.Errorf("%q, %v, %v", text, entries, err)
+	}
+}
+
+// TestIgnoredSignals: what nohup has us ignore does not end us.
+func TestIgnoredSignals(t *testing.T) {
+	const name = "CELLWALL_TEST_IGNORED_SIGNALS"
+	if os.Getenv(name) != "" {
+		if got := Ends(); slices.Contains(got, os.Signal(unix.SIGHUP)) || !slices.Contains(got, os.Signal(unix.SIGTERM)) {
+			t.Errorf("it is ended by %v", got)
+		}
+		return
+	}
+	if got := Ends(); !slices.Contains(got, os.Signal(unix.SIGTERM)) {
+		t.Errorf("it is ended by %v", got)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `trap "" HUP; exec "$0" -test.run='^TestIgnoredSignals$'`, self)
+	cmd.Env = append(os.Environ(), name+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"cellwall/reports/record"
 	"cellwall/reports/render"
 	"cellwall/runtime/driver"
@@ -70,35 +72,38 @@ func TestExit(t *testing.T) {
 	}
 }
 
-// TestVerifyAll verifies what is found, with one program hidden, and looks for every runtime in the
-// records, on stderr and in the report. Ginkgo runs once in a process: there can be no second such test.
-// TestInterrupted: no row begins after an interrupt, and what was found until then is shown.
+// TestInterrupted: no row begins after an interrupt, or where the terminal is gone, and what was found until then is shown.
 func TestInterrupted(t *testing.T) {
-	cmd := exec.Command(build(t), "verify")
-	progress, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out strings.Builder
-	cmd.Stdout = &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewReader(progress)
-	first, err := lines.ReadString('\n')
-	if err == nil {
-		err = cmd.Process.Signal(os.Interrupt)
-	}
-	rest, readErr := io.ReadAll(lines)
-	_ = cmd.Wait()
-	if err := errors.Join(err, readErr); err != nil {
-		t.Fatal(err)
-	}
-	if cmd.ProcessState.ExitCode() != exitInconclusive || !strings.Contains(string(rest), "interrupted: stopped after") || !strings.Contains(out.String(), "fs.dotdot") {
-		t.Errorf("after %q exit status %d, %q, %q", first, cmd.ProcessState.ExitCode(), rest, out.String())
+	program := build(t)
+	for _, sig := range []os.Signal{os.Interrupt, unix.SIGHUP} {
+		cmd := exec.Command(program, "verify")
+		progress, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		cmd.Stdout = &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewReader(progress)
+		first, err := lines.ReadString('\n')
+		if err == nil {
+			err = cmd.Process.Signal(sig)
+		}
+		rest, readErr := io.ReadAll(lines)
+		_ = cmd.Wait()
+		if err := errors.Join(err, readErr); err != nil {
+			t.Fatal(err)
+		}
+		if cmd.ProcessState.ExitCode() != exitInconclusive || !strings.Contains(string(rest), "interrupted: stopped after") || !strings.Contains(out.String(), "fs.dotdot") {
+			t.Errorf("%v: after %q exit status %d, %q, %q", sig, first, cmd.ProcessState.ExitCode(), rest, out.String())
+		}
 	}
 }
 
+// TestVerifyAll verifies what is found, with one program hidden, and looks for every runtime in the
+// records, on stderr and in the report. Ginkgo runs once in a process: there can be no second such test.
 func TestVerifyAll(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: makes containers")
