@@ -17,15 +17,21 @@ var ErrRunning = errors.New("the process has not ended")
 // has not waited for it, from /proc/PID/stat, and then from its pidfd, which must have been opened
 // while it was there. A kernel that has forgotten (before 6.15) wraps ErrNotSupported.
 func ExitStatus(pid, pidfd int) (unix.WaitStatus, error) {
+	return exitStatus(func() (unix.WaitStatus, error) { return pidfdExit(pidfd) }, func() (unix.WaitStatus, error) { return zombieExit(pid) })
+}
+
+// exitStatus takes what stands in /proc only if the pidfd then still says that nobody has waited for the
+// process: until then the pid is its own, and may afterwards be another's.
+func exitStatus(ask, read func() (unix.WaitStatus, error)) (unix.WaitStatus, error) {
+	found, foundErr := unix.WaitStatus(0), error(unix.ESRCH)
 	for {
-		if status, err := pidfdExit(pidfd); err == nil || !errors.Is(err, ErrRunning) {
+		if status, err := ask(); !errors.Is(err, ErrRunning) {
 			return status, err
 		}
-		status, err := zombieExit(pid)
-		if err == nil || !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
-			return status, err
+		if !errors.Is(foundErr, os.ErrNotExist) && !errors.Is(foundErr, unix.ESRCH) {
+			return found, foundErr
 		}
-		// It was waited for meanwhile, so the pidfd knows.
+		found, foundErr = read()
 	}
 }
 
