@@ -61,7 +61,7 @@ type Container struct {
 
 // Create makes a container up to the point where only its program is missing. A child or a hook that
 // hangs is killed when ctx is done. After an error the host is as if it had never been tried: the poststop
-// hooks of one whose create hooks have run undo those, and end by their own timeouts alone.
+// hooks of one whose create hooks have run undo those, within their timeouts, whatever has become of ctx.
 func (l *Launcher) Create(ctx context.Context, id string, o Options) (_ *Container, err error) {
 	if err := ValidID(id); err != nil {
 		return nil, err
@@ -115,10 +115,18 @@ func (l *Launcher) Create(ctx context.Context, id string, o Options) (_ *Contain
 	return c, nil
 }
 
-// adopt takes over the child, which is ready.
+// adopt takes over the child, which is ready, but for the create hooks if there are any.
 func (c *Container) adopt(ctx context.Context, master int) (err error) {
-	if err := c.hooks(ctx, createHooks, c.child.pid); err != nil {
-		return err
+	if len(hooksAt(c.options.Spec.Hooks, createHooks)) > 0 {
+		if err := c.hooks(ctx, createHooks, c.child.pid); err != nil {
+			return err
+		}
+		if err := c.child.goOn(); err != nil {
+			return err
+		}
+		if master, err = c.child.ready(ctx); err != nil {
+			return err
+		}
 	}
 	if c.options.Spec.Process.Terminal {
 		if c.Console, err = fetchTerminal(c.child, master); err != nil {

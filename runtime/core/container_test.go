@@ -34,6 +34,12 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+	case mounting:
+		if err := mountingHook(os.Args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	case limited:
 		if err := launchLimited(os.Args[1]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -45,6 +51,9 @@ func TestMain(m *testing.M) {
 }
 
 const program = "/cellwall-attacker"
+
+// mounting is the name under which this program is a create hook.
+const mounting = "cellwall-mounting-hook"
 
 func inside(args []string) int {
 	switch args[0] {

@@ -17,7 +17,7 @@ import (
 type moment int
 
 const (
-	createHooks  moment = iota // prestart and createRuntime: made, but not started
+	createHooks  moment = iota // prestart and createRuntime: all is mounted, and the root is still the old one
 	startedHooks               // poststart
 	stoppedHooks               // poststop
 )
@@ -51,7 +51,7 @@ func (c *Container) hooks(ctx context.Context, m moment, pid int) error {
 		if err != nil {
 			return fmt.Errorf("hook %s: %w", h.Path, err)
 		}
-		if err := runHook(ctx, h, state); err != nil {
+		if err := runHook(ctx, h, timeLimit(h, m), state); err != nil {
 			errs = append(errs, err)
 			if m == createHooks {
 				break // the container is not to be; later hooks run all, whatever fails
@@ -77,10 +77,24 @@ func (l *limited) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func runHook(ctx context.Context, h specs.Hook, state []byte) error {
-	if h.Timeout != nil {
+// poststopTimeout is for poststop hooks that have no timeout of their own: no caller can end them.
+const poststopTimeout = 30 * time.Second
+
+// timeLimit is how long a hook may take, 0 for as long as the call that runs it.
+func timeLimit(h specs.Hook, m moment) time.Duration {
+	switch {
+	case h.Timeout != nil:
+		return time.Duration(*h.Timeout) * time.Second
+	case m == stoppedHooks:
+		return poststopTimeout
+	}
+	return 0
+}
+
+func runHook(ctx context.Context, h specs.Hook, limit time.Duration, state []byte) error {
+	if limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(*h.Timeout)*time.Second)
+		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
 	var output bytes.Buffer

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/core"
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 )
 
@@ -31,26 +32,28 @@ func telling(dir string) *specs.Hooks {
 func TestHooks(t *testing.T) {
 	f := newFixture(t)
 	t.Setenv("CELLWALL_SECRET", "1")
-	dir := t.TempDir()
-	c, _ := f.hold(t, spec.Namespaces, func(s *specs.Spec) { s.Hooks = telling(dir) })
-	pid := c.Pid()
-	check(t, c.Delete())
-	for name, want := range map[string]specs.State{
-		"create": {Status: specs.StateCreating, Pid: pid},
-		"start":  {Status: specs.StateRunning, Pid: pid},
-		"stop":   {Status: specs.StateStopped},
-	} {
-		raw, err := os.ReadFile(filepath.Join(dir, name+".state"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got specs.State
-		if err := json.Unmarshal(raw, &got); err != nil || got.ID != "held" || got.Status != want.Status || got.Pid != want.Pid {
-			t.Errorf("%s: state %s, %v", name, raw, err)
-		}
-		env, err := os.ReadFile(filepath.Join(dir, name+".env"))
-		if err != nil || strings.Contains(string(env), "CELLWALL_SECRET") || !strings.Contains(string(env), "TO=") {
-			t.Errorf("%s: the environment is not its own alone (%v)", name, err)
+	for _, r := range []spec.Rung{spec.Chroot, spec.Namespaces} {
+		dir := t.TempDir()
+		c, _ := f.hold(t, r, func(s *specs.Spec) { s.Hooks = telling(dir) })
+		pid := c.Pid()
+		check(t, c.Delete())
+		for name, want := range map[string]specs.State{
+			"create": {Status: specs.StateCreating, Pid: pid},
+			"start":  {Status: specs.StateRunning, Pid: pid},
+			"stop":   {Status: specs.StateStopped},
+		} {
+			raw, err := os.ReadFile(filepath.Join(dir, name+".state"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got specs.State
+			if err := json.Unmarshal(raw, &got); err != nil || got.ID != "held" || got.Status != want.Status || got.Pid != want.Pid {
+				t.Errorf("%s: state %s, %v", name, raw, err)
+			}
+			env, err := os.ReadFile(filepath.Join(dir, name+".env"))
+			if err != nil || strings.Contains(string(env), "CELLWALL_SECRET") || !strings.Contains(string(env), "TO=") {
+				t.Errorf("%s: the environment is not its own alone (%v)", name, err)
+			}
 		}
 	}
 }
@@ -88,6 +91,67 @@ func TestHooksThatFail(t *testing.T) {
 	}
 	if status, err := c.Wait(t.Context()); err != nil || status.Signal != unix.SIGKILL {
 		t.Errorf("the container has ended: %v, %v", status, err)
+	}
+}
+
+// mountingHook is the program of a create hook. Below the root directory, as the host knows it, in the container's
+// mount namespace, the spec's mounts and devices are there, and what it mounts will be the container's.
+func mountingHook(root string) error {
+	var state specs.State
+	if err := json.NewDecoder(os.Stdin).Decode(&state); err != nil {
+		return err
+	}
+	return kernel.OnThread(func() error {
+		if err := kernel.EnterMounts("/proc/" + itoa(state.Pid) + "/ns/mnt"); err != nil {
+			return err
+		}
+		for _, made := range []string{"proc/1", "dev/null", "dev/pts/ptmx"} {
+			if _, err := os.Stat(filepath.Join(root, made)); err != nil {
+				return err
+			}
+		}
+		usr := filepath.Join(root, "usr")
+		if err := unix.Mount("tmpfs", usr, "tmpfs", 0, "mode=755"); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(usr, "f"), []byte("hooked"), 0o644) // read by a mapped root
+	})
+}
+
+// TestCreateHooksMount: the create hooks run once all is mounted, but before the root changes.
+func TestCreateHooksMount(t *testing.T) {
+	f := newFixture(t)
+	for _, r := range []spec.Rung{spec.Namespaces, spec.Hardened} {
+		hooked := spec.Change("a hook that mounts", func(s *specs.Spec) {
+			s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/proc/self/exe", Args: []string{mounting, f.options.Rootfs}}}}
+		})
+		if out, _ := f.run(t, r, spec.Edits{hooked}, "cat", "/usr/f"); out != "hooked" {
+			t.Errorf("%s: the container reads %q, want what the hook has mounted", r, out)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(f.options.Rootfs, "usr", "f")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the host sees what the hook has mounted: %v", err)
+	}
+}
+
+// TestCreateFailsAfterItsHooks: what fails after the create hooks is named, and the poststop hooks undo what
+// those did.
+func TestCreateFailsAfterItsHooks(t *testing.T) {
+	f := newFixture(t)
+	o := f.options
+	o.Args = []string{program, "exit"}
+	s := spec.New(spec.Namespaces, o)
+	s.Process.Cwd = "/nonesuch"
+	dir := t.TempDir()
+	s.Hooks = telling(dir)
+	_, err := f.launcher.Create(t.Context(), "hooked", core.Options{Spec: s, Parent: f.parent})
+	if !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "working directory /nonesuch") {
+		t.Errorf("create: %v", err)
+	}
+	for _, name := range []string{"create", "stop"} {
+		if _, err := os.Stat(filepath.Join(dir, name+".env")); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -128,14 +128,9 @@ func (p *planner) program() error {
 			Text:   "die with the launcher",
 			number: unix.SYS_PRCTL, args: calls(num(unix.PR_SET_PDEATHSIG), num(unix.SIGKILL)),
 		},
-		Step{
-			Text:   "report ready",
-			number: unix.SYS_WRITE, args: calls(fd(Line), slotAddress(p.master), num(readySize)), min: readySize,
-		},
-		Step{
-			Text:   "wait for start",
-			number: unix.SYS_READ, args: calls(fd(Line), mem(make([]byte, 1)), num(1)), min: 1,
-		},
+	)
+	p.hold("report ready", "wait for start")
+	p.add(
 		Step{
 			ID: "close-descriptors", Barrier: "close-on-exec of launcher descriptors",
 			Text:   "mark the descriptors above 2 close-on-exec",
@@ -163,6 +158,20 @@ func (p *planner) program() error {
 
 // readySize is the length of the report that the child is ready: a slot, as a word.
 const readySize = 8
+
+// hold has the child say that it has come so far, and wait until it may go on.
+func (p *planner) hold(report, wait string) {
+	p.add(
+		Step{
+			Text:   report,
+			number: unix.SYS_WRITE, args: calls(fd(Line), slotAddress(p.master), num(readySize)), min: readySize,
+		},
+		Step{
+			Text:   wait,
+			number: unix.SYS_READ, args: calls(fd(Line), mem(make([]byte, 1)), num(1)), min: 1,
+		},
+	)
+}
 
 func (p *planner) seccomp() error {
 	if p.Spec.Linux.Seccomp == nil {

@@ -15,6 +15,7 @@ import (
 func (p *planner) rootDirectory() error {
 	root := p.Spec.Root.Path
 	if !p.has(specs.MountNamespace) {
+		p.createHooks()
 		if root != "/" {
 			p.enterRoot(root)
 		}
@@ -51,6 +52,7 @@ func (p *planner) rootDirectory() error {
 		}
 	}
 	p.devices()
+	p.createHooks() // before the masks, so that no mount of a hook lies over one
 	p.sysctls()
 	p.maskPaths()
 	p.readonlyPaths()
@@ -58,6 +60,14 @@ func (p *planner) rootDirectory() error {
 		p.pivot(self, top)
 	}
 	return p.finishRoot()
+}
+
+// createHooks waits for the hooks that change the container while its mounts can still be reached by the paths
+// of the host: config.md, "Prestart" and "CreateRuntime Hooks".
+func (p *planner) createHooks() {
+	if len(hooksAt(p.Spec.Hooks, createHooks)) > 0 {
+		p.hold("report what is mounted", "wait for the create hooks")
+	}
 }
 
 // enterRoot makes a directory the root by chroot(2).

@@ -32,7 +32,7 @@ type child struct {
 	undo   cleanup.Stack
 }
 
-// launch makes a child and brings it to the point where it waits for start. master is the
+// launch makes a child and brings it to the point where it waits for the create hooks, or without any for start. master is the
 // number of the terminal's master in the child, 0 without a terminal.
 func (l *Launcher) launch(ctx context.Context, plan *Plan, prepare func() error, handles map[Handle]int, into, pidNamespace int) (_ *child, master int, err error) {
 	c := &child{plan: plan}
@@ -210,7 +210,7 @@ func (c *child) endedEarly() error {
 	return fmt.Errorf("%w: %v", errEarly, status)
 }
 
-// ready waits until the child waits for start.
+// ready waits until the child waits for what comes next.
 func (c *child) ready(ctx context.Context) (master int, err error) {
 	word, err := c.listen(ctx)
 	if err == nil && len(word) != readySize {
