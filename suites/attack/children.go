@@ -39,6 +39,25 @@ func (f *family) start(cmd *exec.Cmd) error {
 	return err
 }
 
+// startHelper starts the helper as one of the family, and waits until it runs.
+func (f *family) startHelper(path string) error {
+	runs, out, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer runs.Close() //nolint:errcheck // read-only
+	cmd := exec.Command(path)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = f.in, out, f.out
+	err = cmd.Start()
+	_ = out.Close() // the helper's end is the last, so that it cannot die unnoticed
+	if err != nil {
+		return err
+	}
+	f.started = append(f.started, cmd)
+	_, err = runs.Read(make([]byte, 1))
+	return err
+}
+
 // line returns the next line that one of them wrote.
 func (f *family) line() (string, error) { return f.lines.ReadString('\n') }
 

@@ -7,9 +7,10 @@ import (
 // helperBase is where the helper is loaded.
 const helperBase = 0x400000
 
-// Helper is a program of a few instructions: it waits until its input ends, and exits with 0 if
-// its effective uid is 0, else with 1. It is what attacks give a set-user-ID bit or capabilities:
-// nothing could be done with it.
+// Helper is a program of a few instructions: it writes one byte, waits until its input ends, and exits
+// with 0 if its effective uid is 0, else with 1. It is what attacks give a set-user-ID bit or
+// capabilities: nothing could be done with it. Before its byte execve(2) may not have changed ids and
+// capabilities yet: it closes the descriptors by which os/exec knows of it first.
 func Helper() []byte {
 	const headers = 64 + 56 // Elf64_Ehdr and one Elf64_Phdr of elf(5)
 	le := binary.LittleEndian

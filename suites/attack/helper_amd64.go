@@ -3,6 +3,11 @@ package attack
 const helperMachine = 62 // EM_X86_64
 
 const helperCode = "" +
+	"\xb8\x01\x00\x00\x00" + // mov eax, 1: write
+	"\xbf\x01\x00\x00\x00" + // mov edi, 1
+	"\x48\x89\xe6" + // mov rsi, rsp
+	"\xba\x01\x00\x00\x00" + // mov edx, 1
+	"\x0f\x05" + // syscall
 	"\x31\xc0" + // xor eax, eax: read
 	"\x31\xff" + // xor edi, edi
 	"\x48\x89\xe6" + // mov rsi, rsp

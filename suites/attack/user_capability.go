@@ -2,7 +2,6 @@ package attack
 
 import (
 	"fmt"
-	"os/exec"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -44,7 +43,7 @@ var CapabilitySets = Attack{Name: "user.capability-sets", Run: func(a *Attempt) 
 	defer close(end)
 	a.withFamily(func(f *family) {
 		a.Try("start a child", f.start(a.Again(waiting)))
-		a.Try("execute a file with a capability", f.start(exec.Command(a.Inside(a.Target.Path))))
+		a.Try("execute a file with a capability", f.startHelper(a.Inside(a.Target.Path)))
 		a.Hold("sets")
 	})
 }}
@@ -71,7 +70,7 @@ var NoNewPrivs = Attack{Name: "user.no-new-privs", Run: func(a *Attempt) {
 	a.Try("prctl PR_SET_NO_NEW_PRIVS 0", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0))
 	a.withFamily(func(f *family) {
 		for _, path := range a.Target.Paths {
-			a.Try("execute "+path, f.start(exec.Command(a.Inside(path))))
+			a.Try("execute "+path, f.startHelper(a.Inside(path)))
 		}
 		a.Hold("helpers")
 	})

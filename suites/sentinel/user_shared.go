@@ -120,6 +120,10 @@ func runAs(path string, uid uint32) (status string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("run what the container planted: %w", err)
 	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", fmt.Errorf("run what the container planted: %w", err)
+	}
 	runtime.LockOSThread() // for Pdeathsig: the thread must not end before the process
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
@@ -133,6 +137,9 @@ func runAs(path string, uid uint32) (status string, err error) {
 		}
 		err = errors.Join(err, closeErr)
 	}()
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		return "", fmt.Errorf("wait for what the container planted to run: %w", err)
+	}
 	return statusOf(cmd.Process.Pid)
 }
 
