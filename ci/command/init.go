@@ -13,8 +13,9 @@ import (
 // process of a pid namespace, as which a container may start cellwall: the orphans of all others fall to
 // that one, and who did not make them takes them for something that was left behind.
 func UnderInit() int {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, Ends()...)
+	ends := Ends()
+	signals := make(chan os.Signal, len(ends)) // one of each
+	signal.Notify(signals, ends...)
 	self, err := os.Executable()
 	if err != nil {
 		return initFailed(err)
@@ -25,7 +26,9 @@ func UnderInit() int {
 	}
 	go func() {
 		for s := range signals {
-			_ = child.Signal(s) // it may have ended
+			if s != os.Interrupt || !inForeground() {
+				_ = child.Signal(s) // it may have ended
+			}
 		}
 	}()
 	for {
@@ -40,6 +43,17 @@ func UnderInit() int {
 			return status.ExitStatus()
 		}
 	}
+}
+
+// inForeground reports whether our process group, which is the child's, is the one that a terminal interrupts: the
+// child then has its interrupt from there.
+func inForeground() bool {
+	for fd := range 3 {
+		if group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err == nil {
+			return group == unix.Getpgrp()
+		}
+	}
+	return false
 }
 
 func initFailed(err error) int {

@@ -1,10 +1,13 @@
 package command
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,6 +26,8 @@ func TestUnderInit(t *testing.T) {
 	case os.Getenv(underInit) == "":
 	case os.Getpid() == 1:
 		os.Exit(UnderInit())
+	case os.Getenv(underInit) == "count":
+		os.Exit(countInterrupts())
 	default:
 		os.Exit(orphanGoes())
 	}
@@ -38,6 +43,94 @@ func TestUnderInit(t *testing.T) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != exitBreached {
 		t.Errorf("%v: %s", err, &out)
+	}
+}
+
+// TestUnderInitIsInterrupted: its child is interrupted once, whether by ^C at a terminal, which reaches both, or by
+// who signals the first process alone.
+func TestUnderInitIsInterrupted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes a pid namespace")
+	}
+	master, slave := terminal(t)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		reads, writes *os.File
+		interrupt     func(first *os.Process) error
+	}{
+		"terminal": {master, slave, func(*os.Process) error { _, err := master.Write([]byte{3}); return err }},
+		"alone":    {read, write, func(first *os.Process) error { return first.Signal(os.Interrupt) }},
+	} {
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestUnderInit$")
+		cmd.Env = append(os.Environ(), underInit+"=count")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Setsid: true, Setctty: c.writes == slave, Ctty: 1}
+		cmd.Stdout, cmd.Stderr = c.writes, c.writes
+		if err := errors.Join(cmd.Start(), c.writes.Close()); err != nil {
+			t.Fatal(err)
+		}
+		said := bufio.NewReader(c.reads)
+		for _, step := range []struct {
+			after string
+			do    func() error
+		}{
+			{"ready", func() error { return c.interrupt(cmd.Process) }},
+			{"interrupted", func() error { return cmd.Process.Signal(unix.SIGTERM) }},
+		} {
+			for line := ""; !strings.Contains(line, step.after); {
+				if line, err = said.ReadString('\n'); err != nil {
+					t.Fatalf("%s: %q, %v", name, line, err)
+				}
+			}
+			if err := step.do(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = cmd.Wait() // its status is asked for below
+		if n := cmd.ProcessState.ExitCode() - firstCount; n != 1 {
+			t.Errorf("%s: interrupted %d times", name, n)
+		}
+		if err := c.reads.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// terminal makes one of the host's.
+func terminal(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("this host has no pseudo-terminals: %v", err)
+	}
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+		t.Fatal(err)
+	}
+	return master, slave
+}
+
+// firstCount is the exit code of a child that was never interrupted, and none that Go gives.
+const firstCount = 10
+
+// countInterrupts counts them until it is asked to end.
+func countInterrupts() int {
+	signals := make(chan os.Signal, 3)
+	signal.Notify(signals, os.Interrupt, unix.SIGTERM)
+	fmt.Println("ready")
+	for code := firstCount; ; code++ {
+		if <-signals == unix.SIGTERM {
+			return code
+		}
+		fmt.Println("interrupted")
 	}
 }
 
