@@ -20,6 +20,8 @@ var known = []struct {
 	{"bwrap", newBwrap},
 	{"unshare", newUnshare},
 	{"chroot", newChroot},
+	{"podman", engineWith(podman())},
+	{"docker", engineWith(docker())},
 }
 
 func ociWith(q quirks) func(ctx context.Context, name, path string) (Runtime, error) {

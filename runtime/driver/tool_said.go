@@ -67,10 +67,14 @@ func (s *said) pass(out *os.File) {
 func (s *said) text() string {
 	select {
 	case <-s.done:
-		return strings.Join(strings.FieldsFunc(s.kept.String(), func(r rune) bool { return r == '\n' }), "; ")
+		return inOneLine(s.kept.String())
 	case <-time.After(drained):
 		return ""
 	}
+}
+
+func inOneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }), "; ")
 }
 
 // close ends the passing on. What is in the way of a reader that does not read is lost.

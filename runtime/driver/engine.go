@@ -1,0 +1,106 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cellwall/runtime/kernel"
+	"cellwall/runtime/spec"
+)
+
+// engine is podman(1) or docker(1), which are driven by nearly the same command line: create, start,
+// container inspect, kill and rm. What differs is the dialect.
+type engine struct {
+	dialect
+	path, version string
+}
+
+// engineWith makes the driver of an engine that answers.
+func engineWith(d dialect) func(ctx context.Context, name, path string) (Runtime, error) {
+	return func(ctx context.Context, name, path string) (Runtime, error) {
+		v, err := d.ask(ctx, name, path)
+		if err != nil {
+			return nil, err
+		}
+		return &engine{dialect: d, path: path, version: v}, nil
+	}
+}
+
+func (e *engine) Name() string                            { return e.name }
+func (e *engine) Version(context.Context) (string, error) { return e.version, nil }
+
+// Floor is where a mount namespace comes: an engine makes one always.
+func (e *engine) Floor() spec.Rung { return spec.Namespaces }
+
+func (e *engine) Lacks() spec.Edits {
+	return append(without(e.lacks...),
+		spec.Change(e.name+"'s masked paths", e.ownMasks),
+		spec.Change("no device filter in a user namespace", func(s *specs.Spec) {
+			if spec.HasNamespace(s, specs.UserNamespace) && s.Linux.Resources != nil {
+				s.Linux.Resources.Devices = nil
+			}
+		}),
+		spec.Change("the mounts that "+e.name+" makes", e.ownMounts),
+	)
+}
+
+// Expresses names what the command line cannot say, and what an engine does whatever it is told.
+func (e *engine) Expresses(b Bundle) error {
+	s := b.Spec
+	c, user := s.Process.Capabilities, spec.HasNamespace(s, specs.UserNamespace)
+	for _, no := range []struct {
+		there bool
+		what  string
+	}{
+		{len(b.Omit) > 0, "cannot leave out " + strings.Join(b.Omit, ", ") + ": that is a step of the core"},
+		{b.From != "" && e.daemon, "makes its containers in the mounts of its daemon"},
+		{s.Root.Path == "/", "makes no container in the host's root directory"},
+		{len(s.Process.Args) == 0, "needs a program"},
+		{s.Process.Terminal, "is given no terminal"},
+		{s.Hooks != nil, "runs no hooks of a spec"},
+		{s.Domainname != "", "sets no domain name"},
+		{s.Process.ApparmorProfile != "" || s.Process.SelinuxLabel != "" || s.Linux.MountLabel != "", "is given no label of a security module"},
+		{s.Linux.RootfsPropagation != "", "sets no propagation of the root directory"},
+		{s.Linux.IntelRdt != nil || s.Linux.Personality != nil, "is given neither intelRdt nor personality"},
+		{s.Process.User.Umask != nil && e.daemon, "sets no umask"},
+		{s.Annotations[spec.DenySetgroups] != "", "cannot deny setgroups(2) in a new user namespace"},
+		{withoutValue(s.Process.Env), "sets no variable without a value"},
+		{!makes(s, specs.MountNamespace), "makes a mount namespace always"},
+		{!makes(s, specs.IPCNamespace), "shows the host's /dev/shm with an ipc namespace that is not the container's own"},
+		{user && !makes(s, specs.NetworkNamespace), "binds the host's /sys in a user namespace with another network"},
+		{user && !makes(s, specs.PIDNamespace), "binds the host's /proc in a user namespace with other processes"},
+		{s.Hostname != "" && !makes(s, specs.UTSNamespace), "sets a host name in a uts namespace of the container's own only"},
+		{c == nil, "needs a list of capabilities"},
+		{!oneSet(c), "has one set of capabilities for all"},
+		{c != nil && len(c.Inheritable)+len(c.Ambient) > 0, "makes no capability of root's inheritable or ambient"},
+		{c != nil && len(c.Bounding) > 0 && s.Process.User.UID != 0 && e.ambient, "makes the capabilities of a user that is not root ambient"},
+	} {
+		if no.there {
+			return kernel.Unsupported("%s %s", e.name, no.what)
+		}
+	}
+	types := []specs.LinuxNamespaceType{specs.MountNamespace, specs.PIDNamespace, specs.UTSNamespace, specs.IPCNamespace,
+		specs.NetworkNamespace, specs.CgroupNamespace}
+	if !slices.Contains(e.lacks, "user-namespace") {
+		types = append(types, specs.UserNamespace)
+	}
+	if err := only(e.name, s, types...); err != nil {
+		return err
+	}
+	for _, n := range s.Linux.Namespaces {
+		if n.Path != "" && (e.joins == "" || n.Type == specs.UserNamespace) {
+			return kernel.Unsupported("%s joins no %s namespace", e.name, n.Type)
+		}
+	}
+	if e.daemon {
+		if err := imageable(s.Root.Path); err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+	}
+	_, err := e.options(b, "")
+	return err
+}
