@@ -61,8 +61,13 @@ func TestUnderInitIsInterrupted(t *testing.T) {
 		reads, writes *os.File
 		interrupt     func(first *os.Process) error
 	}{
-		"terminal": {master, slave, func(*os.Process) error { _, err := master.Write([]byte{3}); return err }},
-		"alone":    {read, write, func(first *os.Process) error { return first.Signal(os.Interrupt) }},
+		"terminal": {master, slave, func(first *os.Process) error {
+			// It is stopped until the child has its own, with which another one would be counted as one.
+			stopped := errors.Join(first.Signal(unix.SIGSTOP), unix.Waitid(unix.P_PID, first.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil))
+			_, err := master.Write([]byte{3})
+			return errors.Join(stopped, err)
+		}},
+		"alone": {read, write, func(first *os.Process) error { return first.Signal(os.Interrupt) }},
 	} {
 		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestUnderInit$")
 		cmd.Env = append(os.Environ(), underInit+"=count")
@@ -72,19 +77,16 @@ func TestUnderInitIsInterrupted(t *testing.T) {
 			t.Fatal(err)
 		}
 		said := bufio.NewReader(c.reads)
-		for _, step := range []struct {
-			after string
-			do    func() error
-		}{
-			{"ready", func() error { return c.interrupt(cmd.Process) }},
-			{"interrupted", func() error { return cmd.Process.Signal(unix.SIGTERM) }},
+		for _, do := range []func() error{
+			func() error { return c.interrupt(cmd.Process) },
+			func() error { return errors.Join(cmd.Process.Signal(unix.SIGTERM), cmd.Process.Signal(unix.SIGCONT)) },
 		} {
-			for line := ""; !strings.Contains(line, step.after); {
+			for line := ""; !strings.Contains(line, "go on"); {
 				if line, err = said.ReadString('\n'); err != nil {
 					t.Fatalf("%s: %q, %v", name, line, err)
 				}
 			}
-			if err := step.do(); err != nil {
+			if err := do(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -125,12 +127,11 @@ const firstCount = 10
 func countInterrupts() int {
 	signals := make(chan os.Signal, 3)
 	signal.Notify(signals, os.Interrupt, unix.SIGTERM)
-	fmt.Println("ready")
 	for code := firstCount; ; code++ {
+		fmt.Println("go on")
 		if <-signals == unix.SIGTERM {
 			return code
 		}
-		fmt.Println("interrupted")
 	}
 }
 
