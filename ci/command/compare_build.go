@@ -11,84 +11,77 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"cellwall/reports/digest"
-	"cellwall/runtime/cleanup"
 )
 
 // shortCommit is how many letters of a commit are shown and kept.
 const shortCommit = 12
 
-// buildRevisions builds two revisions of the repository in which we are, each in a worktree of its own that
-// is removed at once. undo removes the programs.
-func buildRevisions(ctx context.Context, errs io.Writer, older, newer string) (built [2]version, undo func() error, err error) {
-	var clean cleanup.Stack
-	defer clean.OnError(&err)
+// buildRevisions builds two revisions of the repository in which we are, into a directory.
+func buildRevisions(ctx context.Context, errs io.Writer, dir, older, newer string) (built [2]version, err error) {
 	top, err := git(ctx, "", "rev-parse", "--show-toplevel")
 	if err != nil {
-		return built, nil, misuse("--build compares revisions of the git repository in which it runs: %w", err)
+		return built, misuse("--build compares revisions of the git repository in which it runs: %w", err)
 	}
 	for i, name := range []string{older, newer} {
 		commit, err := git(ctx, top, "rev-parse", "--verify", "--quiet", "--end-of-options", name+"^{commit}")
 		if err != nil || len(commit) < shortCommit {
-			return built, nil, misuse("--build: %s has no revision %q: git log shows those that there are", top, name)
+			return built, misuse("--build: %s has no revision %q: git log shows those that there are", top, name)
 		}
 		built[i] = version{name: fmt.Sprintf("%s (%s)", name, commit[:shortCommit]), commit: commit[:shortCommit]}
 	}
 	if changed, err := git(ctx, top, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no"); err == nil && changed != "" {
 		fmt.Fprintln(errs, "the working tree has changes that are in no revision: they are not measured")
 	}
-	dir, err := os.MkdirTemp("", "cellwall-compare-")
-	if err != nil {
-		return built, nil, fmt.Errorf("make a directory for the builds: %w", err)
-	}
-	clean.Push("remove the builds", func() error { return os.RemoveAll(dir) })
 	for i, side := range []string{digest.OldSide, digest.NewSide} {
 		built[i].program = filepath.Join(dir, side)
 		fmt.Fprintf(errs, "building %s\n", built[i].name)
-		if err := buildCommit(ctx, top, built[i].commit, filepath.Join(dir, side+"-source"), built[i].program); err != nil {
-			return built, nil, fmt.Errorf("build %s: %w", built[i].name, err)
+		if err := buildCommit(ctx, top, built[i].commit, built[i].program); err != nil {
+			return built, fmt.Errorf("build %s: %w", built[i].name, err)
 		}
 	}
 	tellOfTheSame(errs, built)
-	return built, clean.Close, nil
+	return built, nil
 }
 
-// buildCommit builds a commit as a program, in a worktree that is there only meanwhile.
-func buildCommit(ctx context.Context, top, commit, worktree, program string) (err error) {
-	defer func() {
-		// Also after an interrupt, and whatever has become of the worktree.
-		_, gone := git(context.WithoutCancel(ctx), top, "worktree", "remove", "--force", worktree)
-		if err == nil {
-			err = gone
-		}
-		err = errors.Join(err, os.RemoveAll(worktree))
-	}()
-	// The repository has hooks of its own, which are not to run.
-	if _, err := git(ctx, top, "-c", "core.hooksPath="+os.DevNull, "worktree", "add", "--detach", "--quiet", worktree, commit); err != nil {
-		return err
+// buildCommit builds a commit as a program, from a copy of its files that is there only meanwhile. It is no worktree,
+// which would stay in the repository's list if we were killed.
+func buildCommit(ctx context.Context, top, commit, program string) (err error) {
+	source, index := program+"-source", program+"-index"
+	defer func() { err = errors.Join(err, os.RemoveAll(source), os.RemoveAll(index)) }()
+	if err := os.Mkdir(source, 0o700); err != nil {
+		return fmt.Errorf("make a directory for the source: %w", err)
 	}
-	_, err = output(ctx, worktree, "go", "build", "-trimpath", "-buildvcs=false", "-o", program, ".")
+	for _, step := range [][]string{{"read-tree", commit}, {"checkout-index", "--all", "--prefix=" + source + "/"}} {
+		// The repository has hooks of its own, which are not to run.
+		args := append([]string{"-c", "core.hooksPath=" + os.DevNull}, step...)
+		if _, err := output(ctx, top, []string{"GIT_INDEX_FILE=" + index}, "git", args...); err != nil {
+			return err
+		}
+	}
+	_, err = output(ctx, source, nil, "go", "build", "-trimpath", "-buildvcs=false", "-o", program, ".")
 	return err
 }
 
 func git(ctx context.Context, dir string, args ...string) (string, error) {
-	return output(ctx, dir, "git", args...)
+	return output(ctx, dir, nil, "git", args...)
 }
 
 // endTimeout is how long a tool may take to tidy up after an interrupt.
 const endTimeout = 10 * time.Second
 
-// output runs a tool and returns what it prints. Its error is what the tool says.
-func output(ctx context.Context, dir, name string, args ...string) (string, error) {
+// output runs a tool, with some variables beside ours, and returns what it prints. Its error is what the tool says.
+func output(ctx context.Context, dir string, env []string, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	var out, errs bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "LC_ALL=C")
+	cmd.Env = slices.Concat(os.Environ(), []string{"CGO_ENABLED=0", "LC_ALL=C"}, env)
 	// An interrupt of the terminal is ours, which passes it on and waits: git and go tidy up then.
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -106,23 +99,23 @@ func output(ctx context.Context, dir, name string, args ...string) (string, erro
 	return strings.TrimSpace(out.String()), nil
 }
 
-// findBinaries are two programs that a user names. There is nothing to undo.
-func findBinaries(_ context.Context, errs io.Writer, older, newer string) (found [2]version, undo func() error, err error) {
+// findBinaries are two programs that a user names.
+func findBinaries(errs io.Writer, older, newer string) (found [2]version, err error) {
 	for i, name := range []string{older, newer} {
 		path, err := exec.LookPath("./" + name) // a file is meant, where there is one
 		if filepath.IsAbs(name) || errors.Is(err, fs.ErrNotExist) {
 			path, err = exec.LookPath(name)
 		}
 		if err != nil {
-			return found, nil, misuse("--binary: %w: give the path of a build of cellwall", err)
+			return found, misuse("--binary: %w: give the path of a build of cellwall", err)
 		}
 		if found[i].program, err = filepath.Abs(path); err != nil {
-			return found, nil, fmt.Errorf("find %s: %w", name, err)
+			return found, fmt.Errorf("find %s: %w", name, err)
 		}
 		found[i].name = name
 	}
 	tellOfTheSame(errs, found)
-	return found, func() error { return nil }, nil
+	return found, nil
 }
 
 // tellOfTheSame says that two builds are one program, so that nobody looks for a difference.

@@ -5,17 +5,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"cellwall/bench/worker"
+	"cellwall/reports/digest"
 	"cellwall/reports/record"
+	"cellwall/runtime/lease"
 )
 
 // standIn is a program that has cellwall's benchmarks as far as compare needs it: it shows a level, with noise.
@@ -93,13 +97,15 @@ func repository(t *testing.T, levels ...float64) (dir string, run func(args ...s
 	return dir, run
 }
 
-// leavesNothing fails where a worktree or a file is left of a build.
-func leavesNothing(t *testing.T, git func(...string) string) {
+// leavesNothing fails where a worktree is left of a build, or more than the builds in the temporary directory.
+func leavesNothing(t *testing.T, git func(...string) string, builds ...string) {
 	t.Helper()
 	if list := git("worktree", "list"); strings.Contains(list, "\n") {
 		t.Errorf("worktrees are left: %s", list)
 	}
-	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) > 0 {
+	left, err := os.ReadDir(os.Getenv("TMPDIR"))
+	left = slices.DeleteFunc(left, func(e os.DirEntry) bool { return slices.Contains(builds, e.Name()) })
+	if err != nil || len(left) > 0 {
 		t.Errorf("left in the temporary directory: %v, %v", left, err)
 	}
 }
@@ -110,11 +116,13 @@ func TestRevisionsAreBuilt(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What a repository would run on a checkout is not run.
-	if err := os.WriteFile(".git/hooks/post-checkout", []byte("#!/bin/sh\nexit 3\n"), 0o755); err != nil { // a hook is run
-		t.Fatal(err)
+	for _, hook := range []string{"post-checkout", "post-index-change"} {
+		if err := os.WriteFile(filepath.Join(".git/hooks", hook), []byte("#!/bin/sh\necho > \"$TMPDIR/hook\"\n"), 0o755); err != nil { // a hook is run
+			t.Fatal(err)
+		}
 	}
 	var errs bytes.Buffer
-	built, undo, err := buildRevisions(t.Context(), &errs, "HEAD~1", "v4")
+	built, err := buildRevisions(t.Context(), &errs, os.Getenv("TMPDIR"), "HEAD~1", "v4")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,29 +135,20 @@ func TestRevisionsAreBuilt(t *testing.T) {
 			t.Errorf("it is not the program: %q, %v", out, err)
 		}
 	}
-	if list := git("worktree", "list"); strings.Contains(list, "\n") {
-		t.Errorf("worktrees are left while it is measured: %s", list)
-	}
 	if !strings.Contains(errs.String(), "the working tree has changes that are in no revision: they are not measured\nbuilding HEAD~1 (") {
 		t.Errorf("it says %q", &errs)
 	}
-	if err := undo(); err != nil {
-		t.Error(err)
-	}
-	leavesNothing(t, git)
+	leavesNothing(t, git, digest.OldSide, digest.NewSide)
 }
 
 func TestTheSameBuildIsTold(t *testing.T) {
 	_, git := repository(t, 0.003)
 	var errs bytes.Buffer
-	_, undo, err := buildRevisions(t.Context(), &errs, "HEAD", "HEAD")
+	_, err := buildRevisions(t.Context(), &errs, os.Getenv("TMPDIR"), "HEAD", "HEAD")
 	if err != nil || !strings.Contains(errs.String(), "both builds are the same, byte for byte") {
 		t.Fatalf("%v, %q", err, &errs)
 	}
-	if err := undo(); err != nil {
-		t.Error(err)
-	}
-	leavesNothing(t, git)
+	leavesNothing(t, git, digest.OldSide, digest.NewSide)
 }
 
 func TestRevisionsThatCannotBeBuilt(t *testing.T) {
@@ -165,19 +164,21 @@ func TestRevisionsThatCannotBeBuilt(t *testing.T) {
 		{"", "v3", `has no revision ""`, exitUsage},
 		{"v3", "HEAD", "build HEAD (", exitInconclusive},
 	} {
-		_, _, err := buildRevisions(t.Context(), &bytes.Buffer{}, c.older, c.newer)
+		dir := t.TempDir()
+		_, err := buildRevisions(t.Context(), &bytes.Buffer{}, dir, c.older, c.newer)
 		if err == nil || !strings.Contains(err.Error(), c.want) || exitCode(done(err)) != c.code {
 			t.Errorf("%q and %q: got %v with %d, want %q with %d", c.older, c.newer, err, exitCode(done(err)), c.want, c.code)
 		}
-		leavesNothing(t, git)
+		t.Setenv("TMPDIR", dir)
+		leavesNothing(t, git, digest.OldSide)
 	}
 	t.Chdir(t.TempDir())
 	t.Setenv("GIT_CEILING_DIRECTORIES", "/")
-	if _, _, err := buildRevisions(t.Context(), &bytes.Buffer{}, "v3", "v3"); err == nil || !strings.Contains(err.Error(), "--build compares revisions of the git repository in which it runs") {
+	if _, err := buildRevisions(t.Context(), &bytes.Buffer{}, t.TempDir(), "v3", "v3"); err == nil || !strings.Contains(err.Error(), "--build compares revisions of the git repository in which it runs") {
 		t.Errorf("outside of a repository: %v", err)
 	}
 	t.Setenv("PATH", t.TempDir())
-	if _, _, err := buildRevisions(t.Context(), &bytes.Buffer{}, "v3", "v3"); err == nil || !strings.Contains(err.Error(), "git is needed and not found: install it") {
+	if _, err := buildRevisions(t.Context(), &bytes.Buffer{}, t.TempDir(), "v3", "v3"); err == nil || !strings.Contains(err.Error(), "git is needed and not found: install it") {
 		t.Errorf("without git: %v", err)
 	}
 }
@@ -201,7 +202,7 @@ func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
 		_, _ = os.ReadFile(begun) // until it has begun
 		cancel()
 	}()
-	_, _, err := buildRevisions(ctx, &bytes.Buffer{}, "HEAD", "HEAD")
+	_, err := buildRevisions(ctx, &bytes.Buffer{}, os.Getenv("TMPDIR"), "HEAD", "HEAD")
 	if err == nil || !strings.HasSuffix(err.Error(), ": interrupted") {
 		t.Errorf("got %v", err)
 	}
@@ -209,6 +210,58 @@ func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
 		t.Errorf("the compiler could not tidy up: %v", err)
 	}
 	leavesNothing(t, git)
+}
+
+// TestCompareBuildLeavesNothing: neither in the repository nor elsewhere, where it is interrupted by itself, where it is
+// killed after cellwall clean.
+func TestCompareBuildLeavesNothing(t *testing.T) {
+	program := build(t)
+	_, git := repository(t, 0.003)
+	bin := t.TempDir()
+	begun := filepath.Join(bin, "begun")
+	if err := unix.Mkfifo(begun, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\necho $$ $PWD > " + begun + "\nexec sleep 600\n"
+	if err := os.WriteFile(filepath.Join(bin, "go"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, sig := range []os.Signal{os.Interrupt, os.Kill} {
+		cmd := exec.Command(program, "compare", "--build", "HEAD", "HEAD")
+		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var compiler int
+		var source string
+		said, err := os.ReadFile(begun)
+		if err == nil {
+			_, err = fmt.Sscan(string(said), &compiler, &source)
+		}
+		if err := errors.Join(err, cmd.Process.Signal(sig)); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		dir := filepath.Dir(source)
+		if sig == os.Kill {
+			if err := unix.Kill(compiler, unix.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			left, err := findLeft(lease.Default)
+			at := slices.IndexFunc(left, func(l leftover) bool { return l.path == dir })
+			if err != nil || at < 0 {
+				t.Fatalf("%s is not among what is left: %v, %v", dir, left, err)
+			}
+			// Not cellwall clean, which would take what others have left.
+			if err := left[at].remove(); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("after %v: %s is still there: %v", sig, dir, err)
+		}
+		leavesNothing(t, git)
+	}
 }
 
 func TestBinariesThatAreNone(t *testing.T) {
@@ -219,7 +272,7 @@ func TestBinariesThatAreNone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	found, _, err := findBinaries(t.Context(), &bytes.Buffer{}, "old", filepath.Join(dir, "new"))
+	found, err := findBinaries(&bytes.Buffer{}, "old", filepath.Join(dir, "new"))
 	if err != nil || found[0].program != filepath.Join(dir, "old") || found[1].program != filepath.Join(dir, "new") || found[0].name != "old" {
 		t.Fatalf("%+v, %v", found, err)
 	}
@@ -227,7 +280,7 @@ func TestBinariesThatAreNone(t *testing.T) {
 	if _, _, err := f.known(t.Context(), nil, found); err == nil || !strings.Contains(err.Error(), "old has no benchmarks, as ") || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("got %v", err)
 	}
-	if _, _, err := findBinaries(t.Context(), &bytes.Buffer{}, "old", "moon"); exitCode(err) != exitUsage || !strings.Contains(err.Error(), `--binary: exec: "moon"`) {
+	if _, err := findBinaries(&bytes.Buffer{}, "old", "moon"); exitCode(err) != exitUsage || !strings.Contains(err.Error(), `--binary: exec: "moon"`) {
 		t.Errorf("got %v", err)
 	}
 }

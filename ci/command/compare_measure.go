@@ -17,6 +17,8 @@ import (
 	"cellwall/bench/runner"
 	"cellwall/reports/digest"
 	"cellwall/reports/render"
+	"cellwall/runtime/cleanup"
+	"cellwall/runtime/lease"
 )
 
 // version is one side of a comparison that is measured.
@@ -31,15 +33,12 @@ func (f *compareFlags) runMeasured(c *cobra.Command, older, newer string, rows [
 	if err := needRoot("compare makes containers and cgroups"); err != nil {
 		return err
 	}
-	find := findBinaries
-	if f.build {
-		find = buildRevisions
-	}
-	versions, undo, err := find(c.Context(), c.ErrOrStderr(), older, newer)
+	var undo cleanup.Stack
+	defer func() { err = errors.Join(err, done(undo.Close())) }()
+	versions, err := f.versions(c, older, newer, &undo)
 	if err != nil {
 		return done(err)
 	}
-	defer func() { err = errors.Join(err, undo()) }()
 	rows, notes, err := f.known(c.Context(), rows, versions)
 	if err != nil {
 		return done(err)
@@ -58,6 +57,24 @@ func (f *compareFlags) runMeasured(c *cobra.Command, older, newer string, rows [
 		return done(err)
 	}
 	return r.verdict()
+}
+
+// versions finds or builds both sides. The builds are in the directory of a lease, so that cellwall clean knows
+// whose they are.
+func (f *compareFlags) versions(c *cobra.Command, older, newer string, undo *cleanup.Stack) (of [2]version, err error) {
+	if !f.build {
+		return findBinaries(c.ErrOrStderr(), older, newer)
+	}
+	held, err := lease.Take(lease.Default)
+	if err != nil {
+		return of, err
+	}
+	undo.Push("give back the lease", held.Close)
+	dir, err := held.Unrestricted(lease.OnDisk)
+	if err != nil {
+		return of, err
+	}
+	return buildRevisions(c.Context(), c.ErrOrStderr(), dir, older, newer)
 }
 
 // comparer makes the subjects of both sides.
