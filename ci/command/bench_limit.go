@@ -48,7 +48,11 @@ func (f *benchFlags) buildLimit(c *cobra.Command, rows []*bench.Benchmark) (_ *r
 	if err != nil {
 		return nil, none, err
 	}
-	binary := filepath.Join(held.Dir, "limit")
+	dir, err := held.Unrestricted(lease.OnDisk)
+	if err != nil {
+		return nil, none, errors.Join(err, held.Close())
+	}
+	binary := filepath.Join(dir, "limit")
 	if out, err := exec.CommandContext(c.Context(), compiler, "-O2", "-static", "-o", binary, source).CombinedOutput(); err != nil {
 		return nil, none, errors.Join(fmt.Errorf("build %s: %w: %.300q", source, err, out), held.Close())
 	}
