@@ -101,12 +101,11 @@ func (l *Launcher) Create(ctx context.Context, id string, o Options) (_ *Contain
 		defer file.Close() //nolint:errcheck // read-only
 		pidNamespace = int(file.Fd())
 	}
-	var master int
-	if c.child, master, err = l.launch(ctx, plan, o.Prepare, handles, join.Into, pidNamespace); err != nil {
+	if c.child, err = l.launch(ctx, plan, o.Prepare, handles, join.Into, pidNamespace); err != nil {
 		return nil, err
 	}
 	c.undo.Push("end the child", c.child.undo.Close)
-	if err := c.adopt(ctx, master); err != nil {
+	if err := c.adopt(ctx); err != nil {
 		// Its create hooks may have run: runtime.md, "Lifecycle".
 		c.state = specs.StateStopped
 		err = errors.Join(err, c.undo.Close())
@@ -116,7 +115,7 @@ func (l *Launcher) Create(ctx context.Context, id string, o Options) (_ *Contain
 }
 
 // adopt takes over the child, which is ready, but for the create hooks if there are any.
-func (c *Container) adopt(ctx context.Context, master int) (err error) {
+func (c *Container) adopt(ctx context.Context) error {
 	if len(hooksAt(c.options.Spec.Hooks, createHooks)) > 0 {
 		if err := c.hooks(ctx, createHooks, c.child.pid); err != nil {
 			return err
@@ -124,17 +123,11 @@ func (c *Container) adopt(ctx context.Context, master int) (err error) {
 		if err := c.child.goOn(); err != nil {
 			return err
 		}
-		if master, err = c.child.ready(ctx); err != nil {
+		if err := c.child.ready(ctx); err != nil {
 			return err
 		}
 	}
-	if c.options.Spec.Process.Terminal {
-		if c.Console, err = fetchTerminal(c.child, master); err != nil {
-			return err
-		}
-		c.undo.Push("close the terminal", c.Console.Close)
-	}
-	c.state = specs.StateCreated
+	c.Console, c.state = c.child.terminal, specs.StateCreated
 	return c.child.reap()
 }
 

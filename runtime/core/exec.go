@@ -108,17 +108,11 @@ func (l *Launcher) Exec(ctx context.Context, j Joining) (_ *Process, err error) 
 	if plan.PIDNamespace != "" {
 		pidNamespace = pidfd
 	}
-	var master int
-	if p.child, master, err = l.launch(ctx, plan, nil, handles, join.Into, pidNamespace); err != nil {
+	if p.child, err = l.launch(ctx, plan, nil, handles, join.Into, pidNamespace); err != nil {
 		return nil, err
 	}
 	p.undo.Push("end the child", p.child.undo.Close)
-	if j.Process.Terminal {
-		if p.Console, err = fetchTerminal(p.child, master); err != nil {
-			return nil, err
-		}
-		p.undo.Push("close the terminal", p.Console.Close)
-	}
+	p.Console = p.child.terminal
 	if err := p.child.start(ctx); err != nil {
 		return nil, err
 	}

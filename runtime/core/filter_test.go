@@ -89,7 +89,7 @@ func TestChildThatMayNotEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, _, err := l.launch(t.Context(), plan, nil, handles, -1, -1)
+	c, err := l.launch(t.Context(), plan, nil, handles, -1, -1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func TestChildThatIsNotThere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, _, err := l.launch(t.Context(), plan, nil, handles, -1, -1)
+		c, err := l.launch(t.Context(), plan, nil, handles, -1, -1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +218,7 @@ func tryLaunch(ctx context.Context, t *testing.T, l *Launcher, plan *Plan) error
 			t.Error(err)
 		}
 	}()
-	c, _, err := l.launch(ctx, plan, nil, handles, -1, -1)
+	c, err := l.launch(ctx, plan, nil, handles, -1, -1)
 	if err != nil {
 		return err
 	}

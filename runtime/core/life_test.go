@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"os"
@@ -9,8 +10,10 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/core"
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 )
 
@@ -155,6 +158,40 @@ func TestTerminal(t *testing.T) {
 			t.Errorf("the terminal of user %d says %q", uid, got)
 		}
 		check(t, c.Delete())
+	}
+}
+
+// TestTerminalWithoutPtrace: nobody who may trace the child is needed for its terminal, where it hides from the others
+// in its pid namespace.
+func TestTerminalWithoutPtrace(t *testing.T) {
+	f := newFixture(t)
+	o := f.options
+	o.Args = []string{program, "terminal"}
+	s := spec.New(spec.Namespaces, o)
+	spec.WithoutNamespace(specs.PIDNamespace).Apply(s)
+	s.Process.Terminal = true
+	var c *core.Container
+	if err := kernel.OnThread(func() (err error) {
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var held [2]unix.CapUserData
+		if err := unix.Capget(&header, &held[0]); err != nil {
+			return err
+		}
+		held[0].Effective &^= 1 << unix.CAP_SYS_PTRACE
+		if err := unix.Capset(&header, &held[0]); err != nil {
+			return err
+		}
+		c, err = f.launcher.Create(t.Context(), "tty", core.Options{Spec: s, Parent: f.parent})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { check(t, c.Delete()) }()
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := bufio.NewReader(c.Console).ReadString('\n'); err != nil || !strings.HasPrefix(said, "/dev/pts/") {
+		t.Errorf("it says %q, %v", said, err)
 	}
 }
 

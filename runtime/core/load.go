@@ -130,7 +130,9 @@ func (m *image) value(a arg, handles map[Handle]int) (uintptr, error) {
 		return m.vector(a.list), nil
 	case argFilter:
 		return m.fprog(a.data), nil
-	case argResult, argAddress:
+	case argAncillary:
+		return m.msghdr(a.data), nil
+	case argResult:
 		return m.address(m.slots + 8*int(a.value)), nil
 	case argHandle:
 		n, ok := handles[Handle(a.text)]
@@ -158,9 +160,21 @@ func (m *image) fprog(code []byte) uintptr {
 	return m.address(at)
 }
 
+func (m *image) msghdr(control []byte) uintptr {
+	at, messages := m.reserve(unix.SizeofMsghdr), m.reserve(len(control))
+	copy(m.mem[messages:], control)
+	header := (*unix.Msghdr)(unsafe.Pointer(&m.mem[at]))
+	header.Control = &m.mem[messages]
+	header.SetControllen(len(control))
+	return m.address(at)
+}
+
 // size bounds what an argument takes in memory.
 func (a arg) size() int {
 	n := len(a.text) + len(a.data) + imageSlack
+	if a.kind == argAncillary {
+		n += unix.SizeofMsghdr
+	}
 	for _, s := range a.list {
 		n += len(s) + imageSlack + 8
 	}

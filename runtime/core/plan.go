@@ -111,7 +111,6 @@ type planner struct {
 	trees    map[tree]slot   // detached copies of what lies outside the root
 	made     map[string]bool // the texts of steps that made directories which nothing hides
 	null     slot            // the launcher's /dev/null
-	master   slot            // the terminal's
 	procSys  slot            // the launcher's /proc/sys
 	filter   *seccomp.Program
 	filtered int // the steps before the filter

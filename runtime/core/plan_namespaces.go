@@ -44,7 +44,7 @@ func (p *planner) namespaces() error {
 	}
 	p.plan.From = p.From
 	// Where root makes no pid namespace others see the child; a launcher without privileges could not
-	// write its maps, nor fetch its terminal.
+	// write its maps.
 	if !p.unshares(specs.PIDNamespace) && !p.Host.Rootless {
 		p.undumpable()
 	}

@@ -69,17 +69,16 @@ func (p *planner) session() error {
 	if !p.Spec.Process.Terminal {
 		return nil
 	}
-	unlock, slave := make([]byte, 4), p.slot()
-	p.master = p.slot()
+	unlock, master, slave := make([]byte, 4), p.slot(), p.slot()
 	p.add(
 		Step{
 			Text:   "open a terminal",
-			number: unix.SYS_OPENAT, args: calls(cwd(), str("/dev/ptmx"), num(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)), out: p.master,
+			number: unix.SYS_OPENAT, args: calls(cwd(), str("/dev/ptmx"), num(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)), out: master,
 		},
-		Step{Text: "unlock the terminal", number: unix.SYS_IOCTL, args: calls(from(p.master), num(unix.TIOCSPTLCK), mem(unlock))},
+		Step{Text: "unlock the terminal", number: unix.SYS_IOCTL, args: calls(from(master), num(unix.TIOCSPTLCK), mem(unlock))},
 		Step{
 			Text:   "open the terminal's other end",
-			number: unix.SYS_IOCTL, args: calls(from(p.master), num(tiocgptpeer), num(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)), out: slave,
+			number: unix.SYS_IOCTL, args: calls(from(master), num(tiocgptpeer), num(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)), out: slave,
 		},
 	)
 	if uid := p.Spec.Process.User.UID; uid != 0 {
@@ -113,7 +112,18 @@ func (p *planner) session() error {
 			number: unix.SYS_DUP3, args: calls(from(slave), num(to), num(0)),
 		})
 	}
-	p.add(Step{Text: "make it the controlling terminal", number: unix.SYS_IOCTL, args: calls(from(slave), num(unix.TIOCSCTTY), num(0))})
+	p.add(
+		Step{Text: "make it the controlling terminal", number: unix.SYS_IOCTL, args: calls(from(slave), num(unix.TIOCSCTTY), num(0))},
+		// The message names a number that is known beforehand: that of the working directory, which is done with.
+		Step{
+			Text:   fmt.Sprintf("make the terminal's master descriptor %d", firstFree),
+			number: unix.SYS_DUP3, args: calls(from(master), num(firstFree), num(unix.O_CLOEXEC)),
+		},
+		Step{
+			Text:   "hand the terminal's master to the launcher",
+			number: unix.SYS_SENDMSG, args: calls(fd(Line), ancillary(unix.UnixRights(firstFree)), num(0)),
+		},
+	)
 	return nil
 }
 
@@ -156,15 +166,15 @@ func (p *planner) program() error {
 	return p.survivable()
 }
 
-// readySize is the length of the report that the child is ready: a slot, as a word.
-const readySize = 8
+// readySize is the length of the report that the child has come so far.
+const readySize = 1
 
 // hold has the child say that it has come so far, and wait until it may go on.
 func (p *planner) hold(report, wait string) {
 	p.add(
 		Step{
 			Text:   report,
-			number: unix.SYS_WRITE, args: calls(fd(Line), slotAddress(p.master), num(readySize)), min: readySize,
+			number: unix.SYS_WRITE, args: calls(fd(Line), mem(make([]byte, readySize)), num(readySize)), min: readySize,
 		},
 		Step{
 			Text:   wait,

@@ -22,39 +22,38 @@ const lineFloor = 10
 
 // child is a process between clone3 and execve.
 type child struct {
-	pid    int
-	pidfd  int
-	line   int  // the launcher's end
-	early  bool // it ended before it took what was sent
-	image  *image
-	plan   *Plan
-	reaper *reaper // nil until reap
-	undo   cleanup.Stack
+	pid      int
+	pidfd    int
+	line     int      // the launcher's end
+	early    bool     // it ended before it took what was sent
+	terminal *os.File // the master, where it has one
+	image    *image
+	plan     *Plan
+	reaper   *reaper // nil until reap
+	undo     cleanup.Stack
 }
 
-// launch makes a child and brings it to the point where it waits for the create hooks, or without any for start. master is the
-// number of the terminal's master in the child, 0 without a terminal.
-func (l *Launcher) launch(ctx context.Context, plan *Plan, prepare func() error, handles map[Handle]int, into, pidNamespace int) (_ *child, master int, err error) {
+// launch makes a child and brings it to the point where it waits for the create hooks, or without any for start.
+func (l *Launcher) launch(ctx context.Context, plan *Plan, prepare func() error, handles map[Handle]int, into, pidNamespace int) (_ *child, err error) {
 	c := &child{plan: plan}
 	defer c.undo.OnError(&err)
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, 0, fmt.Errorf("make the line to the child: %w", err)
+		return nil, fmt.Errorf("make the line to the child: %w", err)
 	}
 	c.line = pair[0]
 	c.undo.Push("close the line", c.closeLine)
 	theirs, err := unix.FcntlInt(uintptr(pair[1]), unix.F_DUPFD_CLOEXEC, lineFloor)
 	if err := errors.Join(err, unix.Close(pair[1])); err != nil {
-		return nil, 0, fmt.Errorf("move the child's end of the line: %w", err)
+		return nil, fmt.Errorf("move the child's end of the line: %w", err)
 	}
 	handles[Line] = theirs
 	err = c.clone(l, prepare, handles, into, pidNamespace)
 	// From now on only the child holds its end, so that its end is seen here.
 	if err := errors.Join(err, unix.Close(theirs)); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	master, err = c.ready(ctx)
-	return c, master, err
+	return c, c.ready(ctx)
 }
 
 func (c *child) clone(l *Launcher, prepare func() error, handles map[Handle]int, into, pidNamespace int) error {
@@ -179,14 +178,19 @@ func (c *child) lastWords(err error) error {
 	return err
 }
 
-// receive reads one message. A child that ended before it read our byte resets the line, once:
-// what it reported before lies behind that.
+// receive reads one report, and takes the terminal that comes before it. A child that ended before it read our
+// byte resets the line, once: what it reported before lies behind that.
 func (c *child) receive(buf []byte, flags int) (int, error) {
+	control := make([]byte, unix.CmsgSpace(4)) // one descriptor
 	for {
-		n, _, err := unix.Recvfrom(c.line, buf, flags)
+		n, rights, _, _, err := unix.Recvmsg(c.line, buf, control, flags|unix.MSG_CMSG_CLOEXEC)
 		switch {
 		case errors.Is(err, unix.ECONNRESET):
 			c.early = true
+		case err == nil && rights > 0:
+			if err := c.takeTerminal(control[:rights]); err != nil {
+				return 0, err
+			}
 		case !errors.Is(err, unix.EINTR):
 			return n, err
 		}
@@ -211,15 +215,12 @@ func (c *child) endedEarly() error {
 }
 
 // ready waits until the child waits for what comes next.
-func (c *child) ready(ctx context.Context) (master int, err error) {
-	word, err := c.listen(ctx)
-	if err == nil && len(word) != readySize {
-		err = c.endedEarly()
+func (c *child) ready(ctx context.Context) error {
+	report, err := c.listen(ctx)
+	if err == nil && len(report) != readySize {
+		return c.endedEarly()
 	}
-	if err != nil {
-		return 0, err
-	}
-	return int(binary.NativeEndian.Uint64(word)), nil
+	return err
 }
 
 // start lets the child become its program.

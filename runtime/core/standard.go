@@ -32,15 +32,21 @@ func standard(undo *cleanup.Stack, in, out, errs *os.File) (map[Handle]int, erro
 	return handles, nil
 }
 
-// fetchTerminal takes the terminal's master out of the child.
-func fetchTerminal(c *child, master int) (*os.File, error) {
-	fd, err := unix.PidfdGetfd(c.pidfd, master, 0)
+// takeTerminal takes the terminal's master that came with a message.
+func (c *child) takeTerminal(control []byte) error {
+	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
-		return nil, fmt.Errorf("fetch the terminal: %w", err)
+		return fmt.Errorf("take the terminal: %w", err)
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil {
+		return fmt.Errorf("take the terminal: %w", err)
 	}
 	// Nonblocking, so that a read of the master parks a goroutine and Close ends it.
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, errors.Join(fmt.Errorf("fetch the terminal: %w", err), unix.Close(fd))
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		return errors.Join(fmt.Errorf("take the terminal: %w", err), unix.Close(fds[0]))
 	}
-	return os.NewFile(uintptr(fd), "terminal"), nil
+	c.terminal = os.NewFile(uintptr(fds[0]), "terminal")
+	c.undo.Push("close the terminal", c.terminal.Close)
+	return nil
 }

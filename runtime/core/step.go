@@ -40,20 +40,20 @@ type arg struct {
 	value uintptr  // of a number, what is added to a handle, or the slot of a result
 	text  string   // of a text, or the name of a handle
 	list  []string // of a vector
-	data  []byte   // of memory and of a filter
+	data  []byte   // of memory, of a filter and of control messages
 }
 
 type argKind uint8
 
 const (
-	argNumber  argKind = iota
-	argText            // a NUL-terminated string
-	argVector          // a NULL-terminated list of strings
-	argMemory          // a structure
-	argFilter          // a struct sock_fprog over data
-	argResult          // the value in a slot
-	argAddress         // the address of a slot
-	argHandle          // a descriptor of the launcher
+	argNumber    argKind = iota
+	argText              // a NUL-terminated string
+	argVector            // a NULL-terminated list of strings
+	argMemory            // a structure
+	argFilter            // a struct sock_fprog over data
+	argResult            // the value in a slot
+	argAncillary         // a struct msghdr of nothing but control messages
+	argHandle            // a descriptor of the launcher
 )
 
 // Handle names a descriptor that the launcher holds while the plan runs.
@@ -83,7 +83,7 @@ func prog(b []byte) arg          { return arg{kind: argFilter, data: b} }
 func from(s slot) arg            { return arg{kind: argResult, value: uintptr(s)} }
 func fd(h Handle) arg            { return arg{kind: argHandle, text: string(h)} }
 func beside(h Handle, n int) arg { return arg{kind: argHandle, text: string(h), value: uintptr(n)} }
-func slotAddress(s slot) arg     { return arg{kind: argAddress, value: uintptr(s)} }
+func ancillary(b []byte) arg     { return arg{kind: argAncillary, data: b} }
 func null() arg                  { return arg{} }
 func cwd() arg                   { return num(int(unix.AT_FDCWD)) }
 func calls(args ...arg) []arg    { return args }
