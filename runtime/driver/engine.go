@@ -37,16 +37,19 @@ func (e *engine) Version(context.Context) (string, error) { return e.version, ni
 func (e *engine) Floor() spec.Rung { return spec.Namespaces }
 
 func (e *engine) Lacks() spec.Edits {
-	return append(without(e.lacks...),
-		spec.Change(e.name+"'s masked paths", e.ownMasks),
-		spec.Change("no device filter in a user namespace", func(s *specs.Spec) {
-			if spec.HasNamespace(s, specs.UserNamespace) && s.Linux.Resources != nil {
-				s.Linux.Resources.Devices = nil
-			}
-		}),
-		spec.Change("the mounts that "+e.name+" makes", e.ownMounts),
-	)
+	edits := append(without(e.lacks...), spec.Change("the mounts that "+e.name+" makes", e.ownMounts))
+	if e.masked != nil {
+		return append(edits, spec.Change(e.name+"'s masked paths", e.ownMasks))
+	}
+	return append(edits, spec.Change(Unfiltered, func(s *specs.Spec) {
+		if spec.HasNamespace(s, specs.UserNamespace) && s.Linux.Resources != nil {
+			s.Linux.Resources.Devices = nil
+		}
+	}))
 }
+
+// Unfiltered is the name of what podman lacks where it has a user namespace: pkg/specgen/generate/oci_linux.go.
+const Unfiltered = "no device filter in a user namespace"
 
 // Expresses names what the command line cannot say, and what an engine does whatever it is told.
 func (e *engine) Expresses(b Bundle) error {

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -97,6 +98,9 @@ func (s engineState) began() bool { return s.StartedAt.Year() > 1 }
 
 func (s engineState) runs() bool { return s.Status == "running" || s.Status == "paused" }
 
+// errNoWord stands for the error of a client that has ended without one.
+var errNoWord = errors.New("exit status 0")
+
 func (c *engineContainer) Pid() int { return c.pid }
 
 // Start returns when the engine says that the program has started.
@@ -132,7 +136,7 @@ func (c *engineContainer) Start(ctx context.Context) (err error) {
 		case state.began():
 			return c.started(state)
 		case ended:
-			return fmt.Errorf("%s cannot make the container: %s (%w)", c.name, c.errs.text(), errors.Join(errors.New("it never started"), c.client.err))
+			return fmt.Errorf("%s cannot make the container: %s (%w)", c.name, c.errs.text(), cmp.Or(c.client.err, errNoWord))
 		}
 		select {
 		case <-c.client.done:
@@ -192,7 +196,7 @@ func (c *engineContainer) Wait(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	if !state.began() || state.runs() {
-		return Status{}, fmt.Errorf("%s start has ended (%w), and the container is %s: %s", c.name, c.client.err, state.Status, c.errs.text())
+		return Status{}, fmt.Errorf("%s start has ended, and the container is %s: %s (%w)", c.name, state.Status, c.errs.text(), cmp.Or(c.client.err, errNoWord))
 	}
 	return Status{Code: state.ExitCode}, nil
 }

@@ -20,7 +20,7 @@ var dockerMasked = []string{
 
 // ownMasks puts the list of an engine that has but one in the place of a spec's.
 func (e *engine) ownMasks(s *specs.Spec) {
-	if e.masked != nil && len(s.Linux.MaskedPaths) > 0 {
+	if len(s.Linux.MaskedPaths) > 0 {
 		s.Linux.MaskedPaths = slices.Clone(e.masked)
 	}
 }

@@ -114,7 +114,9 @@ func TestEngineOption(t *testing.T) {
 		{both, "27.0", resources(specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: new(uint16(20))}}), "--blkio-weight=20"},
 		{both, "27.0", resources(specs.LinuxResources{Memory: &specs.LinuxMemory{Reservation: new(int64(9)), DisableOOMKiller: new(true)}}), "--oom-kill-disable=true --memory-reservation=9"},
 		{[]string{"podman"}, "4.3.1", resources(specs.LinuxResources{Unified: map[string]string{"memory.high": "5"}}), "--cgroup-conf=memory.high=5"},
-		{both, "27.0", change(func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/x", Type: "c", Major: 1, Minor: 3}} }), "--device=/d/device-0:/dev/x:rwm"},
+		{both, "27.0", change(func(s *specs.Spec) {
+			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/x", Type: "c", Major: 1, Minor: 3}}
+		}), "--device=/d/device-0:/dev/x:rwm"},
 		{[]string{"docker"}, "27.0", change(func(s *specs.Spec) {
 			s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Access: "rwm"}, {Allow: true, Type: "b", Major: &major, Minor: &minor, Access: "r"}, {Allow: true, Access: "m", Minor: &all}}
 		}), "--device-cgroup-rule=b 7:3 r --device-cgroup-rule=a *:* m"},

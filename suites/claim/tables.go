@@ -85,6 +85,8 @@ var tables = map[string][]Exception{
 	"bwrap":   bwrapTable,
 	"unshare": unshareTable,
 	"chroot":  chrootTable,
+	"podman":  podmanTable,
+	"docker":  dockerTable,
 }
 
 func noTime(since, source string) Exception {

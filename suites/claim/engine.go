@@ -1,0 +1,72 @@
+package claim
+
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cellwall/runtime/driver"
+	"cellwall/runtime/spec"
+)
+
+// What engines do not claim is made from the documentation and source of podman 4.3.1 and 5, and of docker
+// 20.10.24 and 28; no real one has been verified yet. What their OCI runtime breaks, such as runc, is none of
+// theirs: its version is not told by the engine's.
+
+// noTimeNamespace is said of engines, which have no option for one.
+func noTimeNamespace(source string) Exception {
+	return Exception{
+		Rows:   []string{"time.*", "process.own-namespaces"},
+		Lack:   spec.WithoutNamespace(specs.TimeNamespace).Name,
+		Reason: "it makes no time namespace",
+		Source: source,
+		Advice: "none: the clocks are the host's",
+	}
+}
+
+// engineFiles is said of the files that an engine binds into every container.
+func engineFiles(files, source string) Exception {
+	return Exception{
+		Rows:   []string{"fs.host-mount"},
+		Reason: "it binds " + files + " from its own directory on the host, whatever it is told",
+		Source: source,
+		Advice: "nothing: they are this container's alone, and hold its name and addresses",
+	}
+}
+
+var podmanTable = []Exception{
+	noTimeNamespace("podman-create(1): no option has to do with one; pkg/specgen/generate/namespaces.go"),
+	engineFiles("/etc/hostname and /run/.containerenv", "libpod/container_internal_linux.go, makeBindMounts"),
+	{
+		Rows:   []string{"device.unlisted"},
+		Lack:   driver.Unfiltered,
+		Reason: "in a user namespace it gives the OCI runtime no device rules",
+		Source: "pkg/specgen/generate/oci_linux.go: if !inUserNS && !s.Privileged",
+		Advice: "leave no device node that its ids may open in the image, or start it in a unit with DevicePolicy=closed",
+	},
+	{
+		Rows:   []string{"syscall.unknown-enosys"},
+		Reason: "crun, which it starts where there is one, has no rule for calls newer than the profile: they get the profile's default, which is EPERM",
+		Source: "containers.conf(5), runtime; crun src/libcrun/seccomp.c follows linux.seccomp to the letter",
+		Advice: "set defaultErrnoRet to 38 (ENOSYS) in the profile, or start it with --runtime runc",
+	},
+}
+
+var dockerTable = []Exception{
+	noTimeNamespace("docker container create --help: no option has to do with one; moby daemon/oci_linux.go, WithNamespaces"),
+	engineFiles("/etc/hostname, /etc/hosts and /etc/resolv.conf", "moby container/container_unix.go, NetworkMounts"),
+	{
+		Rows: []string{
+			"user.root-unprivileged", "user.unmapped-ids", "user.setgroups-deny", "user.host-root-files", "user.setuid-plant", "user.file-caps-rootid",
+			"fs.fd-reopen", "process.steal-fd", "pids.nproc-per-userns", "abstract.inotify", "abstract.keys", "kernel.cgroup-migrate",
+		},
+		Lack:   spec.WithoutNamespace(specs.UserNamespace).Name,
+		Reason: "it makes no user namespace for one container: its root is the host's",
+		Source: "docs.docker.com, Isolate containers with a user namespace: userns-remap is the daemon's, for all containers",
+		Advice: "start dockerd with --userns-remap=default, or rootless",
+	},
+	{
+		Rows:   []string{"fs.readonly-root", "io.weight"},
+		Reason: "it runs an image, which is a copy of the root directory: the witness looks at the directory",
+		Source: "docs.docker.com, docker image import",
+		Advice: "nothing: what is held is not shown here; podman runs the directory itself",
+	},
+}
