@@ -58,8 +58,8 @@ func mountsOf(lines []string, dev uint64) (points []string) {
 }
 
 // readableState lists what of the runtime's state the trial's user of the host can read, and how many
-// files of it there are: what bears the container's name where runtimes keep state, and the state
-// directory that the driver gives an OCI runtime.
+// files of it there are: what bears the container's name where runtimes keep state, and the directories
+// that the driver gives an OCI runtime or podman.
 func (s *Stage) readableState() (open []string, looked int, err error) {
 	if s.Has(OpenState) {
 		dir := filepath.Join(s.Dir, "oci-open", "state")
@@ -74,12 +74,15 @@ func (s *Stage) readableState() (open []string, looked int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	more, err := filepath.Glob(filepath.Join(s.Dir, "oci-*", "state"))
-	if err != nil {
-		return nil, 0, fmt.Errorf("look for state: %w", err)
+	for _, own := range []string{"oci-*/state", "podman-*/[rst]*"} {
+		more, err := filepath.Glob(filepath.Join(s.Dir, own))
+		if err != nil {
+			return nil, 0, fmt.Errorf("look for state: %w", err)
+		}
+		places = append(places, more...)
 	}
 	var files []string
-	for _, place := range append(places, more...) {
+	for _, place := range places {
 		if real, err := filepath.EvalSymlinks(place); err == nil && real == s.Dir {
 			continue // /run/shm may be /dev/shm
 		}

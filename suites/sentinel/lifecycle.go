@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"cellwall/runtime/cgroup"
 	"cellwall/suites/attack"
 )
 
@@ -39,8 +40,8 @@ func StateGone(s *Stage) (*Watch, error) {
 			Target: attack.Target{Name: "state"},
 			Hold: func(_ context.Context, _ string, a *Subject) error {
 				for _, h := range a.Group.Hierarchies() {
-					if !strings.Contains(h.Path, s.Name) {
-						continue // not a group of the container's own
+					if !slices.ContainsFunc(s.Fence.Hierarchies(), func(f cgroup.Hierarchy) bool { return strings.HasPrefix(h.Path, f.Path+"/") }) {
+						continue // not a group of the container's own, whatever its name
 					}
 					nested := filepath.Join(h.Path, "nested")
 					if err := os.Mkdir(nested, 0o755); err != nil { // cgroupfs
