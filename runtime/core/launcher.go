@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"unsafe"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -39,7 +40,7 @@ func NewLauncher(o LauncherOptions) (*Launcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Launcher{oneShot: o.OneShot, openFiles: sync.OnceValues(openFiles), host: Host{LastCapability: last, Rootless: os.Geteuid() != 0}}
+	l := &Launcher{oneShot: o.OneShot, openFiles: sync.OnceValues(openFiles), host: Host{LastCapability: last, Rootless: os.Geteuid() != 0, Ignored: ignored()}}
 	if l.host.MountSetattr, err = has(kernel.MountSetattr); err != nil {
 		return nil, err
 	}
@@ -49,6 +50,22 @@ func NewLauncher(o LauncherOptions) (*Launcher, error) {
 		}
 	}
 	return l, nil
+}
+
+// sigaction is the kernel's struct sigaction.
+type sigaction struct{ handler, flags, restorer, mask uintptr }
+
+// ignored lists the signals that this process ignores. The Go runtime tells only of those that it handles itself.
+func ignored() []unix.Signal {
+	const sigIgn, last = 1, unix.Signal(64)
+	var list []unix.Signal
+	for s := unix.Signal(1); s <= last; s++ {
+		var a sigaction
+		if _, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), 0, uintptr(unsafe.Pointer(&a)), 8, 0, 0); errno == 0 && a.handler == sigIgn {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // has asks a gate. That it could not tell is an error.

@@ -1,8 +1,10 @@
 package core
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
+	"unsafe"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -27,6 +29,8 @@ type Host struct {
 	OpenFiles *specs.POSIXRlimit
 	// Rootless is a launcher without CAP_SETGID: its user namespaces deny setgroups(2).
 	Rootless bool
+	// Ignored are the signals that the launcher ignores.
+	Ignored []unix.Signal
 }
 
 // CgroupMount is one hierarchy as a mount of type cgroup shows it in the container.
@@ -193,8 +197,18 @@ func (p *planner) joinCgroups() error {
 			number: unix.SYS_WRITE, args: calls(fd(TasksHandle(name)), mem([]byte("0")), num(1)), min: 1,
 		})
 	}
+	// A task that changes its cpuset keeps to the CPUs that it was bound to, here the launcher's: Linux commit
+	// 8f9ea86fdf99.
+	p.add(Step{
+		Text:   "run on every CPU of the cpuset",
+		number: unix.SYS_SCHED_SETAFFINITY, args: calls(num(0), num(maxCPUs/8), mem(bytes.Repeat([]byte{0xff}, maxCPUs/8))),
+		tolerate: []unix.Errno{unix.EPERM}, // a filter around the launcher: it is as the launcher then
+	})
 	return nil
 }
+
+// maxCPUs is the largest CONFIG_NR_CPUS.
+const maxCPUs = 8192
 
 // TasksHandle is the handle of a v1 hierarchy's tasks file.
 func TasksHandle(name string) Handle { return Handle("tasks of " + name) }
@@ -204,6 +218,13 @@ func (p *planner) launcherFiles() error {
 	if score := p.Spec.Process.OOMScoreAdj; score != nil {
 		p.writeFile(Step{ID: "oom-score", Text: fmt.Sprintf("set oom_score_adj to %d", *score)}, cwd(),
 			"/proc/self/oom_score_adj", fmt.Sprint(*score))
+	}
+	// CLONE_CLEAR_SIGHAND leaves them, and so does execve: those of nohup(1), or of a shell's background jobs.
+	for _, s := range p.Host.Ignored {
+		p.add(Step{
+			Text:   "stop ignoring " + unix.SignalName(s),
+			number: unix.SYS_RT_SIGACTION, args: calls(num(int(s)), mem(make([]byte, unsafe.Sizeof(sigaction{}))), null(), num(8)),
+		})
 	}
 	// A session keyring of its own, so that the launcher's keys are not possessed: keyrings(7).
 	p.add(Step{
