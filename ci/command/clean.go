@@ -22,20 +22,24 @@ func newClean() *cobra.Command {
 		Use:   "clean",
 		Short: "find and remove what a killed run left",
 		Long: "clean finds the cgroups, directories and containers of runs whose process is gone, kills what still runs in\n" +
-			"them, and removes them. What belongs to a run that is alive stays. --dry-run without root lists what it may read.",
+			"them, and removes them. What belongs to a run that is alive stays. Without root it removes what this user's\n" +
+			"cellwall run has left without root, and --dry-run lists what it may read of the rest, too.",
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if !dry {
-				if err := needRoot("clean removes cgroups and mounts"); err != nil {
-					return err
-				}
-			} else if os.Geteuid() != 0 {
-				fmt.Fprintln(c.ErrOrStderr(), "cellwall: without root not all can be read: there may be more")
+			root := os.Geteuid() == 0
+			var left, own []leftover
+			var err error
+			if root || dry {
+				left, err = findLeft(lease.Default)
 			}
-			left, err := findLeft(lease.Default)
+			if !root && err == nil {
+				fmt.Fprintln(c.ErrOrStderr(), "cellwall: without root not all can be "+map[bool]string{true: "read", false: "removed"}[dry]+": there may be more")
+				own, err = leftOfUser()
+			}
 			if err != nil {
 				return done(err)
 			}
+			left = append(left, own...)
 			if len(left) == 0 {
 				fmt.Fprintln(c.OutOrStdout(), "nothing was left")
 				return nil
@@ -52,7 +56,7 @@ func newClean() *cobra.Command {
 				}
 				fmt.Fprintf(c.OutOrStdout(), "%s %s %s\n", verb, l.what, l.path)
 			}
-			if !dry {
+			if !dry && root {
 				errs = append(errs, restoreTree())
 			}
 			return done(errors.Join(errs...))
@@ -73,7 +77,7 @@ type leftover struct {
 }
 
 // findLeft lists what was left, in the order in which it must go: cgroups with what runs in
-// them, then the names of containers, then files and directories.
+// them, then what lies elsewhere, then the names of containers, and leases last.
 func findLeft(parent string) ([]leftover, error) {
 	var left []leftover
 	groups, err := cgroup.FindLeft(cgroup.Prefix)
@@ -88,13 +92,6 @@ func findLeft(parent string) ([]leftover, error) {
 		if dead {
 			left = append(left, leftover{"cgroup", path, func() error { return cgroup.Remove(path) }})
 		}
-	}
-	names, err := deadContainers(filepath.Join(parent, containersDir))
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range names {
-		left = append(left, leftover{"container", path, func() error { return rootfs.Remove(path) }})
 	}
 	for i, dir := range append([]string{sharedMemory, lease.OnDisk}, interfere.DiskParents()...) {
 		files, err := filepath.Glob(filepath.Join(dir, lease.Prefix+"*"))
@@ -115,6 +112,20 @@ func findLeft(parent string) ([]leftover, error) {
 			}
 		}
 	}
+	below, err := leftBelow(parent)
+	return append(left, below...), err
+}
+
+// leftBelow lists names of containers, and then leases.
+func leftBelow(parent string) ([]leftover, error) {
+	var left []leftover
+	names, err := deadContainers(filepath.Join(parent, containersDir))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range names {
+		left = append(left, leftover{"container", path, func() error { return rootfs.Remove(path) }})
+	}
 	leases, err := lease.Left(parent)
 	if err != nil && !errors.Is(err, os.ErrPermission) {
 		return nil, err
@@ -124,6 +135,17 @@ func findLeft(parent string) ([]leftover, error) {
 		left = append(left, leftover{"directory", path, func() error { return rootfs.Remove(path) }})
 	}
 	return left, nil
+}
+
+// leftOfUser lists what was left of cellwall run without root, which has nothing but its leases.
+func leftOfUser() ([]leftover, error) {
+	parent := ownLeases()
+	if err := checkOwn(parent); errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return leftBelow(parent)
 }
 
 // isDead reports whether a path is named after a lease whose holder is gone. A name that merely shares

@@ -3,11 +3,14 @@ package command
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -179,7 +182,7 @@ func TestNeedsRoot(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("is root")
 	}
-	for _, command := range []string{"verify", "ladder", "bench", "compare --binary /bin/true /bin/true", "interfere --all", "probe --all", "clean", "exec web -- sh", "run --id x --rootfs / -- sh"} {
+	for _, command := range []string{"verify", "ladder", "bench", "compare --binary /bin/true /bin/true", "interfere --all", "probe --all", "exec web -- sh", "run --id x --rootfs / -- sh"} {
 		t.Run(command, func(t *testing.T) {
 			want := exitUsage
 			if strings.HasSuffix(command, "-- sh") {
@@ -307,9 +310,64 @@ func TestCleanLooksWithoutRoot(t *testing.T) {
 	if left, err := findLeft(parent); err != nil || slices.ContainsFunc(left, func(l leftover) bool { return strings.Contains(l.path, name) }) {
 		t.Errorf("%v, %v", left, err)
 	}
+	t.Setenv("XDG_RUNTIME_DIR", parent)
 	code, out, errs := call(t, "clean", "--dry-run")
 	if code != 0 || strings.Contains(out, "removed") || !strings.HasPrefix(errs, "cellwall: without root") || strings.Count(errs, "\n") != 1 {
 		t.Errorf("exit status %d, %q, %q", code, out, errs)
+	}
+}
+
+// TestCleanWithoutRoot: a user's cellwall run that was killed leaves its lease and the name of its container, and
+// nobody else's leases are touched.
+func TestCleanWithoutRoot(t *testing.T) {
+	if os.Geteuid() == 0 {
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestCleanWithoutRoot$")
+		cmd.Env = append(os.Environ(), "TMPDIR=/tmp")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+		return
+	}
+	home := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", home)
+	if code, out, errs := call(t, "clean"); code != 0 || out != "nothing was left\n" {
+		t.Errorf("before anything has run: exit status %d, %q, %q", code, out, errs)
+	}
+	parent, err := leases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed, err := lease.Take(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alive, err := lease.Take(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alive.Close() //nolint:errcheck // its parent goes with the test
+	container := filepath.Join(parent, containersDir, "web")
+	if err := errors.Join(killed.Close(), os.MkdirAll(filepath.Join(killed.Dir, "rootfs", "bin"), 0o700), os.MkdirAll(container, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ flag, verb string }{{"--dry-run", "found"}, {"--dry-run=false", "removed"}} {
+		code, out, errs := call(t, "clean", c.flag)
+		want := fmt.Sprintf("%[1]s container %[2]s\n%[1]s directory %[3]s\n", c.verb, container, killed.Dir)
+		if code != 0 || !strings.HasSuffix(out, want) || c.verb == "removed" && out != want || strings.Contains(out, alive.Name) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%s: exit status %d, %q, %q, want %q", c.flag, code, out, errs, want)
+		}
+	}
+	for path, there := range map[string]bool{killed.Dir: false, container: false, alive.Dir: true} {
+		if _, err := os.Stat(path); (err == nil) != there {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if err := os.Chmod(parent, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := call(t, "clean"); code != exitInconclusive || out != "" || !strings.Contains(errs, parent+" is not a directory of this user's alone") {
+		t.Errorf("others may write to it: exit status %d, %q, %q", code, out, errs)
 	}
 }
 

@@ -250,21 +250,31 @@ func leases() (string, error) {
 	if os.Geteuid() == 0 {
 		return lease.Default, nil
 	}
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("cellwall-of-%d", os.Geteuid()))
-	if runtime := os.Getenv("XDG_RUNTIME_DIR"); runtime != "" {
-		dir = filepath.Join(runtime, "cellwall")
-	}
+	dir := ownLeases()
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", fmt.Errorf("make a directory for leases: %w", err)
 	}
+	return dir, checkOwn(dir)
+}
+
+// ownLeases is where those of a caller without root are.
+func ownLeases() string {
+	if runtime := os.Getenv("XDG_RUNTIME_DIR"); runtime != "" {
+		return filepath.Join(runtime, "cellwall")
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("cellwall-of-%d", os.Geteuid()))
+}
+
+// checkOwn refuses a directory that others could have made or may write to.
+func checkOwn(dir string) error {
 	var st unix.Stat_t
 	if err := unix.Lstat(dir, &st); err != nil {
-		return "", fmt.Errorf("look at %s: %w", dir, err)
+		return fmt.Errorf("look at %s: %w", dir, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
-		return "", fmt.Errorf("%s is not a directory of this user's alone: remove it, or set XDG_RUNTIME_DIR", dir)
+		return fmt.Errorf("%s is not a directory of this user's alone: remove it, or set XDG_RUNTIME_DIR", dir)
 	}
-	return dir, nil
+	return nil
 }
 
 // outFile gives the stream to the container as it is, where it is a file.
