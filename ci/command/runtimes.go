@@ -114,6 +114,8 @@ func packageOf(name string) string {
 	switch name {
 	case "bwrap":
 		return "bubblewrap"
+	case "systemd-nspawn":
+		return "systemd-container"
 	case "unshare":
 		return "util-linux"
 	case "chroot":

@@ -18,6 +18,7 @@ var known = []struct {
 	{"crun", ociWith(quirks{noHybrid: true, bfqSince: "1.8.2", burstSince: "1.11", featuresSince: "1.8.6"})},
 	{"runsc", ociWith(quirks{sandbox: true})},
 	{"bwrap", newBwrap},
+	{nspawnName, newNspawn},
 	{"unshare", newUnshare},
 	{"chroot", newChroot},
 	{"podman", engineWith(podman())},

@@ -81,12 +81,13 @@ var tables = map[string][]Exception{
 			Advice: "set defaultErrnoRet to 38 (ENOSYS) in the profile",
 		},
 	},
-	"runsc":   runscTable,
-	"bwrap":   bwrapTable,
-	"unshare": unshareTable,
-	"chroot":  chrootTable,
-	"podman":  podmanTable,
-	"docker":  dockerTable,
+	"runsc":          runscTable,
+	"bwrap":          bwrapTable,
+	"systemd-nspawn": nspawnTable,
+	"unshare":        unshareTable,
+	"chroot":         chrootTable,
+	"podman":         podmanTable,
+	"docker":         dockerTable,
 }
 
 func noTime(since, source string) Exception {
