@@ -80,7 +80,9 @@ func (l *Launcher) Create(ctx context.Context, id string, o Options) (_ *Contain
 	if err != nil {
 		return nil, err
 	}
-	host.Files = fileSources(o.Spec)
+	if err := host.lookAtSources(o.Spec, o.From); err != nil {
+		return nil, err
+	}
 	plan, err := Compile(Request{Spec: o.Spec, Host: host, Omit: o.Omit, From: o.From})
 	if err != nil {
 		return nil, err
@@ -129,24 +131,6 @@ func (c *Container) adopt(ctx context.Context) error {
 	}
 	c.Console, c.state = c.child.terminal, specs.StateCreated
 	return c.child.reap()
-}
-
-// fileSources lists the bind sources that are no directories. One that cannot be looked at is
-// left to the plan, whose step then names the reason.
-func fileSources(s *specs.Spec) []string {
-	var files []string
-	if s == nil {
-		return nil
-	}
-	for _, m := range s.Mounts {
-		if !isBind(m) {
-			continue
-		}
-		if info, err := os.Stat(m.Source); err == nil && !info.IsDir() {
-			files = append(files, m.Source)
-		}
-	}
-	return files
 }
 
 // ID returns the container's name.

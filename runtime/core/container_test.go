@@ -170,6 +170,12 @@ func check(t testing.TB, err error) {
 // run runs the program at a rung and returns what it printed.
 func (f *fixture) run(t testing.TB, r spec.Rung, edits spec.Edits, args ...string) (string, core.Status) {
 	t.Helper()
+	return f.runFrom(t, "", r, edits, args...)
+}
+
+// runFrom runs it in the mounts of another mount namespace than the launcher's.
+func (f *fixture) runFrom(t testing.TB, from string, r spec.Rung, edits spec.Edits, args ...string) (string, core.Status) {
+	t.Helper()
 	o := f.options
 	o.Args = append([]string{program}, args...)
 	s, omit := edits.Apply(spec.New(r, o))
@@ -178,7 +184,7 @@ func (f *fixture) run(t testing.TB, r spec.Rung, edits spec.Edits, args ...strin
 		t.Fatal(err)
 	}
 	defer read.Close() //nolint:errcheck // read-only
-	c, err := f.launcher.Create(t.Context(), "cellwall-t", core.Options{Spec: s, Omit: omit, Parent: f.parent, Stdout: write, Stderr: write})
+	c, err := f.launcher.Create(t.Context(), "cellwall-t", core.Options{Spec: s, Omit: omit, From: from, Parent: f.parent, Stdout: write, Stderr: write})
 	if err != nil {
 		t.Fatal(err)
 	}

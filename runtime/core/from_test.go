@@ -1,19 +1,16 @@
 package core_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
-	"cellwall/runtime/core"
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 )
 
@@ -31,23 +28,8 @@ func TestFrom(t *testing.T) {
 	})
 	for _, r := range []spec.Rung{spec.Chroot, spec.Namespaces, spec.Hardened} {
 		t.Run(string(r), func(t *testing.T) {
-			o := f.options
-			o.Args = []string{program, "cat", "/usr/f"}
-			read, write, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer read.Close() //nolint:errcheck // read-only
-			c, err := f.launcher.Create(t.Context(), "cellwall-from", core.Options{Spec: spec.New(r, o), Parent: f.parent, From: from, Stdout: write})
-			check(t, write.Close())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { check(t, c.Delete()) }()
-			check(t, c.Start(t.Context()))
-			var out bytes.Buffer
-			if _, err := io.Copy(&out, read); err != nil || out.String() != "from" {
-				t.Errorf("got %q, %v, want what lies in the other mount namespace", &out, err)
+			if out, _ := f.runFrom(t, from, r, nil, "cat", "/usr/f"); out != "from" {
+				t.Errorf("got %q, want what lies in the other mount namespace", out)
 			}
 		})
 	}
@@ -65,17 +47,9 @@ func privateMounts(t *testing.T, prepare func() error) string {
 	t.Helper()
 	ready, end, gone := make(chan error), make(chan struct{}), make(chan struct{})
 	var tid int
-	// The outer goroutine keeps the process's first thread, if it has it, from being used.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	go func() {
+	go kernel.ThrowAway(func() {
 		defer close(gone)
-		runtime.LockOSThread()
 		tid = unix.Gettid()
-		if tid == unix.Getpid() {
-			ready <- errors.New("on the first thread")
-			return
-		}
 		err := unix.Unshare(unix.CLONE_NEWNS)
 		if err == nil {
 			err = unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, "")
@@ -85,7 +59,7 @@ func privateMounts(t *testing.T, prepare func() error) string {
 		}
 		ready <- err
 		<-end
-	}()
+	})
 	if err := <-ready; err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,9 @@ type Host struct {
 	TimeAtExec bool
 	// Files are the bind sources that are no directories.
 	Files []string
+	// MountFlags are the MS_* flags of the mounts in which the root directory, the bind sources and the container's
+	// cgroups lie, which a remount would take away. They are needed only without mount_setattr(2).
+	MountFlags map[string]uintptr
 	// OpenFiles is the RLIMIT_NOFILE of a process that has none of its own; nil is the launcher's.
 	OpenFiles *specs.POSIXRlimit
 	// Rootless is a launcher without CAP_SETGID: its user namespaces deny setgroups(2).

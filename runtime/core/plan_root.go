@@ -146,14 +146,13 @@ func (p *planner) finishRoot() error {
 		})
 	}
 	if p.Spec.Root.Readonly {
-		p.add(p.setFlags("readonly-root", "read-only root mount", "/", unix.MS_RDONLY)...)
+		p.add(p.setFlags("readonly-root", "read-only root mount", "/", unix.MS_RDONLY|p.Host.MountFlags[p.Spec.Root.Path])...)
 	}
 	return nil
 }
 
 // setFlags sets flags of an existing mount: mount_setattr(2), or on older kernels a remount,
-// which takes all the mount's flags, so that those of the file systems of the container, which
-// all carry them, are named again.
+// which takes away all flags that it does not name. In a user namespace it may not: mount_namespaces(7).
 func (p *planner) setFlags(id, barrier, at string, flags uintptr) []Step {
 	text := "make " + at + " read-only"
 	if p.Host.MountSetattr {
