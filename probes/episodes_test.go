@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -21,42 +22,46 @@ func TestNestedLimitsHaveTheirOwnEpisodes(t *testing.T) {
 	for _, c := range []struct{ above, below int }{{20, 10}, {15, 15}} {
 		t.Run(fmt.Sprintf("%d above %d", c.above, c.below), func(t *testing.T) {
 			above := newGroup(t, "above", quota(c.above))
-			var groups []*cgroup.Group
+			all := []*counted{{group: above}}
 			for _, name := range []string{"a", "b"} {
 				g, err := above.Create(name, quota(c.below))
 				if err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { _ = g.Close() })
-				groups = append(groups, g)
+				all = append(all, &counted{group: g})
 			}
 			p := open(t, "throttle", above, Options{Each: true})
-			gather(t, p, func() {
-				var waits []func() error
-				for _, g := range groups {
-					c := inGroup(t, g, "spin", "2", "1500ms")
-					if err := c.Start(); err != nil {
-						t.Fatal(err)
-					}
-					waits = append(waits, c.Wait)
-				}
-				for _, wait := range waits {
-					if err := wait(); err != nil {
-						t.Error(err)
+			agree(t, func() error {
+				toldOnce(t, gather(t, p, func() { spinIn(t, all[1:]) }))
+				var errs []error
+				for _, c := range all {
+					probe, kernel := c.since(t, p)
+					t.Logf("%s: %v, the kernel's %v", c.group.Name(), probe, kernel)
+					if (probe - kernel).Abs() > time.Duration(throttledApart*float64(kernel))+time.Millisecond {
+						errs = append(errs, fmt.Errorf("%s: the probe's %v and the kernel's %v", c.group.Name(), probe, kernel))
 					}
 				}
+				return errors.Join(errs...)
 			})
-			for _, g := range append(groups, above) {
-				total, err := p.Total(g.Path("cpu"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				kernel := throttled(t, g)
-				t.Logf("%s: %v in %d episodes, the kernel's %v", g.Name(), total.Length, total.Count, kernel)
-				if (total.Length - kernel).Abs() > time.Duration(throttledApart*float64(kernel))+time.Millisecond {
-					t.Errorf("%s: the probe's %v and the kernel's %v", g.Name(), total.Length, kernel)
-				}
-			}
 		})
+	}
+}
+
+// spinIn lets two threads spin in each of some groups, and waits for them.
+func spinIn(t *testing.T, groups []*counted) {
+	t.Helper()
+	var waits []func() error
+	for _, g := range groups {
+		c := inGroup(t, g.group, "spin", "2", "1500ms")
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waits = append(waits, c.Wait)
+	}
+	for _, wait := range waits {
+		if err := wait(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -76,8 +76,9 @@ func openThrottle(s *session) error {
 	return nil
 }
 
-// episodes is the part of a program that keeps them. What happens to the queues of one CPU happens
-// under that CPU's lock, so no two programs run for the same queue at the same time.
+// episodes is the part of a program that keeps them. An episode begins under the lock of its CPU's run
+// queue, so no two programs begin the same one. It may end in two at a time: refilled runs without that
+// lock, while another CPU that holds it adds a task there.
 type episodes struct {
 	*program
 	open  *ebpf.Map // address of a cfs_rq -> its episode
@@ -230,7 +231,7 @@ func (e *episodes) ended() {
 }
 
 // close closes the episode of the queue whose address is in its slot, or jumps to none if it has
-// none.
+// none. Whoever deletes it counts it.
 func (e *episodes) close(none string) {
 	e.Lookup(e.open, e.queue)
 	e.Do(asm.JEq.Imm(asm.R0, 0, none))
@@ -238,7 +239,7 @@ func (e *episodes) close(none string) {
 		e.Do(asm.LoadMem(asm.R1, asm.R0, i, asm.DWord), asm.StoreMem(asm.RFP, e.value+i, asm.R1, asm.DWord))
 	}
 	e.Delete(e.open, e.queue)
-	e.Do(asm.LoadMem(asm.R6, asm.RFP, e.value+episodeCPU, asm.Word))
+	e.Do(asm.JNE.Imm(asm.R0, 0, none), asm.LoadMem(asm.R6, asm.RFP, e.value+episodeCPU, asm.Word))
 	e.queues(none)
 	e.Do(asm.LoadMem(asm.R1, asm.RFP, e.queue, asm.DWord), asm.Mov.Imm(asm.R2, 0))
 	e.replace()
