@@ -116,6 +116,8 @@ func packageOf(name string) string {
 		return "bubblewrap"
 	case "systemd-nspawn":
 		return "systemd-container"
+	case "lxc-execute":
+		return "lxc"
 	case "unshare":
 		return "util-linux"
 	case "chroot":

@@ -93,6 +93,19 @@ func (l Limits) settingsV2(old Limits) []setting {
 	return slices.DeleteFunc(all, func(s setting) bool { return s.value == "" })
 }
 
+// File is a file of cgroup v2 and what is written to it.
+type File struct{ Name, Value string }
+
+// Files are what a program that knows cgroup v2 by its files writes for the limits, in order. Device
+// rules have none; IOWeight has, but the kernel's configuration decides which.
+func (l Limits) Files() []File {
+	var files []File
+	for _, s := range l.settingsV2(Limits{}) {
+		files = append(files, File{Name: s.file, Value: s.value})
+	}
+	return files
+}
+
 func (l Limits) weight() uint64 {
 	if l.CPUShares != 0 {
 		return WeightFromShares(l.CPUShares)

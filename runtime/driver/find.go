@@ -19,6 +19,7 @@ var known = []struct {
 	{"runsc", ociWith(quirks{sandbox: true})},
 	{"bwrap", newBwrap},
 	{nspawnName, newNspawn},
+	{"lxc-execute", newLXC},
 	{"unshare", newUnshare},
 	{"chroot", newChroot},
 	{"podman", engineWith(podman())},

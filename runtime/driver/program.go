@@ -33,6 +33,11 @@ type launch struct {
 	hide []string
 	// prepare is Bundle.Prepare.
 	prepare func() error
+	// place is told the container's own cgroup, once that is there, and returns the one below it in which
+	// the program starts; nil is the own.
+	place func(*cgroup.Group) (*cgroup.Group, error)
+	// apart starts it in a process group of its own, for a program that signals all of its group.
+	apart bool
 	// group is the cgroup that it starts in.
 	group                 *cgroup.Group
 	stdin, stdout, stderr *os.File
@@ -86,7 +91,7 @@ func (l launch) start(ctx context.Context) (*program, error) {
 // begin starts the program, which stops at its first instruction until it is in its group: neither
 // it nor what it forks is ever seen elsewhere.
 func (l launch) begin(cmd *exec.Cmd) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Ptrace: l.group != nil, Credential: l.as}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Ptrace: l.group != nil, Credential: l.as, Setpgid: l.apart}
 	if err := cmd.Start(); err != nil {
 		return err
 	}

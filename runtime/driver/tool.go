@@ -169,6 +169,11 @@ func (t *tool) Create(ctx context.Context, b Bundle) (_ Container, err error) {
 	}
 	c.undo.Push("remove the container's cgroup", c.group.Close)
 	c.launch.group, c.launch.from, c.launch.prepare = c.group, b.From, b.Prepare
+	if c.launch.place != nil {
+		if c.launch.group, err = c.launch.place(c.group); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
 	c.launch.join = joined(b.Spec)
 	c.launch.stdin, c.launch.stdout = b.Stdin, b.Stdout
 	return c, nil

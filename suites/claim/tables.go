@@ -84,6 +84,7 @@ var tables = map[string][]Exception{
 	"runsc":          runscTable,
 	"bwrap":          bwrapTable,
 	"systemd-nspawn": nspawnTable,
+	"lxc-execute":    lxcTable,
 	"unshare":        unshareTable,
 	"chroot":         chrootTable,
 	"podman":         podmanTable,
