@@ -29,6 +29,7 @@ type fakeDocker struct {
 	root   string   // of the image, extracted
 
 	mu     sync.Mutex
+	image  bool           // it is there
 	config map[string]any // of the container, as it was sent; nil where there is none
 	conn   net.Conn       // of the attached client
 	cmd    *exec.Cmd
@@ -56,8 +57,8 @@ func newFakeDocker(t *testing.T, s *stand) *fakeDocker {
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() {
 		check(t, server.Close())
-		if f.config != nil {
-			t.Error("the container is still there")
+		if f.config != nil || f.image {
+			t.Errorf("still there: the image %v, the container %v", f.image, f.config)
 		}
 	})
 	t.Setenv("DOCKER_HOST", "unix://"+socket)
@@ -82,8 +83,10 @@ func (f *fakeDocker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(http.StatusOK, map[string]any{"ServerVersion": "27.1.0", "CgroupDriver": "cgroupfs"})
 	case "images/create POST":
 		f.extract(r.Body)
+		f.image = true
 		answer(http.StatusOK, map[string]string{"status": "sha256:" + engineID})
 	case "images/sha256:" + engineID + " DELETE":
+		f.image = false
 		answer(http.StatusOK, []map[string]string{{"Deleted": "sha256:" + engineID}})
 	case "containers/create POST":
 		f.mu.Lock()

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -70,9 +69,6 @@ func writeEntry(w *tar.Writer, root *os.Root, path string, info fs.FileInfo) (er
 	}
 	h.Name, h.Format = path, tar.FormatPAX
 	h.Uname, h.Gname = "", "" // the ids are what counts
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && (h.Typeflag == tar.TypeBlock || h.Typeflag == tar.TypeChar) {
-		h.Devmajor, h.Devminor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
-	}
 	if !info.Mode().IsRegular() {
 		return w.WriteHeader(h)
 	}

@@ -117,11 +117,13 @@ func (e *engine) ownMount(m, own specs.Mount) (string, error) {
 	return fmt.Sprintf("--shm-size=%d", n), nil
 }
 
+var tmpfsFlags = []string{"ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev"}
+
 // tmpfsOption is a tmpfs, which has noexec, nosuid and nodev unless their opposites are given.
 func (e *engine) tmpfsOption(m specs.Mount) (string, error) {
 	options := slices.Clone(m.Options)
 	for _, o := range options {
-		if strings.Contains(o, "=") && !e.tmpfsHas(o) || strings.ContainsAny(o, ":,") {
+		if !slices.Contains(tmpfsFlags, o) && !e.tmpfsHas(o) || strings.ContainsAny(o, ":,") {
 			return "", kernel.Unsupported("%s mounts no tmpfs with %s (%s)", e.name, o, m.Destination)
 		}
 	}

@@ -126,7 +126,7 @@ func TestEngineOption(t *testing.T) {
 		{both, "27.0", spec.WithMount(specs.Mount{Destination: "/t", Type: "tmpfs", Options: []string{"noexec", "size=64k"}}), "--tmpfs=/t:noexec,size=64k,suid,dev"},
 		{[]string{"docker"}, "27.0", spec.WithMount(spec.Bind(root, "/v")), "--mount=type=bind,source=" + root + ",target=/v"},
 		{[]string{"docker"}, "27.0", spec.WithMount(spec.Bind(root, "/v,w", "ro", "private")), `--mount=type=bind,source=` + root + `,"target=/v,w",readonly,bind-recursive=writable,bind-propagation=private`},
-		{[]string{"docker"}, "20.10.24+dfsg1", spec.WithMount(spec.Bind(root, "/v", "ro")), "--mount=type=bind,source=" + root + ",target=/v,readonly"},
+		{[]string{"docker"}, "20.10.24+dfsg1", spec.WithMount(spec.Bind(root, "/v", "ro")), "--mount=type=bind,source=" + root + ",target=/v,readonly "},
 		{[]string{"docker"}, "25.0.0", spec.WithMount(spec.Bind(root, "/v", "rro")), "readonly,bind-recursive=readonly,bind-propagation=rprivate"},
 		{[]string{"docker"}, "25.0.0", spec.WithMount(specs.Mount{Source: root, Destination: "/v", Type: "bind", Options: []string{"bind", "ro"}}), "bind-recursive=disabled,readonly"},
 		{[]string{"docker"}, "24.0.7", spec.WithMount(specs.Mount{Source: root, Destination: "/v", Type: "bind", Options: []string{"bind"}}), "target=/v,bind-nonrecursive"},

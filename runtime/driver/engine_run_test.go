@@ -295,3 +295,13 @@ func TestEngineLeavesSomething(t *testing.T) {
 	}
 	s.noEngine(t)
 }
+
+// TestEngineClientThatHangs is ended, and is nothing that the engine has left.
+func TestEngineClientThatHangs(t *testing.T) {
+	s, rt, _ := anEngine(t, "exit", "wait $!", "exec sleep 1000")
+	c, err := rt.Create(t.Context(), s.bundle)
+	check(t, err)
+	check(t, c.Start(t.Context()))
+	check(t, c.Delete(t.Context()))
+	s.noEngine(t)
+}

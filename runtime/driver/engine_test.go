@@ -67,6 +67,7 @@ func TestEngineExpresses(t *testing.T) {
 		"a colon in a path for its end": spec.WithMount(specs.Mount{Destination: "/t:x", Type: "tmpfs"}),
 		"no tmpfs with size=1,x=2":      spec.WithMount(specs.Mount{Destination: "/t", Type: "tmpfs", Options: []string{"size=1,x=2"}}),
 		"no tmpfs with huge=always":     spec.WithMount(specs.Mount{Destination: "/t", Type: "tmpfs", Options: []string{"huge=always"}}),
+		"no tmpfs with noatime":         spec.WithMount(specs.Mount{Destination: "/t", Type: "tmpfs", Options: []string{"noatime"}}),
 		"binds nothing with noatime":    spec.WithMount(spec.Bind(root, "/v", "noatime")),
 		"linux.resources.cpu.burst":     resources(specs.LinuxResources{CPU: &specs.LinuxCPU{Burst: new(uint64(1))}}),
 		"linux.resources.memory.kernel": resources(specs.LinuxResources{Memory: &specs.LinuxMemory{Kernel: new(int64(1))}}),
@@ -231,8 +232,12 @@ func TestWriteImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if err := imageable(root); !errors.Is(err, kernel.ErrNotSupported) || !strings.Contains(err.Error(), "root/socket") {
-		t.Errorf("a directory with a socket: %v", err)
+	for name, fails := range map[string]bool{"docker": true, "podman": false} {
+		e := someEngine(name, "27.0")
+		err := e.Expresses(Bundle{Spec: engineSpec(e, spec.Hardened, root)})
+		if (err != nil) != fails || fails && (!errors.Is(err, kernel.ErrNotSupported) || !strings.Contains(err.Error(), "root/socket")) {
+			t.Errorf("%s and a directory with a socket: %v", name, err)
+		}
 	}
 }
 
