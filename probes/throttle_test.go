@@ -120,7 +120,7 @@ func toldOnce(t *testing.T, events []Event) {
 	}
 	told := map[begin]bool{}
 	for _, e := range events {
-		b := begin{e.Cgroup, e.CPU, e.At.UnixNano()}
+		b := begin{cgroup: e.Cgroup, cpu: e.CPU, at: e.At.UnixNano()}
 		if told[b] {
 			t.Errorf("told twice: %+v", e)
 		}
