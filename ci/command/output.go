@@ -112,26 +112,40 @@ func (f *outputFlags) check(formats []format) error {
 	return f.checkOut()
 }
 
-// checkOut refuses a directory that cannot be made: after a run all that it found would be lost.
+// checkOut refuses a directory in which no file can be made: after a run all that it found would be lost.
 func (f *outputFlags) checkOut() error {
 	if f.out == "" {
 		return nil
 	}
-	for dir := f.out; ; dir = filepath.Dir(dir) {
-		info, err := os.Stat(dir)
-		switch {
-		case errors.Is(err, os.ErrNotExist) && dir != filepath.Dir(dir):
-			continue
-		case err != nil:
-			return misuse("--out: %w", err)
-		case !info.IsDir():
-			return misuse("--out %s: %s is no directory", f.out, dir)
+	return tryDirectory("--out", f.out)
+}
+
+// tryDirectory makes a file and removes it again, in a directory or in the nearest one above it that is there: access(2) says
+// yes of /proc and /sys.
+func tryDirectory(flag, path string) error {
+	dir := path
+	info, err := os.Stat(dir)
+	for errors.Is(err, os.ErrNotExist) && dir != filepath.Dir(dir) {
+		if _, link := os.Lstat(dir); link == nil {
+			break // to nowhere
 		}
-		if err := unix.Access(dir, unix.W_OK); err != nil {
-			return misuse("--out %s: write to %s: %w", f.out, dir, err)
-		}
-		return nil
+		dir = filepath.Dir(dir)
+		info, err = os.Stat(dir)
 	}
+	switch {
+	case err != nil:
+		return misuse("%s %s: %w", flag, path, err)
+	case !info.IsDir():
+		return misuse("%s %s: %s is no directory", flag, path, dir)
+	}
+	file, err := os.CreateTemp(dir, ".cellwall-*")
+	if err != nil {
+		if at := (*fs.PathError)(nil); errors.As(err, &at) {
+			err = at.Err // its name says nothing to anybody
+		}
+		return misuse("%s %s: make a file in %s: %w", flag, path, dir, err)
+	}
+	return done(errors.Join(file.Close(), os.Remove(file.Name())))
 }
 
 func (f *outputFlags) text(out io.Writer) render.Text {

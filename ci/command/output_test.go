@@ -100,6 +100,34 @@ func TestWriteFileIsWhole(t *testing.T) {
 	}
 }
 
+// TestTryDirectory: what cannot be written to is refused before a run, and nothing is left of the attempt.
+func TestTryDirectory(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	link, closed := filepath.Join(dir, "link"), filepath.Join(dir, "closed")
+	if err := errors.Join(os.Symlink("nowhere", link), os.Mkdir(closed, 0o500)); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		dir: "", filepath.Join(dir, "not", "there"): "", ".": "", "not/there": "",
+		link:                         "--out " + link + ": stat " + link + ": no such file or directory",
+		filepath.Join(link, "deep"):  "--out " + link + "/deep: stat " + link + ": no such file or directory",
+		"/proc/self/none":            "--out /proc/self/none: make a file in /proc/self: no such file or directory",
+		filepath.Join(closed, "out"): "--out " + closed + "/out: make a file in " + closed + ": permission denied",
+	} {
+		if strings.HasPrefix(path, closed) && os.Geteuid() == 0 {
+			continue // root may write there
+		}
+		err := tryDirectory("--out", path)
+		if want == "" && err != nil || want != "" && (exitCode(err) != exitUsage || err.Error() != want) {
+			t.Errorf("%s: %v, want %q", path, err, want)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+		t.Errorf("it left %v, %v", entries, err)
+	}
+}
+
 // interruptedWrite is set for this test's program where it is interrupted as it writes into the directory of that name.
 const interruptedWrite = "CELLWALL_TEST_INTERRUPTED_WRITE"
 

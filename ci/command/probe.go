@@ -107,6 +107,16 @@ func (f *probeFlags) check(names, program []string) error {
 	if f.limit < 0 || f.slow < 0 {
 		return misuse("a time cannot be negative")
 	}
+	if f.plot == "" {
+		return nil
+	}
+	info, err := os.Stat(f.plot)
+	switch {
+	case err != nil:
+		return tryDirectory("--plot", filepath.Dir(f.plot))
+	case info.IsDir():
+		return misuse("--plot %s: it is a directory: name a file in it", f.plot)
+	}
 	return nil
 }
 
