@@ -56,6 +56,9 @@ func newHistoryAdd() *cobra.Command {
 				}
 				commit = short
 			}
+			if err := tryDirectory("history add", args[0]); err != nil {
+				return err
+			}
 			return addRuns(c.Context(), c.OutOrStdout(), args[0], args[1:], commit)
 		},
 	}

@@ -145,6 +145,8 @@ func TestWrongUseOfHistory(t *testing.T) {
 		{[]string{"frob"}, "frob"},
 		{[]string{"add"}, "history add takes a directory and files, not 0: cellwall history add DIR FILE..."},
 		{[]string{"add", dir}, "history add takes a directory and files, not 1"},
+		{[]string{"add", there, there}, "history add " + there + ": " + there + " is no directory"},
+		{[]string{"add", "/proc/history", there}, "history add /proc/history: make a file in /proc: no such file or directory"},
 		{[]string{"add", dir, "moon"}, "read a run: open moon"},
 		{[]string{"add", dir, odd}, `x.jsonl:2: benchmark "start.exec": "core" was slowed down on purpose`},
 		{[]string{"add", dir, there}, there + ": it is there already, as " + entries[0].Name()},
