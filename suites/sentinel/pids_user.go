@@ -34,6 +34,10 @@ const (
 // UserNotFull runs a neighbour with the attacker's own kernel uid, outside of the container's
 // user namespace, and lets it fork while the attacker has used up its RLIMIT_NPROC.
 func UserNotFull(s *Stage) (*Watch, error) {
+	facts, err := kernel.Facts()
+	if err != nil {
+		return nil, err
+	}
 	var said string
 	nested := false
 	w := &Watch{
@@ -60,7 +64,7 @@ func UserNotFull(s *Stage) (*Watch, error) {
 		return err
 	}
 	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-		f, err := userFull(said, nested)
+		f, err := userFull(said, nested, facts.Version)
 		if f.Breached || err != nil {
 			return f, err
 		}
@@ -69,12 +73,14 @@ func UserNotFull(s *Stage) (*Watch, error) {
 	return w, nil
 }
 
-// userFull is what a neighbour's fork says, by whether the attacker is in another user namespace.
-func userFull(said string, nested bool) (Finding, error) {
+// userFull is what a neighbour's fork says, by whether the attacker is in another user namespace. Only a kernel
+// that does not count by user namespaces yet is excused; nothing but its release tells.
+func userFull(said string, nested bool, release kernel.Version) (Finding, error) {
 	f := Finding{Evidence: fmt.Sprintf("a fork of a neighbour with the same kernel uid gave %q", said)}
+	since := kernel.Version{Major: 5, Minor: 14}
 	switch {
-	case said == "EAGAIN" && nested:
-		return f, kernel.Unsupported("RLIMIT_NPROC of each user namespace: this kernel counts a user's processes in all of them together (before Linux 5.14)")
+	case said == "EAGAIN" && nested && release.Less(since):
+		return f, kernel.Unsupported("RLIMIT_NPROC of each user namespace: Linux %s counts a user's processes in all of them together (before %s)", release, since)
 	case said == "EAGAIN":
 		f.Breached = true
 	case said != "ok":
