@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"cellwall/runtime/cgroup"
 	"cellwall/runtime/cleanup"
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
@@ -155,7 +156,21 @@ func (n *nspawn) command(b Bundle, undo *cleanup.Stack) (launch, error) {
 	}
 	machine := machineName(b.ID)
 	undo.Push("remove what "+nspawnName+" keeps of the container", func() error { return n.forget(machine) })
-	undo.Push("remove the groups that "+nspawnName+" made beside", func() error { return forgetGroups(b) })
-	argv := slices.Concat([]string{n.path, "--machine=" + machine}, nspawnAlways, options, []string{"--"}, s.Process.Args)
-	return launch{argv: argv, env: nspawnEnv(s)}, nil
+	beside := "" // the path of the container's group, where it makes more of that path
+	undo.Push("remove the groups that "+nspawnName+" made", func() error {
+		if beside == "" {
+			return nil
+		}
+		return cgroup.RemoveAt(beside)
+	})
+	return launch{
+		argv: slices.Concat([]string{n.path, "--machine=" + machine}, nspawnAlways, options, []string{"--"}, s.Process.Args),
+		env:  nspawnEnv(s),
+		place: func(own *cgroup.Group) (*cgroup.Group, error) {
+			if len(own.Hierarchies()) > 1 {
+				beside = v2Path(own)
+			}
+			return own, nil
+		},
+	}, nil
 }

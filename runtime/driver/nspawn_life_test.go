@@ -140,6 +140,29 @@ func TestKillOfNspawn(t *testing.T) {
 	}
 }
 
+// TestNspawnIDs has ids that are no names, also of groups.
+func TestNspawnIDs(t *testing.T) {
+	s, rt, dir, beside := newNspawnStand(t, "exit", "252")
+	for _, id := range []string{"../out", "", "a b"} {
+		s.bundle.ID = id
+		c, err := rt.Create(t.Context(), s.bundle)
+		check(t, err)
+		check(t, c.Start(t.Context()))
+		_, err = c.Wait(t.Context())
+		check(t, err)
+		check(t, c.Delete(t.Context()))
+		argv, err := os.ReadFile(filepath.Join(dir, "argv"))
+		check(t, err)
+		if !strings.HasPrefix(string(argv), "--machine=tool-") {
+			t.Errorf("%q: %.60s", id, argv)
+		}
+		if left := beside(); len(left) > 0 {
+			t.Errorf("%q: left: %q", id, left)
+		}
+	}
+	s.clean(t)
+}
+
 func TestFailureOfNspawn(t *testing.T) {
 	s, rt, _, _ := newNspawnStand(t, "exit", "252")
 	s.bundle.Spec.Process.Args[0] = "/cellwall-none"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"sync"
@@ -50,14 +49,6 @@ func (n *nspawn) forget(machine string) error {
 		errs = append(errs, rootfs.Remove(filepath.Join(n.run, below, machine)))
 	}
 	return errors.Join(errs...)
-}
-
-// forgetGroups removes the groups in name=systemd, where the container's own group is not.
-func forgetGroups(b Bundle) error {
-	if len(b.Parent.Hierarchies()) < 2 {
-		return nil
-	}
-	return cgroup.RemoveAt(path.Join(v2Path(b.Parent), groupName(b.ID)))
 }
 
 // machineName is the container's id where that can be the name of a machine, hostname_is_valid in

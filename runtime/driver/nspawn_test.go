@@ -9,7 +9,6 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"cellwall/runtime/cgroup"
 	"cellwall/runtime/cleanup"
 	"cellwall/runtime/spec"
 )
@@ -176,7 +175,7 @@ func TestNspawnForgets(t *testing.T) {
 	}
 	s, _ := n.lineOf(t, spec.Namespaces)
 	var undo cleanup.Stack
-	if _, err := n.command(Bundle{ID: "m", Spec: s, Parent: &cgroup.Group{}}, &undo); err != nil {
+	if _, err := n.command(Bundle{ID: "m", Spec: s}, &undo); err != nil {
 		t.Fatal(err)
 	}
 	if err := undo.Close(); err != nil {
