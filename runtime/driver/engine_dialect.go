@@ -25,6 +25,10 @@ type dialect struct {
 	global func(dir string) []string
 	env    func(dir string) []string
 	always []string // options of create
+	// networked are options where there is a network, and an error elsewhere.
+	networked []string
+	// listed says of a value that may have commas what its option takes.
+	listed func(value string) string
 	remove []string // options of rm
 	// group is the container's cgroup below its parent.
 	group func(id string) string
@@ -70,13 +74,15 @@ func podman() dialect {
 		env: func(dir string) []string {
 			return []string{
 				"CONTAINERS_CONF=" + filepath.Join(dir, podmanConf), "CONTAINERS_STORAGE_CONF=" + filepath.Join(dir, podmanStorage),
-				"PODMAN_IGNORE_CGROUPSV1_WARNING=1",
+				"PODMAN_USERNS=", "PODMAN_IGNORE_CGROUPSV1_WARNING=1",
 			}
 		},
 		always: []string{
-			"--cgroups=no-conmon", "--no-hosts", "--dns=none", "--passwd=false", "--systemd=false", "--sdnotify=ignore",
+			"--cgroups=no-conmon", "--no-hosts", "--systemd=false", "--sdnotify=ignore",
 			"--http-proxy=false", "--read-only-tmpfs=false", "--log-driver=none",
 		},
+		networked:  []string{"--dns=none"},                             // cmd/podman/containers/create.go, CreateInit
+		listed:     func(value string) string { return record(value) }, // cmd/podman/common/create.go, StringSliceVar
 		remove:     []string{"--force", "--volumes", "--time=0"},
 		group:      func(id string) string { return "libpod-" + id }, // libpod/container_internal_linux.go, getOCICgroupPath
 		joins:      "ns:",
@@ -100,6 +106,7 @@ func docker() dialect {
 		global: func(string) []string { return nil },
 		env:    func(dir string) []string { return []string{"DOCKER_CONFIG=" + filepath.Join(dir, "docker")} },
 		always: []string{"--pull=never", "--init=false", "--no-healthcheck", "--log-driver=none"},
+		listed: func(value string) string { return value },
 		remove: []string{"--force", "--volumes"},
 		group:  func(id string) string { return id }, // daemon/oci_linux.go, WithCgroups
 		// daemon.json can have it on for all.

@@ -53,7 +53,7 @@ func (e *engine) limitOptions(b Bundle) ([]string, error) {
 	var a []string
 	if e.unified != "" {
 		for _, file := range slices.Sorted(maps.Keys(r.Unified)) {
-			a = append(a, e.unified+"="+file+"="+r.Unified[file])
+			a = append(a, e.unified+"="+e.listed(file+"="+r.Unified[file]))
 		}
 		r.Unified = nil
 	}
@@ -92,9 +92,12 @@ func (e *engine) limitOptions(b Bundle) ([]string, error) {
 
 // limitValues are the values of a field: one, or one for each device.
 func limitValues(raw json.RawMessage) ([]string, error) {
-	var devices []specs.LinuxThrottleDevice
-	if json.Unmarshal(raw, &devices) != nil {
+	if raw[0] != '[' {
 		return []string{strings.Trim(string(raw), `"`)}, nil
+	}
+	var devices []specs.LinuxThrottleDevice
+	if err := json.Unmarshal(raw, &devices); err != nil {
+		return nil, fmt.Errorf("read linux.resources: %w", err)
 	}
 	var values []string
 	for _, d := range devices {
@@ -130,7 +133,7 @@ func (e *engine) deviceOptions(s *specs.Spec, dir string) ([]string, error) {
 		if d.Type != "c" && d.Type != "u" && d.Type != "b" {
 			return nil, kernel.Unsupported("%s makes no device of type %q (%s)", e.name, d.Type, d.Path)
 		}
-		a = append(a, "--device="+filepath.Join(dir, deviceFile(i))+":"+d.Path+":rwm")
+		a = append(a, "--device="+e.listed(filepath.Join(dir, deviceFile(i))+":"+d.Path+":rwm"))
 	}
 	var rules []specs.LinuxDeviceCgroup
 	if s.Linux.Resources != nil {

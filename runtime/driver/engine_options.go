@@ -95,6 +95,9 @@ func (e *engine) namespaceOptions(s *specs.Spec) []string {
 			a = append(a, n.option+"="+value)
 		}
 	}
+	if !makes(s, specs.NetworkNamespace) {
+		a = append(a, e.networked...)
+	}
 	if !spec.HasNamespace(s, specs.UserNamespace) {
 		return append(a, "--userns=host")
 	}
@@ -155,7 +158,7 @@ func (e *engine) sysctlOptions(s *specs.Spec) ([]string, error) {
 		if net && !makes(s, specs.NetworkNamespace) {
 			return nil, kernel.Unsupported("%s sets %s in a network namespace of the container's own only", e.name, key)
 		}
-		a = append(a, "--sysctl="+key+"="+all[key])
+		a = append(a, "--sysctl="+e.listed(key+"="+all[key]))
 	}
 	return a, nil
 }

@@ -52,7 +52,7 @@ func TestEngineOptions(t *testing.T) {
 				" --ulimit=core=1:1 --ulimit=memlock=65536:65536 --ulimit=msgqueue=819200:819200 --ulimit=nofile=1024:1024 --ulimit=sigpending=1024:1024",
 		},
 		"podman": {
-			spec.Hardened: "--cgroups=no-conmon --no-hosts --dns=none --passwd=false --systemd=false --sdnotify=ignore --http-proxy=false --read-only-tmpfs=false" +
+			spec.Hardened: "--cgroups=no-conmon --no-hosts --systemd=false --sdnotify=ignore --http-proxy=false --read-only-tmpfs=false" +
 				" --log-driver=none --ipc=private --network=none --cgroupns=private --uidmap=0:5000:10 --gidmap=0:5000:10" +
 				" --workdir=/ --user=0:0 --env=A=b --hostname=cellwall --security-opt=label=disable --security-opt=apparmor=unconfined" +
 				" --security-opt=no-new-privileges --cap-drop=ALL --cap-add=CAP_KILL" +
@@ -104,6 +104,7 @@ func TestEngineOption(t *testing.T) {
 		{[]string{"docker"}, "27.0", spec.WithoutNamespace(specs.PIDNamespace), "--pid=host"},
 		{[]string{"docker"}, "27.0", spec.WithoutNamespace(specs.NetworkNamespace), "--network=host"},
 		{[]string{"podman"}, "4.3.1", spec.JoinNamespace(specs.UTSNamespace, "/n"), "--uts=ns:/n"},
+		{[]string{"podman"}, "4.3.1", spec.JoinNamespace(specs.NetworkNamespace, "/n"), "--network=ns:/n --cgroupns=private --dns=none"},
 		{both, "27.0", change(func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.x": "1", "kernel.sem": "2"} }), "--sysctl=kernel.sem=2"},
 		{[]string{"docker"}, "27.0", change(func(s *specs.Spec) {
 			s.Linux.Sysctl = map[string]string{"net.ipv4.ping_group_range": "0 9"}
@@ -114,6 +115,7 @@ func TestEngineOption(t *testing.T) {
 		{both, "27.0", resources(specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: new(uint16(20))}}), "--blkio-weight=20"},
 		{both, "27.0", resources(specs.LinuxResources{Memory: &specs.LinuxMemory{Reservation: new(int64(9)), DisableOOMKiller: new(true)}}), "--oom-kill-disable=true --memory-reservation=9"},
 		{[]string{"podman"}, "4.3.1", resources(specs.LinuxResources{Unified: map[string]string{"memory.high": "5"}}), "--cgroup-conf=memory.high=5"},
+		{[]string{"podman"}, "4.3.1", resources(specs.LinuxResources{Unified: map[string]string{"cpuset.cpus": "0,1"}}), `--cgroup-conf="cpuset.cpus=0,1"`},
 		{both, "27.0", change(func(s *specs.Spec) {
 			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/x", Type: "c", Major: 1, Minor: 3}}
 		}), "--device=/d/device-0:/dev/x:rwm"},

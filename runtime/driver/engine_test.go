@@ -3,7 +3,6 @@ package driver
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -272,7 +271,7 @@ func TestFindDocker(t *testing.T) {
 		if want == "" {
 			if err != nil {
 				t.Error(err)
-			} else if v, _ := rt.Version(context.Background()); v != "27.1" {
+			} else if v, _ := rt.Version(t.Context()); v != "27.1" {
 				t.Errorf("version %q", v)
 			}
 			continue

@@ -82,7 +82,7 @@ type Guarantee struct {
 	// Refusal is for the attack on the barrier alone.
 	Refusal Refusals
 	// Both changes the spec of the control and of its counterpart with the barrier, so that
-	// exactly one barrier differs between them.
+	// exactly one barrier differs between them. Those that are OnCore other runtimes go without.
 	Both spec.Edits
 	// Controls each take the barrier away, or one of several: with every one of them the witness must
 	// see a breach, and one of all that the claim names (sentinel.Finding.Intact).

@@ -27,6 +27,15 @@ func affordable(s *specs.Spec, held []string) error {
 	return kernel.Unsupported("this process lacks %s: it can give a container no more than it has", strings.Join(slices.Compact(lacking), ", "))
 }
 
+// neverBegan is the error of a container that has not begun, with the kernel's reason where there is one. It is
+// asked for afterwards: crun binds the host's sysfs where it is refused one, and gVisor has its own.
+func (l *life) neverBegan(s *specs.Spec, err error) error {
+	if no := mountable(s); no != nil && !l.again {
+		return fmt.Errorf("%w: %w", no, err)
+	}
+	return err
+}
+
 // mountable says why no container of a user namespace can have a procfs or sysfs here. The kernel gives none
 // where something hides a part of the host's, as the masks of an outer container do (mount_too_revealing).
 func mountable(s *specs.Spec) error {

@@ -144,25 +144,32 @@ type try struct {
 // on the core have to say enough. So is a sandbox, in which none is alone.
 func (j *Judge) proof(g *guarantee.Guarantee) (alone, controls []try) {
 	sandboxed := driver.Sandboxed(j.Runtime)
-	if !sandboxed && j.expresses(g, nil) {
-		alone = []try{{j.Runtime, trial{guarantee: g, rung: base(j.Runtime, g), both: true}}}
+	own := j.both(g)
+	if !sandboxed && j.expresses(g, own, nil) {
+		alone = []try{{j.Runtime, trial{guarantee: g, rung: base(j.Runtime, g), both: own}}}
 	}
 	for i := range g.Controls {
 		edit, rt := &g.Controls[i], j.Runtime
-		if edit.OnCore || sandboxed || !j.expresses(g, edit) {
+		if edit.OnCore || sandboxed || len(own) < len(g.Both) || !j.expresses(g, own, edit) {
 			rt = j.Core
 		}
-		controls = append(controls, try{rt, trial{guarantee: g, rung: base(rt, g), both: true, edit: edit}})
+		controls = append(controls, try{rt, trial{guarantee: g, rung: base(rt, g), both: g.Both, edit: edit}})
 	}
 	return alone, controls
 }
 
-// expresses reports whether the runtime can make the container of a row's proof, and is to.
-func (j *Judge) expresses(g *guarantee.Guarantee, control *spec.Edit) bool {
-	if j.Runtime != j.Core && slices.ContainsFunc(g.Both, func(e spec.Edit) bool { return e.OnCore }) {
-		return false
+// both is what a row's control and its counterpart are to have in common on the runtime. Where that leaves
+// another barrier beside the one, controls run on the core.
+func (j *Judge) both(g *guarantee.Guarantee) spec.Edits {
+	if j.Runtime == j.Core {
+		return g.Both
 	}
-	edits := slices.Concat(j.Runtime.Lacks(), g.Both)
+	return slices.DeleteFunc(slices.Clone(g.Both), func(e spec.Edit) bool { return e.OnCore })
+}
+
+// expresses reports whether the runtime can make the container of a row's proof.
+func (j *Judge) expresses(g *guarantee.Guarantee, both spec.Edits, control *spec.Edit) bool {
+	edits := slices.Concat(j.Runtime.Lacks(), both)
 	if control != nil {
 		edits = append(edits, *control)
 	}

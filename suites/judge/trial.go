@@ -26,24 +26,21 @@ import (
 	"cellwall/suites/sentinel"
 )
 
-// trial is one run of an attack: on the spec of a rung, with the edits of the counterpart of a
-// control (both), and with a control's edit.
+// trial is one run of an attack: on the spec of a rung, with the edits that a control and its counterpart
+// have in common (both), and with a control's own.
 type trial struct {
 	guarantee *guarantee.Guarantee
 	rung      spec.Rung
-	both      bool
+	both      spec.Edits
 	edit      *spec.Edit
 }
 
-// edits are the row's own: what a control and its counterpart have in common, and the control's.
-func (t *trial) edits() (both, control spec.Edits) {
-	if t.both {
-		both = t.guarantee.Both
+// control is the control's edit, if it is one.
+func (t *trial) control() spec.Edits {
+	if t.edit == nil {
+		return nil
 	}
-	if t.edit != nil {
-		control = spec.Edits{*t.edit}
-	}
-	return both, control
+	return spec.Edits{*t.edit}
 }
 
 func names(lists ...spec.Edits) []string {
@@ -150,7 +147,7 @@ func (j *Judge) run(ctx context.Context, rt driver.Runtime, t trial) (finding se
 		return finding, nil, fmt.Errorf("set the sentinel: %w", err)
 	}
 	stage.Launch = func(ctx context.Context, id string, w *sentinel.Watch) (sentinel.Finding, error) {
-		finding, _, err := j.live(ctx, rt, life{trial: t, stage: stage, root: root, id: id, watch: w})
+		finding, _, err := j.live(ctx, rt, life{trial: t, stage: stage, root: root, id: id, watch: w, again: true})
 		return finding, err
 	}
 	return j.live(ctx, rt, life{trial: t, stage: stage, root: root, id: stage.Name, watch: watch})
@@ -163,6 +160,7 @@ type life struct {
 	root  *rootfs.Root
 	id    string
 	watch *sentinel.Watch
+	again bool // another of the trial has begun before
 }
 
 // live takes a container from creation to deletion.
@@ -184,6 +182,7 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 		if errors.As(err, &seen) {
 			return seen.Finding, &attack.Record{}, nil
 		}
+		err = l.neverBegan(bundle.Spec, err)
 		// One that leaves something behind has done more than refuse.
 		if left := (*cleanup.Left)(nil); watch.Refused == nil || errors.Is(err, kernel.ErrNotSupported) || errors.As(err, &left) {
 			return finding, nil, err
@@ -192,6 +191,9 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 		return finding, &attack.Record{}, err
 	}
 	said, err = s.converse(ctx)
+	if s.subject == nil && errors.Is(err, errSilent) {
+		err = l.neverBegan(bundle.Spec, err)
+	}
 	switch {
 	case errors.As(err, &seen):
 		return seen.Finding, &attack.Record{}, nil
@@ -200,7 +202,7 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 		if finding, err = watch.Killed(ctx, s.subject); err != nil {
 			return finding, said, fmt.Errorf("look after the attacker's death: %w", err)
 		}
-	case watch.Silent != nil && s.subject == nil && errors.Is(err, errSilent):
+	case watch.Silent != nil && s.subject == nil && errors.Is(err, errSilent) && !errors.Is(err, kernel.ErrNotSupported):
 		said = &attack.Record{}
 		if finding, err = watch.Silent(); err != nil {
 			return finding, said, err
@@ -226,9 +228,8 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 // stage makes the place for one trial.
 func (j *Judge) stage(t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
 	n := j.trials.Add(1)
-	both, control := t.edits()
 	s := &sentinel.Stage{
-		Rung: t.rung, Lease: j.Lease, Binary: j.Binary, Nonce: sentinel.Token(), Fence: j.Fence, Edits: names(both, control),
+		Rung: t.rung, Lease: j.Lease, Binary: j.Binary, Nonce: sentinel.Token(), Fence: j.Fence, Edits: names(t.both, t.control()),
 		Name: fmt.Sprintf("%s-%d", j.Name, n), UID: j.Options.HostID + place.SpareIDs + uint32(n),
 		Root: j.Options.HostID, Mapped: j.Options.HostID + 1000 + uint32(n)%(place.IDCount-1000),
 		Probe: j.probe,
@@ -255,10 +256,9 @@ func (j *Judge) bundle(rt driver.Runtime, l life) (driver.Bundle, string, error)
 	for _, m := range l.root.Mounts() {
 		edits = append(edits, spec.WithMount(m))
 	}
-	both, control := l.edits()
-	edits = slices.Concat(edits, both, l.watch.Edits, control, l.watch.Fence)
+	edits = slices.Concat(edits, l.both, l.watch.Edits, l.control(), l.watch.Fence)
 	s, omit := edits.Apply(spec.New(l.rung, j.options(l.stage.Rootfs)))
-	if err := errors.Join(affordable(s, j.Options.Capabilities), mountable(s)); err != nil {
+	if err := affordable(s, j.Options.Capabilities); err != nil {
 		return driver.Bundle{}, "", err
 	}
 	target, err := json.Marshal(l.watch.Target)

@@ -74,6 +74,11 @@ func mountWeaknesses() []weakness {
 			Destination: "/tmp/second", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "nodev", "noexec"},
 		})},
 		{name: "writable cgroups", do: edited(writable("cgroup")), rows: []string{"kernel.cgroup-raise"}},
+		{name: "writable cgroups without a user namespace", rows: []string{"kernel.cgroup-raise"}, do: edited(func(s *specs.Spec) {
+			if !spec.HasNamespace(s, specs.UserNamespace) {
+				writable("cgroup")(s)
+			}
+		})},
 		{name: "nothing masked", do: edited(func(s *specs.Spec) { s.Linux.MaskedPaths = nil }), rows: []string{"fs.masked-path"}},
 		{name: "one mask missing", do: edited(unmask("/proc/keys")), rows: []string{"fs.masked-path"}},
 		{name: "nothing masked in /proc and /sys", do: edited(unmask("/proc", "/sys")), rows: []string{"fs.masked-path"}},
