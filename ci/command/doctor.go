@@ -185,7 +185,7 @@ func examineRuntimes(ctx context.Context, w io.Writer) (err error) {
 		}
 	}
 	var others []string
-	for _, name := range []string{"youki", "kata-runtime", "systemd-nspawn", "firejail"} {
+	for _, name := range []string{"youki", "kata-runtime", "firejail"} {
 		if path, err := exec.LookPath(name); err == nil {
 			others = append(others, path)
 		}
