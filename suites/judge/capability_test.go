@@ -88,15 +88,15 @@ func TestMountable(t *testing.T) {
 	}
 }
 
-// without is a runtime that does without a kind of mount, as crun can where the kernel refuses it a sysfs.
-type without struct {
+// changing is a runtime that makes its containers of another spec.
+type changing struct {
 	driver.Runtime
-	kind string
+	change func(*specs.Spec)
 }
 
-func (r without) Create(ctx context.Context, b driver.Bundle) (driver.Container, error) {
+func (r changing) Create(ctx context.Context, b driver.Bundle) (driver.Container, error) {
 	b.Spec = spec.Clone(b.Spec)
-	b.Spec.Mounts = slices.DeleteFunc(b.Spec.Mounts, func(m specs.Mount) bool { return m.Type == r.kind })
+	r.change(b.Spec)
 	return r.Runtime.Create(ctx, b)
 }
 
@@ -111,20 +111,29 @@ func TestRefusedMount(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer run.Close() //nolint:errcheck // the test is over
+	without := func(s *specs.Spec) {
+		s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Type == "proc" })
+	}
+	const row, failing = "uts.hostname-host", "lifecycle.failed-create-clean" // the second has creations fail
 	for _, c := range []struct {
-		runtime driver.Runtime
-		id      string
-		want    record.Outcome
-		reason  string
+		name   string
+		change func(*specs.Spec)
+		id     string
+		want   record.Outcome
+		reason string
 	}{
-		{runtime: run.Core, id: "uts.hostname-host", want: record.Unsupported, reason: kernel.ProcInUserNamespace.Name},
-		{runtime: without{run.Core, "proc"}, id: "uts.hostname-host", want: record.Held},
-		{runtime: without{run.Core, "proc"}, id: "lifecycle.failed-create-clean", want: record.Held}, // it has creations fail
+		{name: "is refused", change: func(*specs.Spec) {}, id: row, want: record.Unsupported, reason: kernel.ProcInUserNamespace.Name},
+		{name: "ends without a word", change: func(s *specs.Spec) {
+			without(s)
+			s.Process.Args = s.Process.Args[:1]
+		}, id: row, want: record.Unsupported, reason: kernel.ProcInUserNamespace.Name},
+		{name: "does without", change: without, id: row, want: record.Held},
+		{name: "does without", change: without, id: failing, want: record.Held},
 	} {
 		i := slices.IndexFunc(guarantee.All(), func(g *guarantee.Guarantee) bool { return g.ID == c.id })
-		v := (&Judge{Run: run, Runtime: c.runtime}).Check(t.Context(), guarantee.All()[i], spec.Hardened)
+		v := (&Judge{Run: run, Runtime: changing{run.Core, c.change}}).Check(t.Context(), guarantee.All()[i], spec.Hardened)
 		if v.Outcome != c.want || !strings.Contains(v.Reason, c.reason) {
-			t.Errorf("%s of %T: %s: %s", c.id, c.runtime, v.Outcome, v.Reason)
+			t.Errorf("%s on a runtime that %s: %s: %s", c.id, c.name, v.Outcome, v.Reason)
 		}
 	}
 }
