@@ -70,8 +70,8 @@ func (n *nspawn) Lacks() spec.Edits {
 		}),
 		spec.Change("the mount options that "+nspawnName+" has", nspawnOptions),
 		spec.Change("a read-only /proc/sys", func(s *specs.Spec) { addPaths(&s.Linux.ReadonlyPaths, nspawnReadonly) }),
-		spec.Change("nothing masked in /sys", func(s *specs.Spec) {
-			s.Linux.MaskedPaths = slices.DeleteFunc(s.Linux.MaskedPaths, func(p string) bool { return lies(p, "/sys") })
+		spec.Change("nothing masked in /sys/devices and what else it shows of /sys", func(s *specs.Spec) {
+			s.Linux.MaskedPaths = slices.DeleteFunc(s.Linux.MaskedPaths, nspawnShows)
 		}),
 		spec.Change("a seccomp filter of its own", func(s *specs.Spec) {
 			if s.Linux.Seccomp != nil {

@@ -37,6 +37,14 @@ var (
 	nspawnMasked   = []string{"/proc/kallsyms", "/proc/kcore", "/proc/keys", "/proc/sysrq-trigger", "/proc/timer_list"}
 )
 
+// nspawnShows reports whether a path is in what a container with a network of its own sees of /sys. It is
+// mounted after all that the line asks for: mount_sysfs in nspawn-mount.c.
+func nspawnShows(p string) bool {
+	return slices.ContainsFunc([]string{"block", "bus", "class", "dev", "devices", "kernel"}, func(dir string) bool {
+		return lies(path.Clean(p), "/sys/"+dir)
+	})
+}
+
 // nspawnOwn is nspawn's mount in the place of one of a spec, nil where there is none or where the spec's
 // goes over it.
 func nspawnOwn(m specs.Mount) *nspawnMount {
@@ -191,8 +199,10 @@ func (c *nspawnCustom) covers(s *specs.Spec) error {
 		var err error
 		switch {
 		case source == "":
-		case lies(path.Clean(p), "/sys"):
-			err = kernel.Unsupported("%s masks nothing in /sys (%s)", nspawnName, p)
+		case lies(path.Clean(p), "/sys") && makes(s, specs.NetworkNamespace):
+			if nspawnShows(p) {
+				err = kernel.Unsupported("%s masks nothing in /sys (%s)", nspawnName, p)
+			}
 		case dir:
 			err = c.add("--tmpfs=", "", path.Clean(p), "mode=755", "size=4k", "nr_inodes=2", "ro")
 		default:

@@ -75,7 +75,7 @@ func TestNspawnCovers(t *testing.T) {
 	s, o := n.lineOf(t, spec.Hardened, spec.Change("", func(s *specs.Spec) {
 		s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == "/tmp" || m.Destination == "/dev/shm" })
 		s.Mounts = append(s.Mounts, spec.Bind("/s", "/dev/shm"))
-		s.Linux.MaskedPaths = []string{"/dir", "/file", "/none", "/proc/self/status", "/proc/self/task", "/tmp/x"}
+		s.Linux.MaskedPaths = []string{"/dir", "/file", "/none", "/proc/self/status", "/proc/self/task", "/tmp/x", "/sys/fs"}
 		s.Linux.ReadonlyPaths = append(slices.Clone(nspawnReadonly), "/dir", "/ro", "/none", "/proc/self/maps", "/sys/kernel")
 	}))
 	for _, dir := range []string{"dir", "ro"} {
@@ -94,13 +94,18 @@ func TestNspawnCovers(t *testing.T) {
 	if got, err := nspawnMountOptions(s); err != nil || !slices.Equal(got, want) {
 		t.Errorf("covers %v\n%s, want\n%s", err, strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	spec.WithoutNamespace(specs.NetworkNamespace).Apply(s)
-	if got, err := nspawnMountOptions(s); err != nil || !slices.Equal(got, want[:len(want)-1]) {
-		t.Errorf("with the host's network: %q, %v", got, err)
-	}
-	s.Linux.MaskedPaths = []string{"/sys/kernel"}
-	if got, err := nspawnMountOptions(s); err == nil || !strings.Contains(err.Error(), "nothing in /sys (/sys/kernel)") {
+	s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, "/sys/kernel/..//kernel")
+	if got, err := nspawnMountOptions(s); err == nil || !strings.Contains(err.Error(), "nothing in /sys (/sys/kernel/") {
 		t.Errorf("a mask in /sys: %q, %v", got, err)
+	}
+	if s, _ := n.Lacks().Apply(s); slices.ContainsFunc(s.Linux.MaskedPaths, nspawnShows) || !slices.Contains(s.Linux.MaskedPaths, "/sys/fs") {
+		t.Errorf("it lacks masks in /sys: %q", s.Linux.MaskedPaths)
+	}
+	// With the host's network all of /sys is there before.
+	spec.WithoutNamespace(specs.NetworkNamespace).Apply(s)
+	want = append(want[:5:5], append([]string{"--tmpfs=/sys/fs" + empty, "--tmpfs=/sys/kernel" + empty}, want[5:len(want)-1]...)...)
+	if got, err := nspawnMountOptions(s); err != nil || !slices.Equal(got, want) {
+		t.Errorf("with the host's network: %q, %v, want %q", got, err, want)
 	}
 }
 
