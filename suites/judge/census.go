@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cellwall/reports/record"
 )
 
 // census is what a trial could leave on the host, as sorted lists of names.
@@ -120,14 +123,36 @@ func (j *Judge) leaks(before census) []string {
 			return []string{err.Error()}
 		}
 		leaks := after.beyond(before)
-		others := slices.ContainsFunc(leaks, func(l string) bool { return strings.HasPrefix(l, "mount ") && !strings.Contains(l, j.Name) })
-		if !others || time.Now().After(end) {
+		if !slices.ContainsFunc(leaks, j.others) || time.Now().After(end) {
 			return leaks
 		}
 		if err := mountsChange(passing / 20); err != nil {
 			return append(leaks, err.Error())
 		}
 	}
+}
+
+// others reports whether a leak may be another program's: a mount that nothing ties to the run.
+func (j *Judge) others(leak string) bool {
+	return strings.HasPrefix(leak, "mount ") && !strings.Contains(leak, j.Name)
+}
+
+// strange reports whether all that is left may be another program's.
+func (j *Judge) strange(leaks []string) bool {
+	return len(leaks) > 0 && !slices.ContainsFunc(leaks, func(l string) bool { return !j.others(l) })
+}
+
+// leavesAgain runs trials once more, and reports whether they leave something then too: the kernel does not
+// say who has mounted, and a runtime may leave a mount anywhere. Where they end in another way nothing is
+// known, and it does.
+func (j *Judge) leavesAgain(ctx context.Context, tries []try, together bool, first []record.Trial) bool {
+	before, err := j.census()
+	if err != nil {
+		return true
+	}
+	again := j.tryAll(ctx, tries, together)
+	same := slices.EqualFunc(first, again, func(a, b record.Trial) bool { return a.Outcome == b.Outcome })
+	return !same || len(j.leaks(before)) > 0
 }
 
 // mountsChange waits for a change of the mount table, and not longer than that: one may have been just

@@ -95,7 +95,8 @@ func (j *Judge) decide(ctx context.Context, g *guarantee.Guarantee, rung spec.Ru
 	if v.Claimed {
 		alone, controls = j.proof(g)
 	}
-	results := j.tryAll(ctx, slices.Concat(tries, alone, controls), !g.Alone)
+	tries = slices.Concat(tries, alone, controls)
+	results := j.tryAll(ctx, tries, !g.Alone)
 	real := results[0]
 	v.Outcome, v.DeniedBy, v.Errno = real.Outcome, real.DeniedBy, real.Errno
 	v.Evidence, v.Reason, v.Tries = real.Evidence, real.Reason, real.Tries
@@ -109,6 +110,9 @@ func (j *Judge) decide(ctx context.Context, g *guarantee.Guarantee, rung spec.Ru
 		v.Outcome, v.Reason = record.Unproven, "not claimed: no control has shown that the attack can succeed"
 	}
 	v.Leaks = j.leaks(before)
+	if j.strange(v.Leaks) && !j.leavesAgain(ctx, tries, !g.Alone, results) {
+		v.Leaks = nil
+	}
 	if len(v.Leaks) > 0 && v.Outcome == record.Held {
 		v.Outcome, v.Reason = record.Inconclusive, "something was left on the host: "+strings.Join(v.Leaks, "; ")
 	}
@@ -173,7 +177,7 @@ func (j *Judge) expresses(g *guarantee.Guarantee, both spec.Edits, control *spec
 	if control != nil {
 		edits = append(edits, *control)
 	}
-	s, omit := edits.Apply(spec.New(base(j.Runtime, g), j.options(j.Dir)))
+	s, omit := j.spec(base(j.Runtime, g), j.Dir, edits)
 	// Any other error is for the trial to report.
 	return !errors.Is(j.Runtime.Expresses(driver.Bundle{Spec: s, Omit: omit, Parent: j.Fence}), kernel.ErrNotSupported)
 }
