@@ -22,6 +22,7 @@ type Run struct {
 
 	trials  atomic.Int64
 	seconds seconds
+	swap    error // of the gate kernel.SwapAccounting
 }
 
 // What all containers of a run may have together.
@@ -40,7 +41,7 @@ func NewRun(dir string) (_ *Run, err error) {
 	if err := p.Unrestricted(); err != nil {
 		return nil, err
 	}
-	r := &Run{Place: p}
+	r := &Run{Place: p, swap: kernel.SwapAccounting.Check()}
 	if r.Binary, err = p.CopySelf("attacker"); err != nil {
 		return nil, err
 	}

@@ -54,12 +54,17 @@ func names(lists ...spec.Edits) []string {
 // trialTimeout bounds one trial: ten times what the longest takes.
 const trialTimeout = 30 * time.Second
 
-// options are those of every spec, with a root directory.
-func (j *Judge) options(root string) spec.Options {
+// spec is that of a rung with a root directory and edits, and the steps to omit. Where the kernel counts no
+// swap to a cgroup it limits none: only the rows about that are lost.
+func (j *Judge) spec(rung spec.Rung, root string, edits spec.Edits) (*specs.Spec, []string) {
 	o := j.Options
 	o.Rootfs = root
 	o.Args = []string{rootfs.AttackerPath}
-	return o
+	s, omit := edits.Apply(spec.New(rung, o))
+	if r := s.Linux.Resources; errors.Is(j.swap, kernel.ErrNotSupported) && r != nil && r.Memory != nil {
+		r.Memory.Swap = nil
+	}
+	return s, omit
 }
 
 // lifecycle is the group of rows about what a runtime leaves behind. To them a cleanup.Left is the
@@ -257,7 +262,7 @@ func (j *Judge) bundle(rt driver.Runtime, l life) (driver.Bundle, string, error)
 		edits = append(edits, spec.WithMount(m))
 	}
 	edits = slices.Concat(edits, l.both, l.watch.Edits, l.control(), l.watch.Fence)
-	s, omit := edits.Apply(spec.New(l.rung, j.options(l.stage.Rootfs)))
+	s, omit := j.spec(l.rung, l.stage.Rootfs, edits)
 	if err := affordable(s, j.Options.Capabilities); err != nil {
 		return driver.Bundle{}, "", err
 	}
