@@ -33,6 +33,14 @@ func memoryLimit(n int64) func(*specs.Spec) {
 	return func(s *specs.Spec) { s.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &n, Swap: &n} }
 }
 
+// killsAtLimit says why no cgroup is killed at its limit of memory here, by what the gates of swap answer.
+func killsAtLimit(swap, accounting error) error {
+	if swap != nil || !errors.Is(accounting, kernel.ErrNotSupported) {
+		return nil
+	}
+	return kernel.Unsupported("a kill at the limit of memory: what is above it goes to the host's swap, which is counted to no cgroup: %s", kernel.SwapAccounting.Remedy)
+}
+
 // grown keeps what the attacker's cgroup used at the moment when its memory had grown.
 type grown struct {
 	stat   cgroup.Stat
@@ -53,6 +61,9 @@ func (g *grown) hold(_ context.Context, _ string, a *Subject) (err error) {
 // killed there, and whether it killed anywhere else: not a process of the host, and not one in a
 // sibling cgroup.
 func KilledInside(s *Stage) (*Watch, error) {
+	if err := killsAtLimit(kernel.Swap.Check(), kernel.SwapAccounting.Check()); err != nil {
+		return nil, err
+	}
 	host, err := s.Process()
 	if err != nil {
 		return nil, err
@@ -180,6 +191,9 @@ const siblings = 3
 
 // KilledTogether looks whether anything is left of a cgroup that is to be killed as a whole.
 func KilledTogether(s *Stage) (*Watch, error) {
+	if err := killsAtLimit(kernel.Swap.Check(), kernel.SwapAccounting.Check()); err != nil {
+		return nil, err
+	}
 	var g grown
 	var group *Subject
 	w := &Watch{Target: attack.Target{Bytes: hogBound, Count: siblings}, Hold: g.hold}
