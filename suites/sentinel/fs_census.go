@@ -118,16 +118,22 @@ func hasFlag(options []string, flag string) bool {
 	return has
 }
 
-// unflagged returns those of the paths in a process's root directory that lie on a mount without a flag.
+// unflagged returns those of the paths in a process's root directory that lie on a mount without a flag, and
+// says of which the mount was never made.
 func unflagged(pid int, flag string, paths []string) (all []string, err error) {
 	return all, insideRoot(pid, paths, func(path string, fd int) error {
 		var fs unix.Statfs_t
-		if err := unix.Fstatfs(fd, &fs); err != nil {
+		var x unix.Statx_t
+		if err := errors.Join(unix.Fstatfs(fd, &fs), unix.Statx(fd, "", unix.AT_EMPTY_PATH, 0, &x)); err != nil {
 			return err
 		}
-		if fs.Flags&flagBits[flag] == 0 {
-			all = append(all, path)
+		if fs.Flags&flagBits[flag] != 0 {
+			return nil
 		}
+		if x.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
+			path += " (not mounted)"
+		}
+		all = append(all, path)
 		return nil
 	})
 }

@@ -1,6 +1,8 @@
 package sentinel
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +33,15 @@ func TestDestinations(t *testing.T) {
 	}}
 	if got := destinations(s, "ro"); !slices.Equal(got, []string{"/ro", "/rro"}) {
 		t.Errorf("read-only: %q", got)
+	}
+}
+
+// TestUnflagged: a directory at which no mount was made lies on another, and is not one without the flag.
+func TestUnflagged(t *testing.T) {
+	dir := t.TempDir()
+	got, err := unflagged(os.Getpid(), "noexec", []string{"/", dir, filepath.Join(dir, "none")})
+	if err != nil || !slices.Equal(got, []string{"/", dir + " (not mounted)"}) {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 
