@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
 )
@@ -99,6 +100,19 @@ const deviceNode = "/cellwall-device"
 // ioUse is what a device has carried out since it was made.
 type ioUse struct{ readBytes, writtenBytes, reads, writes uint64 }
 
+// uncounted says why a device's use cannot be seen, by its queue/iostats: a rule of udev may have turned that
+// off (Documentation/block/queue-sysfs.rst).
+func uncounted(file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("ask whether the device's use is counted: %w", err)
+	}
+	if strings.TrimSpace(string(b)) == "0" {
+		return kernel.Unsupported("the use of the trial's device is not counted, since %s is 0: see what sets it, such as a rule of udev", file)
+	}
+	return nil
+}
+
 // useOf asks the kernel for a device's use: Documentation/block/stat.rst. Only the attacker is
 // given a device of the trial's; what udev reads to identify it is small.
 func useOf(number uint64) (u ioUse, err error) {
@@ -125,6 +139,9 @@ func RatesKept(s *Stage) (*Watch, error) {
 	for i, rate := range []uint64{ioBytesRate, ioOpsRate} {
 		number, edits, err := s.device(w.Target.Paths[i])
 		if err != nil {
+			return nil, err
+		}
+		if err := uncounted(fmt.Sprintf("/sys/dev/block/%s/queue/iostats", deviceName(number))); err != nil {
 			return nil, err
 		}
 		w.Edits = append(w.Edits, edits...)
