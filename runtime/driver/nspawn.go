@@ -32,10 +32,10 @@ const (
 	nspawnName = "systemd-nspawn"
 	// oldestNspawn is the oldest whose source was read.
 	oldestNspawn = "252"
-	// v2Nspawn uses cgroup v2 alone, and takes /sys/fs/cgroup for it (NEWS, 258).
+	// v2Nspawn takes /sys/fs/cgroup for cgroup v2 (systemd issue 23961: v1 went after 257).
 	v2Nspawn = "258"
 	// masksNspawn is the first that masks files of /proc: before, the mask was looked for where there was
-	// none (systemd issue 40501).
+	// none (systemd issue 40501; PR 40833 was merged after 259, the release is inferred).
 	masksNspawn = "260"
 )
 
