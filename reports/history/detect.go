@@ -3,7 +3,6 @@ package history
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"time"
 
@@ -82,8 +81,16 @@ func (s *Series) level(from, to int) float64 {
 // series are there too: see Found.
 func Changes(series []*Series, since time.Time) ([]*Change, error) {
 	by := make([][]*Change, len(series))
+	shared, err := detector()
+	if err != nil {
+		return nil, err
+	}
 	for _, rate := range rates() {
-		if err := refine(series, rate, by, func(s *Series, d *stats.Detector) ([]*Change, error) {
+		d, err := shared.At(rate)
+		if err != nil {
+			return nil, err
+		}
+		if err := refine(series, rate, by, func(s *Series) ([]*Change, error) {
 			from := s.from(since)
 			asked := len(s.Points) - from
 			return s.changes(d, from, window(asked), min(1, rate*float64(asked)/100))
@@ -101,10 +108,19 @@ func Changes(series []*Series, since time.Time) ([]*Change, error) {
 // has two in 100 runs at most. They are those of the newest LookBack runs, and have no p.
 func Points(series []*Series) ([]*Change, error) {
 	by := make([][]*Change, len(series))
-	err := refine(series, rates()[0], by, func(s *Series, d *stats.Detector) ([]*Change, error) {
+	d, err := detector()
+	if err != nil {
+		return nil, err
+	}
+	err = refine(series, rates()[0], by, func(s *Series) ([]*Change, error) {
 		return s.changes(d, max(len(s.Points)-LookBack, 0), LookBack, 0)
 	})
 	return slices.Concat(by...), err
+}
+
+// detector is one at the first of the rates.
+func detector() (*stats.Detector, error) {
+	return stats.NewDetector(stats.ChangeOptions{Confidence: Confidence, FalseRate: rates()[0], MinRuns: between})
 }
 
 // open reports whether a change could still come to stand at a lower rate.
@@ -112,27 +128,17 @@ func open(c *Change) bool { return !c.settled && !c.Found() }
 
 // refine looks for changes at a rate: in all series at the first, and then where something was found that does
 // not stand yet. What is found again is the less likely to be false.
-func refine(series []*Series, rate float64, by [][]*Change, find func(*Series, *stats.Detector) ([]*Change, error)) error {
+func refine(series []*Series, rate float64, by [][]*Change, find func(*Series) ([]*Change, error)) error {
 	first := rate == rates()[0]
 	if !first && !slices.ContainsFunc(slices.Concat(by...), open) {
 		return nil
 	}
 	errs := make([]error, len(series))
-	detectors := make(chan *stats.Detector, runtime.GOMAXPROCS(0)) // one for each that works: it keeps its tests
-	for range cap(detectors) {
-		d, err := stats.NewDetector(stats.ChangeOptions{Confidence: Confidence, FalseRate: rate, MinRuns: between})
-		if err != nil {
-			return err
-		}
-		detectors <- d
-	}
 	each(len(series), nil, func(i int) {
 		if !first && !slices.ContainsFunc(by[i], open) {
 			return
 		}
-		d := <-detectors
-		defer func() { detectors <- d }()
-		found, err := find(series[i], d)
+		found, err := find(series[i])
 		switch {
 		case err != nil:
 			errs[i] = fmt.Errorf("benchmark %.40q: %w", series[i].Benchmark, err)

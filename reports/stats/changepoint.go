@@ -45,10 +45,10 @@ func ChangePoints(series []float64, o ChangeOptions) ([]ChangePoint, error) {
 }
 
 // Detector finds change points in many series: it keeps the permutation tests, which depend on
-// the length of a series only. It is not safe for concurrent use.
+// the length of a series only. It is safe for concurrent use.
 type Detector struct {
 	o     ChangeOptions
-	nulls nulls
+	nulls *nulls
 }
 
 // NewDetector returns a Detector with these options.
@@ -71,7 +71,18 @@ func NewDetector(o ChangeOptions) (*Detector, error) {
 	if o.FalseRate < leastRate {
 		return nil, fmt.Errorf("change points with false rate %g: the permutations for less than %g take too long", o.FalseRate, leastRate)
 	}
-	return &Detector{o: o, nulls: nulls{edge: o.MinRuns, made: map[int]*null{}}}, nil
+	return &Detector{o: o, nulls: &nulls{edge: o.MinRuns, made: map[int]*null{}}}, nil
+}
+
+// At returns a Detector of another FalseRate that shares the permutation tests.
+func (d *Detector) At(rate float64) (*Detector, error) {
+	o := d.o
+	o.FalseRate = rate
+	other, err := NewDetector(o)
+	if err == nil {
+		other.nulls = d.nulls
+	}
+	return other, err
 }
 
 // Find returns the change points of a series, in order. It is E-divisive on ranks (Matteson &

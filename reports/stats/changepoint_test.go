@@ -1,9 +1,12 @@
 package stats_test
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"cellwall/reports/stats"
@@ -65,6 +68,34 @@ func TestChangePointsDependOnTheSeriesOnly(t *testing.T) {
 	}
 	if u.At != a.At || !near(u.Shift.Point, -a.Shift.Point) || !near(u.Shift.Low, -a.Shift.High) {
 		t.Errorf("upside down %+v, want the opposite of %+v", u, a)
+	}
+}
+
+// A detector may be shared, also by those of other rates, and says of a series what one of its own would say.
+func TestDetectorsShareTheirTests(t *testing.T) {
+	shared, err := stats.NewDetector(stats.ChangeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := series{n: 100, step: 2.5}.draw(rand.New(rand.NewPCG(6, 6)))
+	var group sync.WaitGroup
+	for _, rate := range []float64{0.001, 0.02, 0.005, 0.002} {
+		group.Go(func() {
+			d, err := shared.At(rate)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got, gotErr := d.Find(x)
+			want, wantErr := stats.ChangePoints(x, stats.ChangeOptions{FalseRate: rate})
+			if err := errors.Join(gotErr, wantErr); err != nil || len(want) != 1 || !slices.Equal(got, want) {
+				t.Errorf("rate %g: %+v, %v, want %+v", rate, got, err, want)
+			}
+		})
+	}
+	group.Wait()
+	if _, err := shared.At(2); err == nil {
+		t.Error("a rate of 2 is none")
 	}
 }
 

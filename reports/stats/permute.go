@@ -3,6 +3,7 @@ package stats
 import (
 	"math/rand/v2"
 	"slices"
+	"sync"
 )
 
 // seed starts everything random of this package.
@@ -16,7 +17,9 @@ const longest = 512
 // series without ties are a permutation, so that distribution is the same for every series of a
 // length and is made once, as far as it is needed.
 type nulls struct {
-	edge  int
+	edge int
+
+	mu    sync.Mutex // of what follows
 	split energy
 	made  map[int]*null
 }
@@ -68,6 +71,8 @@ func (t *nulls) first(n *null, count int) []float64 {
 // of them, so that it is never 0. Fewer are made if enough of those have at least q (Besag & Clifford
 // 1991). It does not depend on what was asked before.
 func (t *nulls) p(q float64, length, count int) float64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	const fewest = 1000
 	n := t.of(length)
 	for made := min(fewest, count); ; made = min(2*made, count) {

@@ -24,6 +24,7 @@ const enough = 20
 // share of that, and its intervals have the same share of it.
 func (t *nulls) intervals(e []float64, shortest int, rate float64) []split {
 	lot := rand.New(rand.NewPCG(seed, 0))
+	var own energy
 	lengths := ladder(len(e), shortest)
 	var found []split
 	for _, length := range lengths {
@@ -34,7 +35,7 @@ func (t *nulls) intervals(e []float64, shortest int, rate float64) []split {
 			s := split{from: k * (len(e) - length) / max(moves-1, 1)}
 			s.to = s.from + length
 			var left int
-			s.energy, left = t.split.split(t.split.ranks(e[s.from:s.to], lot), t.edgeOf(length))
+			s.energy, left = own.split(own.ranks(e[s.from:s.to], lot), t.edgeOf(length))
 			s.at = s.from + left
 			if s.p = t.p(s.energy, length, int(enough/level)); s.p <= level {
 				found = append(found, s)
