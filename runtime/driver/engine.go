@@ -33,6 +33,13 @@ func engineWith(d dialect) func(ctx context.Context, name, path string) (Runtime
 func (e *engine) Name() string                            { return e.name }
 func (e *engine) Version(context.Context) (string, error) { return e.version, nil }
 
+// Copies reports whether a runtime runs a copy of the root directory: what its containers change is not seen
+// there.
+func Copies(rt Runtime) bool {
+	e, ok := rt.(*engine)
+	return ok && e.daemon
+}
+
 // Floor is where a mount namespace comes: an engine makes one always.
 func (e *engine) Floor() spec.Rung { return spec.Namespaces }
 

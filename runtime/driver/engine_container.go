@@ -28,7 +28,8 @@ type engineContainer struct {
 	mounts  *commandMounts
 	id      string // the engine's own
 	below   string // the container's cgroup
-	pid     int
+	init    *awaited
+	began   bool
 	errs    *said
 	client  *program // that the container's streams go through; nil until it starts
 	undo    cleanup.Stack
@@ -113,7 +114,7 @@ func (c *engineContainer) create(ctx context.Context) error {
 		return fmt.Errorf("%s create: %.80q is no id of a container", c.name, id)
 	}
 	c.id, c.below = id, filepath.Join(parent, c.group(id))
-	c.undo.Push("remove the container", func() error { return c.bounded(slices.Concat([]string{"rm"}, c.remove, []string{id})...) })
+	c.undo.Push("remove the container", c.end)
 	if warned != "" { // the container is made without what this says
 		return kernel.Unsupported("%s: %s", c.name, warned)
 	}
@@ -129,7 +130,17 @@ func (c *engineContainer) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.pid = state.Pid
+	return c.found(state.Pid)
+}
+
+// found holds on to the container's init.
+func (c *engineContainer) found(pid int) error {
+	init, err := await(pid)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	c.init = init
+	c.undo.Push("forget the container's init", init.close)
 	return c.placed()
 }
 
@@ -160,16 +171,16 @@ func (c *engineContainer) importImage(ctx context.Context) (string, error) {
 // placed says that the container's process is in its cgroup, in every hierarchy that the parent is in. Beside v1
 // some leave v2 alone.
 func (c *engineContainer) placed() (err error) {
-	g, err := cgroup.Open(c.pid)
+	g, err := cgroup.Open(c.init.pid)
 	if err != nil {
-		return fmt.Errorf("look at process %d of the container: %w", c.pid, err)
+		return fmt.Errorf("look at process %d of the container: %w", c.init.pid, err)
 	}
 	defer func() { err = errors.Join(err, g.Close()) }()
 	parents := c.bundle.Parent.Hierarchies()
 	for _, h := range g.Hierarchies() {
 		ours := slices.ContainsFunc(parents, func(p cgroup.Hierarchy) bool { return p.Name == h.Name })
 		if ours && h.Below != c.below && (!h.V2 || len(parents) == 1) {
-			return fmt.Errorf("process %d of the container is not in cgroup %s but in %s of %s: is the engine on this host?", c.pid, c.below, h.Below, h.Name)
+			return fmt.Errorf("process %d of the container is not in cgroup %s but in %s of %s: is the engine on this host?", c.init.pid, c.below, h.Below, h.Name)
 		}
 	}
 	return nil

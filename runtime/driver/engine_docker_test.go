@@ -58,7 +58,7 @@ func newFakeDocker(t *testing.T, s *stand) *fakeDocker {
 	t.Cleanup(func() {
 		check(t, server.Close())
 		if f.config != nil || f.image {
-			t.Errorf("still there: the image %v, the container %v", f.image, f.config)
+			t.Errorf("still there: the image %v, the container %v", f.image, f.config != nil)
 		}
 	})
 	t.Setenv("DOCKER_HOST", "unix://"+socket)
@@ -105,11 +105,11 @@ func (f *fakeDocker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "containers/" + engineID + "/attach POST":
 		conn, _, err := http.NewResponseController(w).Hijack()
 		check(f.t, err)
+		f.mu.Lock()
+		f.conn = conn // before the client knows
+		f.mu.Unlock()
 		_, err = io.WriteString(conn, "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
 		check(f.t, err)
-		f.mu.Lock()
-		f.conn = conn
-		f.mu.Unlock()
 	case "containers/" + engineID + "/wait POST":
 		answer(http.StatusOK, nil)
 		check(f.t, http.NewResponseController(w).Flush())
@@ -127,7 +127,7 @@ func (f *fakeDocker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "containers/" + engineID + "/kill POST":
 		n, err := strconv.Atoi(r.URL.Query().Get("signal"))
 		check(f.t, err)
-		check(f.t, f.cmd.Process.Signal(unix.Signal(n)))
+		_ = f.cmd.Process.Signal(unix.Signal(n)) // it may have ended
 		answer(http.StatusNoContent, nil)
 	case "containers DELETE": // its id is cut off
 		f.remove()
@@ -204,7 +204,7 @@ func (f *fakeDocker) remove() {
 	runs := f.state.Status == "running"
 	f.mu.Unlock()
 	if runs {
-		check(f.t, f.cmd.Process.Kill())
+		_ = f.cmd.Process.Kill() // it may have ended
 		<-f.ended
 	}
 	for _, g := range f.groups {

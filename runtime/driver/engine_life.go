@@ -101,7 +101,13 @@ func (s engineState) runs() bool { return s.Status == "running" || s.Status == "
 // errNoWord stands for the error of a client that has ended without one.
 var errNoWord = errors.New("exit status 0")
 
-func (c *engineContainer) Pid() int { return c.pid }
+// Pid is 0 until the container has begun, where a daemon makes its processes then.
+func (c *engineContainer) Pid() int {
+	if c.init == nil {
+		return 0
+	}
+	return c.init.pid
+}
 
 // Start returns when the engine says that the program has started.
 func (c *engineContainer) Start(ctx context.Context) (err error) {
@@ -111,7 +117,6 @@ func (c *engineContainer) Start(ctx context.Context) (err error) {
 	if c.errs, err = newSaid(c.bundle.Stderr); err != nil {
 		return err
 	}
-	c.undo.Push("close the container's errors", c.errs.close)
 	args := []string{"start", "--attach"}
 	if c.bundle.Stdin != nil {
 		args = append(args, "--interactive")
@@ -126,7 +131,6 @@ func (c *engineContainer) Start(ctx context.Context) (err error) {
 	if err := errors.Join(err, c.errs.write.Close()); err != nil {
 		return err
 	}
-	c.undo.Push("end the engine's client", c.endClient)
 	for {
 		ended := c.clientEnded()
 		state, err := c.inspect(ctx)
@@ -147,13 +151,13 @@ func (c *engineContainer) Start(ctx context.Context) (err error) {
 	}
 }
 
-// started looks where a container is that has begun, unless it has ended.
+// started finds a container that has begun, unless it has ended.
 func (c *engineContainer) started(s engineState) error {
-	if s.Pid == 0 || c.pid != 0 {
+	c.began = true
+	if s.Pid == 0 || c.init != nil {
 		return nil
 	}
-	c.pid = s.Pid
-	if err := c.placed(); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
+	if err := c.found(s.Pid); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
 		return err
 	}
 	return nil
@@ -171,20 +175,35 @@ func (c *engineContainer) clientEnded() bool {
 	}
 }
 
-func (c *engineContainer) endClient() error {
-	if c.clientEnded() {
-		return nil
+// end has the engine remove the container, with which the client ends too.
+func (c *engineContainer) end() error {
+	err := c.bounded(slices.Concat([]string{"rm"}, c.remove, []string{c.id})...)
+	if c.client != nil {
+		select {
+		case <-c.client.done:
+		case <-time.After(dying):
+			err = errors.Join(err, c.client.cmd.Process.Kill())
+			<-c.client.done
+		}
 	}
-	err := c.client.cmd.Process.Kill()
-	<-c.client.done
+	if c.errs != nil {
+		err = errors.Join(err, c.errs.close())
+	}
 	return err
 }
 
-// Wait waits for the client, which ends when all that the container wrote has come through. Of a signal
-// engines tell by 128 and its number.
+// Wait waits for the container's init, and not until the engine says that it has ended: it removes the cgroup
+// before, and somebody may want to read its counters. Of a status that the kernel has forgotten, -1, the engine is
+// asked only if it knows it by now. Of a signal engines tell by 128 and its number.
 func (c *engineContainer) Wait(ctx context.Context) (Status, error) {
-	if c.client == nil {
+	if !c.began {
 		return Status{}, fmt.Errorf("wait for %s: it was not started", c.bundle.ID)
+	}
+	if c.init != nil {
+		status, err := c.init.wait(ctx)
+		if err != nil || status.Code >= 0 || !c.clientEnded() {
+			return status, err
+		}
 	}
 	select {
 	case <-c.client.done:
@@ -195,7 +214,7 @@ func (c *engineContainer) Wait(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	if !state.began() || state.runs() {
+	if state.runs() {
 		return Status{}, fmt.Errorf("%s start has ended, and the container is %s: %s (%w)", c.name, state.Status, c.errs.text(), cmp.Or(c.client.err, errNoWord))
 	}
 	return Status{Code: state.ExitCode}, nil
@@ -204,7 +223,7 @@ func (c *engineContainer) Wait(ctx context.Context) (Status, error) {
 // Kill asks for the state where a signal does not come through: each engine has its own words for a container
 // that has ended.
 func (c *engineContainer) Kill(sig unix.Signal) error {
-	if c.clientEnded() {
+	if c.clientEnded() || c.init != nil && c.init.over() {
 		return os.ErrProcessDone
 	}
 	err := c.bounded("kill", "--signal="+strconv.Itoa(int(sig)), c.id)
@@ -224,7 +243,7 @@ func (c *engineContainer) Kill(sig unix.Signal) error {
 func (c *engineContainer) Delete(context.Context) error { return c.undo.Close() }
 
 func (c *engineContainer) State() specs.State {
-	return specs.State{Version: specs.Version, ID: c.bundle.ID, Bundle: c.bundle.Dir, Pid: c.pid}
+	return specs.State{Version: specs.Version, ID: c.bundle.ID, Bundle: c.bundle.Dir, Pid: c.Pid()}
 }
 
 // sweep names and removes what the engine has left behind: processes of its own, control groups, mounts.

@@ -16,27 +16,47 @@ import (
 	"cellwall/runtime/spec"
 )
 
-// engineLimits are the options for the fields of linux.resources. Of any other field the engine is told
-// nothing.
-var engineLimits = map[string]string{
-	"memory.limit":                    "--memory",
-	"memory.reservation":              "--memory-reservation",
-	"memory.swap":                     "--memory-swap",
-	"memory.swappiness":               "--memory-swappiness",
-	"memory.disableOOMKiller":         "--oom-kill-disable",
-	"cpu.shares":                      "--cpu-shares",
-	"cpu.quota":                       "--cpu-quota",
-	"cpu.period":                      "--cpu-period",
-	"cpu.realtimeRuntime":             "--cpu-rt-runtime",
-	"cpu.realtimePeriod":              "--cpu-rt-period",
-	"cpu.cpus":                        "--cpuset-cpus",
-	"cpu.mems":                        "--cpuset-mems",
-	"pids.limit":                      "--pids-limit",
-	"blockIO.weight":                  "--blkio-weight",
-	"blockIO.throttleReadBpsDevice":   "--device-read-bps",
-	"blockIO.throttleWriteBpsDevice":  "--device-write-bps",
-	"blockIO.throttleReadIOPSDevice":  "--device-read-iops",
-	"blockIO.throttleWriteIOPSDevice": "--device-write-iops",
+// engineLimit is the option for a field of linux.resources, empty where the engine is told nothing of it.
+func engineLimit(field string) string {
+	switch field {
+	case "memory.limit":
+		return "--memory"
+	case "memory.reservation":
+		return "--memory-reservation"
+	case "memory.swap":
+		return "--memory-swap"
+	case "memory.swappiness":
+		return "--memory-swappiness"
+	case "memory.disableOOMKiller":
+		return "--oom-kill-disable"
+	case "cpu.shares":
+		return "--cpu-shares"
+	case "cpu.quota":
+		return "--cpu-quota"
+	case "cpu.period":
+		return "--cpu-period"
+	case "cpu.realtimeRuntime":
+		return "--cpu-rt-runtime"
+	case "cpu.realtimePeriod":
+		return "--cpu-rt-period"
+	case "cpu.cpus":
+		return "--cpuset-cpus"
+	case "cpu.mems":
+		return "--cpuset-mems"
+	case "pids.limit":
+		return "--pids-limit"
+	case "blockIO.weight":
+		return "--blkio-weight"
+	case "blockIO.throttleReadBpsDevice":
+		return "--device-read-bps"
+	case "blockIO.throttleWriteBpsDevice":
+		return "--device-write-bps"
+	case "blockIO.throttleReadIOPSDevice":
+		return "--device-read-iops"
+	case "blockIO.throttleWriteIOPSDevice":
+		return "--device-write-iops"
+	}
+	return ""
 }
 
 // noPidsLimit is what an engine is told where a spec has none: podman has one of its own otherwise.
@@ -68,7 +88,7 @@ func (e *engine) limitOptions(b Bundle) ([]string, error) {
 	}
 	for _, part := range slices.Sorted(maps.Keys(parts)) {
 		for _, field := range slices.Sorted(maps.Keys(parts[part])) {
-			option := engineLimits[part+"."+field]
+			option := engineLimit(part + "." + field)
 			if option == "" {
 				return nil, kernel.Unsupported("%s sets no linux.resources.%s.%s", e.name, part, field)
 			}

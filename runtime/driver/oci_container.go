@@ -110,14 +110,24 @@ func awaitFile(path string) (*awaited, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the pid file: %w", err)
 	}
-	a := &awaited{done: make(chan struct{})}
-	if _, err := fmt.Sscan(string(raw), &a.pid); err != nil || a.pid <= 1 {
+	var pid int
+	if _, err := fmt.Sscan(string(raw), &pid); err != nil || pid <= 1 {
 		return nil, fmt.Errorf("the pid file says %.40q", raw)
 	}
+	a, err := await(pid)
+	if err != nil {
+		return nil, fmt.Errorf("the pid file: %w", err)
+	}
+	return a, nil
+}
+
+// await begins to wait for a process.
+func await(pid int) (*awaited, error) {
+	a := &awaited{pid: pid, done: make(chan struct{})}
 	// Nonblocking, so that the poller takes it: pidfd_open(2).
 	fd, err := unix.PidfdOpen(a.pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
-		return nil, fmt.Errorf("open process %d of the pid file: %w", a.pid, err)
+		return nil, fmt.Errorf("open process %d: %w", a.pid, err)
 	}
 	a.pidfd = os.NewFile(uintptr(fd), "pidfd")
 	conn, err := a.pidfd.SyscallConn()

@@ -32,9 +32,20 @@ func engineFiles(files, source string) Exception {
 	}
 }
 
+// endsAll is said of an end that an engine makes of every process.
+func endsAll(source string) Exception {
+	return Exception{
+		Rows:   []string{"process.init-death"},
+		Reason: "it ends all of a container's processes with its init, also where they are the host's pid namespace's: no control can show what a namespace is worth",
+		Source: source,
+		Advice: "nothing: it is one barrier more",
+	}
+}
+
 var podmanTable = []Exception{
 	noTimeNamespace("podman-create(1): no option has to do with one; pkg/specgen/generate/namespaces.go"),
 	engineFiles("/etc/hostname and /run/.containerenv", "libpod/container_internal_linux.go, makeBindMounts"),
+	endsAll("libpod/container_internal.go, cleanup: the container is deleted by force when conmon sees its end"),
 	{
 		Rows:   []string{"device.unlisted"},
 		Lack:   driver.Unfiltered,
@@ -53,20 +64,16 @@ var podmanTable = []Exception{
 var dockerTable = []Exception{
 	noTimeNamespace("docker container create --help: no option has to do with one; moby daemon/oci_linux.go, WithNamespaces"),
 	engineFiles("/etc/hostname, /etc/hosts and /etc/resolv.conf", "moby container/container_unix.go, NetworkMounts"),
+	endsAll("containerd, runtime/v2/runc: ShouldKillAllOnExit"),
 	{
 		Rows: []string{
 			"user.root-unprivileged", "user.unmapped-ids", "user.setgroups-deny", "user.host-root-files", "user.setuid-plant", "user.file-caps-rootid",
-			"fs.fd-reopen", "process.steal-fd", "pids.nproc-per-userns", "abstract.inotify", "abstract.keys", "kernel.cgroup-migrate",
+			"fs.fd-reopen", "process.neighbour-namespaces", "process.steal-fd", "pids.nproc-per-userns", "kernel.cgroup-migrate",
+			"abstract.inotify", "abstract.keys", "abstract.namespaces",
 		},
 		Lack:   spec.WithoutNamespace(specs.UserNamespace).Name,
 		Reason: "it makes no user namespace for one container: its root is the host's",
 		Source: "docs.docker.com, Isolate containers with a user namespace: userns-remap is the daemon's, for all containers",
 		Advice: "start dockerd with --userns-remap=default, or rootless",
-	},
-	{
-		Rows:   []string{"fs.readonly-root", "io.weight"},
-		Reason: "it runs an image, which is a copy of the root directory: the witness looks at the directory",
-		Source: "docs.docker.com, docker image import",
-		Advice: "nothing: what is held is not shown here; podman runs the directory itself",
 	},
 }

@@ -18,12 +18,12 @@ func TestEngineClaims(t *testing.T) {
 		want  []string
 	}{
 		"podman": {spec.Edits{noTime, {Name: driver.Unfiltered}}, []string{
-			"fs.host-mount", "process.own-namespaces", "time.offset", "device.unlisted", "syscall.unknown-enosys",
+			"fs.host-mount", "process.own-namespaces", "process.init-death", "time.offset", "device.unlisted", "syscall.unknown-enosys",
 		}},
 		"docker": {spec.Edits{noTime, noUser}, []string{
-			"fs.host-mount", "fs.readonly-root", "fs.fd-reopen", "process.own-namespaces", "process.steal-fd",
+			"fs.host-mount", "fs.fd-reopen", "process.own-namespaces", "process.neighbour-namespaces", "process.init-death", "process.steal-fd",
 			"user.root-unprivileged", "user.unmapped-ids", "user.setgroups-deny", "user.host-root-files", "user.setuid-plant", "user.file-caps-rootid",
-			"time.offset", "kernel.cgroup-migrate", "pids.nproc-per-userns", "io.weight", "abstract.inotify", "abstract.keys",
+			"time.offset", "kernel.cgroup-migrate", "pids.nproc-per-userns", "abstract.inotify", "abstract.keys", "abstract.namespaces",
 		}},
 	} {
 		var got []string

@@ -142,7 +142,7 @@ func (j *Judge) note(r *record.Trial, g *guarantee.Guarantee, said *attack.Recor
 // run sets the stage, runs the attacker on it, and returns what the witness found. The record is
 // nil if the attacker made none.
 func (j *Judge) run(ctx context.Context, rt driver.Runtime, t trial) (finding sentinel.Finding, said *attack.Record, err error) {
-	stage, root, err := j.stage(t)
+	stage, root, err := j.stage(rt, t)
 	if err != nil {
 		return finding, nil, err
 	}
@@ -231,13 +231,13 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 }
 
 // stage makes the place for one trial.
-func (j *Judge) stage(t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
+func (j *Judge) stage(rt driver.Runtime, t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
 	n := j.trials.Add(1)
 	s := &sentinel.Stage{
 		Rung: t.rung, Lease: j.Lease, Binary: j.Binary, Nonce: sentinel.Token(), Fence: j.Fence, Edits: names(t.both, t.control()),
 		Name: fmt.Sprintf("%s-%d", j.Name, n), UID: j.Options.HostID + place.SpareIDs + uint32(n),
 		Root: j.Options.HostID, Mapped: j.Options.HostID + 1000 + uint32(n)%(place.IDCount-1000),
-		Probe: j.probe,
+		Copied: driver.Copies(rt), Probe: j.probe,
 	}
 	defer s.Undo.OnError(&err)
 	s.Dir = filepath.Join(j.Dir, s.Name)

@@ -18,6 +18,9 @@ import (
 // RootUnchanged asks for a read-only root directory with directories to change in it: the
 // target's Paths. It looks at them before and after.
 func RootUnchanged(s *Stage) (*Watch, error) {
+	if err := s.original(); err != nil {
+		return nil, err
+	}
 	w := &Watch{Edits: spec.Edits{spec.Change("a read-only root directory", func(sp *specs.Spec) {
 		sp.Root.Readonly = spec.HasNamespace(sp, specs.MountNamespace)
 	})}}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,6 +55,15 @@ func (s *Stage) cgroupMount(options ...string) spec.Edits {
 	})}
 }
 
+// ownGroup reports whether a cgroup is the container's own: one of the trial's name, or one below the fence that
+// an engine has named by an id of its own. What else the trial makes there starts with its name.
+func (s *Stage) ownGroup(dir string) bool {
+	name := filepath.Base(dir)
+	return name == s.Name || !strings.HasPrefix(name, s.Name) && slices.ContainsFunc(s.Fence.Hierarchies(), func(f cgroup.Hierarchy) bool {
+		return strings.HasPrefix(dir, f.Path+"/")
+	})
+}
+
 // delegate gives the attacker its own cgroups, as a manager does that lets it make groups below
 // them: cgroups(7), "Cgroups delegation". The limits of the groups themselves stay ours.
 func (s *Stage) delegate(a *Subject) error {
@@ -62,7 +72,7 @@ func (s *Stage) delegate(a *Subject) error {
 		return err
 	}
 	for _, h := range a.Group.Hierarchies() {
-		if filepath.Base(h.Path) != s.Name {
+		if !s.ownGroup(h.Path) {
 			continue // not the trial's own
 		}
 		for _, file := range []string{"", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "tasks"} {

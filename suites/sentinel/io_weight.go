@@ -58,6 +58,9 @@ const IOWeightNeighbour = ioWeightNeighbour
 // rounds. BFQ is exact, but in some of them one of the two may have waited for a CPU: it goes on until the
 // shares of some rounds agree.
 func IOShareKept(s *Stage) (*Watch, error) {
+	if err := s.original(); err != nil {
+		return nil, err
+	}
 	number, edits, err := s.device(deviceNode)
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func CgroupLimitsKept(s *Stage) (*Watch, error) {
 		Edits:  edits,
 		Ready: func(_ context.Context, a *Subject) error {
 			for _, h := range a.Group.Hierarchies() {
-				if filepath.Base(h.Path) != s.Name {
+				if !s.ownGroup(h.Path) {
 					continue // not the container's own
 				}
 				for _, l := range attack.Limits() {

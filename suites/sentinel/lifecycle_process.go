@@ -81,7 +81,7 @@ func ProcessesGone(s *Stage) (*Watch, error) {
 func (s *Stage) own(a *Subject) ([]int, error) {
 	var all []int
 	for _, h := range a.Group.Hierarchies() {
-		if filepath.Base(h.Path) != s.Name {
+		if !s.ownGroup(h.Path) {
 			continue
 		}
 		pids, err := listed(h.Path)

@@ -89,7 +89,7 @@ func (s *Stage) killable(a *Subject) (own, fence string, err error) {
 	switch {
 	case own == "" || fence == "":
 		return "", "", kernel.Unsupported("cgroup.kill: there is no v2 hierarchy")
-	case filepath.Base(own) != s.Name:
+	case !s.ownGroup(own):
 		return "", "", kernel.Unsupported("cgroup.kill: the runtime has made no group in the v2 hierarchy: the container is in %s", own)
 	case !exists(filepath.Join(own, "cgroup.kill")):
 		return "", "", kernel.Unsupported("cgroup.kill: this kernel has none")

@@ -17,6 +17,7 @@ import (
 	"cellwall/probes"
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/cleanup"
+	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
 )
@@ -33,6 +34,8 @@ type Stage struct {
 	Lease string
 	// Rootfs is the container's root directory on the host. It is the trial's own.
 	Rootfs string
+	// Copied is whether the runtime runs a copy of Rootfs, as engines do that know images alone.
+	Copied bool
 	// Rung is that of the container's spec.
 	Rung spec.Rung
 	// Binary is a copy of this program that every uid can execute.
@@ -108,6 +111,15 @@ type Watch struct {
 type Subject struct {
 	PID   int           // in the host's pid namespace
 	Group *cgroup.Group // a view of its cgroup; reads only
+}
+
+// original returns an error where the container's root directory is a copy: what the container changes there
+// is nowhere that a witness looks, and what a witness changes it does not see.
+func (s *Stage) original() error {
+	if s.Copied {
+		return kernel.Unsupported("the container's root directory is a copy of the one that is looked at")
+	}
+	return nil
 }
 
 // Has reports whether an edit of that name is among the row's own in this trial. One that no spec

@@ -23,6 +23,9 @@ const sharedDir = "/volume"
 
 // share makes the volume, with a mode that the umask does not change, and returns its host path.
 func (s *Stage) share(mode os.FileMode) (string, error) {
+	if err := s.original(); err != nil {
+		return "", err
+	}
 	path := filepath.Join(s.Rootfs, sharedDir)
 	if err := os.Mkdir(path, mode); err != nil {
 		return "", fmt.Errorf("make volume: %w", err)
