@@ -137,7 +137,7 @@ func BenchmarkChangePointRates(b *testing.B) {
 	for _, s := range []series{
 		{n: 100}, {n: 50, phi: 0.6}, {n: 100, phi: 0.6}, {n: 200, phi: 0.6}, {n: 500, phi: 0.6}, {n: 2000, phi: 0.6},
 		{n: 200, phi: 0.6, heavy: true}, {n: 50, phi: 0.8}, {n: 200, phi: 0.8}, {n: 500, phi: 0.6, white: true}, {n: 500, phi: 0.9, white: true},
-		{n: 20, phi: 0.6}, {n: 20, step: 6}, {n: 30, step: 6}, {n: 50, step: 4}, {n: 50, step: 6},
+		{n: 20, phi: 0.6}, {n: 26, phi: 0.6}, {n: 30, phi: 0.6}, {n: 30, phi: 0.6, heavy: true}, {n: 20, step: 6}, {n: 26, step: 6}, {n: 30, step: 6}, {n: 50, step: 4}, {n: 50, step: 6},
 		{n: 100, step: 1}, {n: 200, step: 1}, {n: 200, step: 1, heavy: true}, {n: 200, step: 1, phi: 0.6}, {n: 500, step: 1, phi: 0.6},
 		{n: 200, step: 1.5}, {n: 500, step: 1.5, phi: 0.6}, {n: 200, step: 2, phi: 0.6}, {n: 200, step: 3}, {n: 200, step: 3, phi: 0.6},
 	} {

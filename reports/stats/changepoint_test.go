@@ -184,6 +184,7 @@ func TestChangePointRates(t *testing.T) {
 		{series{n: 200, phi: 0.6, heavy: true}, 1000, 0.02, 0, 0},
 		{series{n: 1000, phi: 0.6}, 150, 0.02, 0, 0},
 		{series{n: 20, phi: 0.6}, 3000, 0.02, 0, 0},
+		{series{n: 30, phi: 0.6, heavy: true}, 3000, 0.006, 0, 0},
 		{series{n: 20, step: 6}, 200, 0.02, 0.9, 0.9},
 		{series{n: 30, step: 6}, 200, 0.02, 0.93, 0.93},
 		{series{n: 50, step: 6}, 200, 0.02, 0.97, 0.97},

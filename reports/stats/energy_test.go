@@ -169,6 +169,28 @@ func TestAutocorrelationIsNotMovedByAStep(t *testing.T) {
 	}
 }
 
+// The newest runs count, also where a series is a little longer than a window.
+func TestAutocorrelationIsOfAllRuns(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	for n := 16; n <= phiWindow+phiWindow/4; n++ {
+		x := make([]float64, n)
+		for i := range x {
+			x[i] = r.NormFloat64()
+			if i > 0 {
+				x[i] += x[i-1]
+			}
+		}
+		before := autocorrelation(x)
+		for _, at := range []int{0, n - 1} {
+			y := slices.Clone(x)
+			y[at] += 10
+			if autocorrelation(y) == before {
+				t.Errorf("%d runs: run %d is not looked at", n, at)
+			}
+		}
+	}
+}
+
 func TestLadderAndIntervalsCoverTheSeries(t *testing.T) {
 	for n, want := range map[int]int{20: 1, 29: 1, 31: 2, 100: 3, 200: 4, 10000: 10} {
 		l := ladder(n, 20)

@@ -14,15 +14,18 @@ const phiWindow = 25
 const maxPhi = 0.95
 
 // autocorrelation estimates that of lag 1: the median of the estimates in windows that overlap by
-// three quarters, each corrected for the bias of a short series (Kendall 1954). A step would be taken
-// for correlation, so a window that holds a clear one is parted there; a smaller one spoils only the
-// windows that hold it. Three quarters of a standard error are added: too low an estimate makes false change
-// points, too high a one only hides small steps; with this there are few of either up to a
-// correlation of 0.7. What is negative counts as 0.
+// three quarters or more and together are all of the series, each corrected for the bias of a short series
+// (Kendall 1954). A step would be taken for correlation, so a window that holds a clear one is parted there; a
+// smaller one spoils only the windows that hold it. Three quarters of a standard error are added: too low an
+// estimate makes false change points, too high a one only hides small steps; with this there are few of either
+// up to a correlation of 0.7. What is negative counts as 0.
 func autocorrelation(x []float64) float64 {
 	w := min(phiWindow, len(x))
 	var all []float64
-	for from := 0; from+w <= len(x); from += max(w/4, 1) {
+	hop := max(w/4, 1)
+	moves := (len(x)-w+hop-1)/hop + 1
+	for k := range moves {
+		from := k * (len(x) - w) / max(moves-1, 1)
 		if phi, ok := phiOf(x, parted(x, from, from+w)...); ok {
 			all = append(all, phi)
 		}
