@@ -71,11 +71,11 @@ func (c *console) tail() (lines []string, complaint string) {
 }
 
 // escapes are the control sequences with which firmware clears its screen, console_codes(4).
-var escapes = regexp.MustCompile(`\x1b(\[[0-9;?=]*[a-zA-Z]|c)`)
+var escapes = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\x1b(\[[0-9;?=]*[a-zA-Z]|c)`) })
 
 // clean makes a line of a console safe to show: what it prints is not ours.
 func clean(line string) string {
-	line = escapes.ReplaceAllString(line, "")
+	line = escapes().ReplaceAllString(line, "")
 	line = strings.Map(func(r rune) rune {
 		if r != '\t' && !unicode.IsPrint(r) {
 			return -1
