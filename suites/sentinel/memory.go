@@ -35,10 +35,10 @@ func memoryLimit(n int64) func(*specs.Spec) {
 
 // killsAtLimit says why no cgroup is killed at its limit of memory here, by what the gates of swap answer.
 func killsAtLimit(swap, accounting error) error {
-	if swap != nil || !errors.Is(accounting, kernel.ErrNotSupported) {
-		return nil
+	if swap == nil && errors.Is(accounting, kernel.ErrNotSupported) {
+		return kernel.Unsupported("a kill at the limit of memory: what is above it goes to the host's swap, which is counted to no cgroup: %s", kernel.SwapAccounting.Remedy)
 	}
-	return kernel.Unsupported("a kill at the limit of memory: what is above it goes to the host's swap, which is counted to no cgroup: %s", kernel.SwapAccounting.Remedy)
+	return nil
 }
 
 // grown keeps what the attacker's cgroup used at the moment when its memory had grown.
