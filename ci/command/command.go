@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"slices"
@@ -100,6 +101,9 @@ func Main(ctx context.Context, args []string, in io.Reader, out, errs io.Writer)
 		// What cobra itself finds wrong is wrong use; our commands always say which it is.
 		c = coded{exitUsage, fmt.Errorf("%w\nsee cellwall --help", err)}
 	}
+	if at := (*fs.PathError)(nil); errors.As(c.err, &at) && at.Path == os.Stdout.Name() && errors.Is(at, unix.EPIPE) {
+		return 128 + int(unix.SIGPIPE) // nobody reads any more, as of `cellwall list | head -1`
+	}
 	if c.err != nil {
 		fmt.Fprintf(errs, "cellwall: %s\n", oneLine(c.err))
 	}
@@ -190,10 +194,10 @@ func newRoot(args []string) *cobra.Command {
 	return root
 }
 
-// Ends are the signals that ask us to end; SIGHUP is that of a terminal that is gone. What we were started to ignore,
-// as by nohup(1), stays ignored.
+// Ends are the signals that ask us to end: SIGHUP is that of a terminal that is gone, SIGPIPE that of a reader of our
+// streams. What we were started to ignore, as by nohup(1), stays ignored.
 func Ends() []os.Signal {
-	return slices.DeleteFunc([]os.Signal{os.Interrupt, unix.SIGTERM, unix.SIGHUP}, signal.Ignored)
+	return slices.DeleteFunc([]os.Signal{os.Interrupt, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE}, signal.Ignored)
 }
 
 // readsOnly has an interrupt end a command that makes nothing. main leaves interrupts to commands that have

@@ -158,7 +158,7 @@ func (f *outputFlags) text(out io.Writer) render.Text {
 }
 
 // write writes the formats: what has a file into --out, or to stdout where there is no --out. The records come
-// first, as nothing can make them again, and stdout last: who reads it may be gone, and end us by SIGPIPE. What
+// first, as nothing can make them again, and stdout last: who reads it may be gone. What
 // cannot be written keeps nothing else from being written.
 func (f *outputFlags) write(out io.Writer, r render.Report, formats []format) error {
 	stdout := func(name string) bool { return f.out == "" || name == "" }

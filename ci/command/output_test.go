@@ -47,7 +47,7 @@ func (l *looking) Write(p []byte) (int, error) {
 	return len(p), errors.Join(err, errors.New("nobody reads"))
 }
 
-// TestRecordsComeFirst: `cellwall bench --out DIR | head -1` ends by SIGPIPE once head has, with its records there.
+// TestRecordsComeFirst: `cellwall bench --out DIR | head -1` ends once head has, with its records there.
 func TestRecordsComeFirst(t *testing.T) {
 	var order []string
 	wrote := func(name string) func(io.Writer, render.Report) error {

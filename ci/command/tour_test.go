@@ -15,7 +15,9 @@ import (
 
 	"cellwall/reports/record"
 	"cellwall/reports/render"
+	"cellwall/runtime/cgroup"
 	"cellwall/runtime/driver"
+	"cellwall/runtime/lease"
 )
 
 func TestExit(t *testing.T) {
@@ -99,6 +101,48 @@ func TestInterrupted(t *testing.T) {
 		if cmd.ProcessState.ExitCode() != exitInconclusive || !strings.Contains(string(rest), "interrupted: stopped after") || !strings.Contains(out.String(), "fs.dotdot") {
 			t.Errorf("%v: after %q exit status %d, %q, %q", sig, first, cmd.ProcessState.ExitCode(), rest, out.String())
 		}
+	}
+}
+
+// TestNobodyReads: of `cellwall verify 2>&1 | head -1` nothing is left, and `cellwall list | head -1` says nothing of it.
+func TestNobodyReads(t *testing.T) {
+	program := build(t)
+	cmd := exec.Command(program, "verify")
+	progress, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = bufio.NewReader(progress).ReadString('\n')
+	name := leaseOf(t, cmd.Process.Pid)
+	if err := errors.Join(err, progress.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if cmd.ProcessState.ExitCode() != exitInconclusive {
+		t.Errorf("verify: %v", cmd.ProcessState)
+	}
+	groups, err := cgroup.FindLeft(name)
+	if err != nil || len(groups) > 0 {
+		t.Errorf("left: %v, %v", groups, err)
+	}
+	for _, dir := range []string{lease.Default, sharedMemory, lease.OnDisk} {
+		if _, err := os.Stat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("left in %s: %v", dir, err)
+		}
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs strings.Builder
+	cmd = exec.Command(program, "list")
+	cmd.Stdout, cmd.Stderr = write, &errs
+	err = errors.Join(read.Close(), cmd.Run(), write.Close())
+	if cmd.ProcessState.ExitCode() != 128+int(unix.SIGPIPE) || errs.Len() > 0 {
+		t.Errorf("list: %v, %q", err, &errs)
 	}
 }
 
