@@ -39,8 +39,8 @@ func lies() []lie {
 	const dotdot, signal, bomb = "fs.dotdot", "process.signal-host", "pids.fork-bomb"
 	return append(createLies(), []lie{
 		{name: "a create that makes nothing", do: on("create", nothing), row: dotdot, want: record.Inconclusive, says: "read the pid file"},
-		{name: "a create that makes nothing and names a process that has ended", do: on("create", staleFile), row: dotdot, want: record.Inconclusive, says: "of the pid file"},
-		{name: "a create that names a process that has ended", do: on("create", really, staleFile), row: dotdot, want: record.Inconclusive, says: "of the pid file"},
+		{name: "a create that makes nothing and names a process that has ended", do: on("create", staleFile), row: dotdot, want: record.Inconclusive, says: "the pid file"},
+		{name: "a create that names a process that has ended", do: on("create", really, staleFile), row: dotdot, want: record.Inconclusive, says: "the pid file"},
 		{name: "a create that names no process", do: on("create", really, pidFile("")), row: dotdot, want: record.Inconclusive, says: `the pid file says ""`},
 		{name: "a create that names the host's init", do: on("create", really, pidFile("1\n")), row: dotdot, want: record.Inconclusive, says: "the pid file says"},
 		{name: "a create that names a process of the host", do: on("create", really, nameBystander), row: signal, want: record.Inconclusive, says: "is not in cgroup"},
