@@ -32,7 +32,7 @@ func TestWrongUseOfBench(t *testing.T) {
 		{args: []string{"--list", "--only", "moon"}, want: "moon"},
 		{args: []string{"--runtime", "moon"}, want: "moon"},
 		{args: []string{"--runtime", "core,core"}, want: "core is there twice"},
-		{args: []string{"--runtime", ""}, want: "names no runtime: it takes core"},
+		{args: []string{"--runtime", ""}, want: "--runtime names nothing: leave it out"},
 		{args: []string{"--rung", "moon"}, want: "moon"},
 		{args: []string{"--rung", "bare,bare"}, want: "one is there twice"},
 		{args: []string{"--samples", "-1"}, want: "--samples -1: want 1 or more"},

@@ -76,6 +76,7 @@ func starts(c *cobra.Command) *cobra.Command {
 	}
 	run := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error { return ours(run(c, args)) }
+	c.PersistentPreRunE = func(c *cobra.Command, args []string) error { return ours(checkGiven(c, args)) }
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return ours(wrongFlag(c, err)) })
 	return c
 }
@@ -126,25 +127,39 @@ func noArguments(c *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
 		return nil
-	case c.Flags().Lookup("only") != nil:
+	case c.Flags().Lookup("only") != nil && strings.Contains(args[0], "."): // as a guarantee or a benchmark has
 		return misuse("%s has flags only, and got %q: try %s --only '%s'", c.Name(), args[0], c.CommandPath(), args[0])
 	}
-	return misuse("%s has flags only, and got %q: see %s --help", c.Name(), args[0], c.CommandPath())
+	return misuse("%s has flags only, and got %q (a list has commas between): see %s --help", c.Name(), args[0], c.CommandPath())
 }
 
 // needsCommand refuses a call of a command that only has others below it.
 func needsCommand(below string) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		return misuse("%s has the commands %s, and got %q: see %s --help", c.Name(), below, strings.Join(args, " "), c.CommandPath())
+		got := ""
+		if len(args) > 0 {
+			got = fmt.Sprintf(", and got %q", strings.Join(args, " "))
+		}
+		return misuse("%s has the commands %s%s: see %s --help", c.Name(), below, got, c.CommandPath())
 	}
 }
 
-// checkOnly refuses an --only that is given and empty, as "$ROWS" is where ROWS is not set: nobody means all by it.
-func checkOnly(c *cobra.Command, globs []string) error {
-	if c.Flags().Changed("only") && len(globs) == 0 {
-		return misuse("--only names nothing: leave it out, or give it a glob")
+// checkGiven refuses a flag that is given and empty, as "$OUT" is where OUT is not set: nobody means by it what is
+// done without the flag. Empty lists of means and rungs are some.
+func checkGiven(c *cobra.Command, _ []string) error {
+	for _, f := range visited(c.Flags().VisitAll) {
+		empty := f.Value.String() == "" || f.Value.String() == "[]"
+		if f.Changed && empty && f.Name != "means" && f.Name != "rungs" {
+			return misuse("--%s names nothing: leave it out, or give it a value: see %s --help", f.Name, c.CommandPath())
+		}
 	}
 	return nil
+}
+
+// visited lists what a function visits, such as flags, whose type is of a module that we use for nothing else.
+func visited[T any](visit func(func(T))) (all []T) {
+	visit(func(t T) { all = append(all, t) })
+	return all
 }
 
 // nothingNamed shows the help to somebody who has not said what a long command is to work on.
@@ -182,6 +197,8 @@ func newRoot(args []string) *cobra.Command {
 		Version:       driver.OwnVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
+
+		PersistentPreRunE: checkGiven,
 	}
 	root.SetFlagErrorFunc(wrongFlag)
 	all := subcommands()

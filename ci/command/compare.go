@@ -75,9 +75,6 @@ func measuring() []string {
 }
 
 func (f *compareFlags) run(c *cobra.Command, older, newer string) error {
-	if err := checkOnly(c, f.only); err != nil {
-		return err
-	}
 	effect, err := share("effect", f.effect)
 	if err != nil {
 		return err

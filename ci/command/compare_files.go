@@ -30,7 +30,7 @@ func (f *compareFlags) runFiles(c *cobra.Command, older, newer string, effect fl
 	for i, arg := range []string{older, newer} {
 		sets, err := readBenches(c.ErrOrStderr(), arg, f.only)
 		if err != nil {
-			return misuse("%w (records are what cellwall bench --out DIR writes to DIR/bench.jsonl)", err)
+			return misuse("%w (records are what cellwall bench --out DIR writes to DIR/bench.jsonl; revisions go with --build, programs with --binary)", err)
 		}
 		for _, set := range sets {
 			id := set.Runs[0].ID

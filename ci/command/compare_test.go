@@ -416,10 +416,11 @@ func TestRecordsAreCompared(t *testing.T) {
 	}
 	// A row that has no ratio was not found to be the same.
 	stuck := ran(t, at("stuck.jsonl"), "r3", 1, func(_ *record.Run, benches []record.Bench) { benches[0].Samples[0].Value = 0 })
-	for effect, want := range map[string]int{"": 0, "50%": exitInconclusive} {
-		if code, out, errs := call(t, "compare", older, stuck, "--only", "start.exec", "--effect", effect); code != want || !strings.Contains(out, "1 compared: 1 cannot be compared") ||
+	for effect, want := range map[string]int{"": 0, "--effect=50%": exitInconclusive} {
+		args := append([]string{"compare", older, stuck, "--only", "start.exec"}, strings.Fields(effect)...)
+		if code, out, errs := call(t, args...); code != want || !strings.Contains(out, "1 compared: 1 cannot be compared") ||
 			strings.Contains(errs, "could have been missed in start.exec") != (want != 0) {
-			t.Errorf("--effect %q: exit status %d, %q, %q", effect, code, out, errs)
+			t.Errorf("%q: exit status %d, %q, %q", effect, code, out, errs)
 		}
 	}
 	// A record of a run that nothing describes is named once.

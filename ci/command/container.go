@@ -80,7 +80,7 @@ func (f *containerFlags) build(dir string, args []string, undo *cleanup.Stack) (
 		}
 	} else {
 		if len(args) == 0 {
-			return nil, misuse("no program: cellwall run [flags] -- PROGRAM [ARGUMENT...]")
+			return nil, misuse("no program: name it behind the flags, as -- PROGRAM [ARGUMENT...]")
 		}
 		root, err := f.root(dir, undo)
 		if err != nil {
@@ -150,9 +150,13 @@ func (f *containerFlags) root(dir string, undo *cleanup.Stack) (string, error) {
 	case f.rootfs != "":
 		r, err = rootfs.Directory(f.rootfs)
 	case f.image != "":
-		r, err = rootfs.Archive(dir, f.image, rootfs.ArchiveOptions{})
+		if r, err = rootfs.Archive(dir, f.image, rootfs.ArchiveOptions{}); err != nil {
+			err = fmt.Errorf("--image takes a tar of a root directory or an OCI image: %w", err)
+		}
 	default:
-		r, err = rootfs.FromHost(dir, f.fromHost...)
+		if r, err = rootfs.FromHost(dir, f.fromHost...); err != nil {
+			err = fmt.Errorf("--from-host: %w", err)
+		}
 	}
 	if err != nil {
 		return "", misuse("%w", err)
@@ -174,14 +178,23 @@ func hostOptions() (spec.Options, error) {
 	return spec.Options{Capabilities: held, HostID: firstID, IDCount: count}, nil
 }
 
+// hostNameMax is __NEW_UTS_LEN of linux/utsname.h.
+const hostNameMax = 64
+
 // change applies the flags that say more than the rung.
 func (f *containerFlags) change(s *specs.Spec) error {
+	if len(f.hostname) > hostNameMax {
+		return misuse("--hostname %.20q: %d bytes are more than the kernel's %d", f.hostname, len(f.hostname), hostNameMax)
+	}
 	if f.hostname != "" {
 		s.Hostname = f.hostname
 	}
 	var err error
 	if s.Process.Env, err = setEnv(s.Process.Env, f.env); err != nil {
 		return err
+	}
+	if f.cwd != "" && !filepath.IsAbs(f.cwd) {
+		return misuse("--cwd %q: want an absolute path in the container", f.cwd)
 	}
 	if f.cwd != "" {
 		s.Process.Cwd = f.cwd

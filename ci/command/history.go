@@ -92,7 +92,7 @@ func addRuns(ctx context.Context, out io.Writer, dir string, files []string, com
 	case len(failed) > 0:
 		return done(all)
 	case len(wrong) > 0:
-		return misuse("%w", all)
+		return misuse("%w (a run is what cellwall bench --out DIR writes to DIR/bench.jsonl)", all)
 	}
 	return nil
 }

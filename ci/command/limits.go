@@ -9,8 +9,11 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// cpuPeriod is the kernel's default, in microseconds.
-const cpuPeriod = 100_000
+// cpuPeriod is the kernel's default, in microseconds. It takes no quota of less than a hundredth of that.
+const (
+	cpuPeriod = 100_000
+	leastCPUs = 0.01
+)
 
 func (f *containerFlags) limit(s *specs.Spec) error {
 	if f.memory == "" && f.cpus == 0 && f.pids == 0 {
@@ -28,10 +31,10 @@ func (f *containerFlags) limit(s *specs.Spec) error {
 		swap := bytes // the sum of both, in OCI's words: none beyond the memory
 		r.Memory = &specs.LinuxMemory{Limit: &bytes, Swap: &swap}
 	}
-	if f.cpus < 0 || f.cpus > 4096 || math.IsNaN(f.cpus) {
-		return misuse("--cpus %v: want a number of CPUs", f.cpus)
-	}
-	if f.cpus > 0 {
+	if f.cpus != 0 {
+		if !(f.cpus >= leastCPUs && f.cpus <= 4096) {
+			return misuse("--cpus %v: want a number of CPUs, %v or more", f.cpus, leastCPUs)
+		}
 		quota, period := int64(f.cpus*cpuPeriod), uint64(cpuPeriod)
 		r.CPU = &specs.LinuxCPU{Quota: &quota, Period: &period}
 	}

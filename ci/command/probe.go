@@ -107,6 +107,11 @@ func (f *probeFlags) check(names, program []string) error {
 	if f.limit < 0 || f.slow < 0 {
 		return misuse("a time cannot be negative")
 	}
+	if len(program) > 0 {
+		if _, err := exec.LookPath(program[0]); err != nil {
+			return misuse("%w", err)
+		}
+	}
 	if f.plot == "" {
 		return nil
 	}
@@ -174,11 +179,7 @@ func (f *probeFlags) run(c *cobra.Command, names, program []string) (err error) 
 // runBeside starts the program and stops the view when it has ended. Its output goes to our
 // standard error, since ours is the events.
 func runBeside(ctx context.Context, program []string, in io.Reader, out io.Writer, ended chan<- error, stop func()) error {
-	path, err := exec.LookPath(program[0])
-	if err != nil {
-		return misuse("%w", err)
-	}
-	cmd := exec.CommandContext(ctx, path, program[1:]...)
+	cmd := exec.CommandContext(ctx, program[0], program[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, out
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	signal.Ignore(os.Interrupt) // the terminal sends it to the program as well, which decides

@@ -104,7 +104,7 @@ func TestReportOnABrokenFile(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"empty":          {"", "it holds no records"},
 		"blank":          {"\n\n", "it holds no records"},
-		"a line is cut":  {string(whole[:len(whole)-40]), ".jsonl:3: parse record: unexpected end"},
+		"a line is cut":  {string(whole[:len(whole)-40]), ".jsonl:3: parse record: unexpected end of JSON input: the line is cut short: remove it to see the rest"},
 		"another schema": {strings.Replace(string(whole), "cellwall/1", "cellwall/9", 1), `.jsonl:1: schema "cellwall/9"`},
 		"no records":     {"\x7fELF\x00", ".jsonl:1: parse record"},
 		"only verdicts":  {verdicts, "lost its start"},

@@ -90,7 +90,10 @@ func Read(name string, r io.Reader) (Set, error) {
 
 func (s *Set) add(line []byte, at string) error {
 	var h Header
-	if err := json.Unmarshal(line, &h); err != nil {
+	switch err := json.Unmarshal(line, &h); {
+	case err != nil && strings.HasPrefix(err.Error(), "unexpected end"): // encoding/json has no other sign of it
+		return fmt.Errorf("parse record: %w: the line is cut short: remove it to see the rest", err)
+	case err != nil:
 		return fmt.Errorf("parse record: %w", err)
 	}
 	if h.Schema != Schema {
