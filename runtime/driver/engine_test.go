@@ -167,6 +167,9 @@ func TestDaemonHasMountsOfItsOwn(t *testing.T) {
 		if errors.Is(err, kernel.ErrNotSupported) != fails || err != nil && !fails {
 			t.Errorf("%s: %v", name, err)
 		}
+		if Copies(e) != fails {
+			t.Errorf("%s copies the root directory: %v", name, Copies(e))
+		}
 	}
 }
 

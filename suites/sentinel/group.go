@@ -58,10 +58,15 @@ func (s *Stage) cgroupMount(options ...string) spec.Edits {
 // ownGroup reports whether a cgroup is the container's own: one of the trial's name, or one below the fence that
 // an engine has named by an id of its own. What else the trial makes there starts with its name.
 func (s *Stage) ownGroup(dir string) bool {
-	name := filepath.Base(dir)
-	return name == s.Name || !strings.HasPrefix(name, s.Name) && slices.ContainsFunc(s.Fence.Hierarchies(), func(f cgroup.Hierarchy) bool {
+	return filepath.Base(dir) == s.Name || s.ownName(dir) && slices.ContainsFunc(s.Fence.Hierarchies(), func(f cgroup.Hierarchy) bool {
 		return strings.HasPrefix(dir, f.Path+"/")
 	})
+}
+
+// ownName reports whether a path ends in the name of the container's cgroup, or in one that is none of the trial's.
+func (s *Stage) ownName(path string) bool {
+	name := filepath.Base(path)
+	return name == s.Name || !strings.HasPrefix(name, s.Name)
 }
 
 // delegate gives the attacker its own cgroups, as a manager does that lets it make groups below

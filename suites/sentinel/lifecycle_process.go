@@ -115,7 +115,7 @@ func (s *Stage) moveElsewhere(pid int) error {
 		return fmt.Errorf("move process %d: %w", pid, err)
 	}
 	ours := func(line string) bool {
-		return strings.Contains(line, "/"+s.Fence.Name()+"/") && strings.HasSuffix(line, "/"+s.Name)
+		return strings.Contains(line, "/"+s.Fence.Name()+"/") && s.ownName(line)
 	}
 	if pid <= 1 || !slices.ContainsFunc(strings.Split(string(where), "\n"), ours) {
 		return fmt.Errorf("move process %d: it is not the container's", pid)
