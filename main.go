@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
 
 	"cellwall/ci/command"
 	"cellwall/ci/vm/guest"
@@ -18,7 +17,5 @@ func main() {
 	if os.Getpid() == 1 {
 		os.Exit(command.UnderInit())
 	}
-	// Its stop is not called on purpose: that would start two threads, and the process is about to exit.
-	ctx, _ := signal.NotifyContext(context.Background(), command.Ends()...)
-	os.Exit(command.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(command.Main(command.UntilEnd(context.Background()), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
