@@ -140,10 +140,7 @@ func tryDirectory(flag, path string) error {
 	}
 	file, err := os.CreateTemp(dir, ".cellwall-*")
 	if err != nil {
-		if at := (*fs.PathError)(nil); errors.As(err, &at) {
-			err = at.Err // its name says nothing to anybody
-		}
-		return misuse("%s %s: make a file in %s: %w", flag, path, dir, err)
+		return misuse("%s %s: make a file in %s: %w", flag, path, dir, withoutPath(err))
 	}
 	return done(errors.Join(file.Close(), os.Remove(file.Name())))
 }
@@ -254,13 +251,18 @@ func writeFile(path string, r render.Report, write func(io.Writer, render.Report
 		err = os.Rename(part, path)
 	}
 	if err != nil {
-		// Their names are those of the part.
-		if at := (*fs.PathError)(nil); errors.As(err, &at) {
-			err = at.Err
-		} else if at := (*os.LinkError)(nil); errors.As(err, &at) {
-			err = at.Err
-		}
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(part))
+		return errors.Join(fmt.Errorf("write %s: %w", path, withoutPath(err)), os.Remove(part))
 	}
 	return nil
+}
+
+// withoutPath takes away the name of a temporary file, which says nothing to anybody.
+func withoutPath(err error) error {
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		return at.Err
+	}
+	if at := (*os.LinkError)(nil); errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }

@@ -128,6 +128,39 @@ func TestTryDirectory(t *testing.T) {
 	}
 }
 
+// TestPlot: a picture is there as a whole, and a pipe stays one.
+func TestPlot(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan string, 1)
+	go func() {
+		text, _ := os.ReadFile(pipe)
+		read <- string(text)
+	}()
+	v := probeView{begin: time.Now()}
+	if err := v.plot(pipe, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(pipe); err != nil || info.Mode().Type() != fs.ModeNamedPipe {
+		t.Fatalf("the pipe is %v, %v", info, err)
+	}
+	if text := <-read; !strings.HasPrefix(text, "<svg") {
+		t.Errorf("of the pipe comes %.100q", text)
+	}
+	picture, old := filepath.Join(dir, "x.svg"), filepath.Join(dir, "old")
+	if err := errors.Join(os.WriteFile(picture, []byte("old"), 0o600), os.Link(picture, old), v.plot(picture, time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(picture)
+	before, beforeErr := os.ReadFile(old)
+	if err := errors.Join(err, beforeErr); err != nil || !strings.HasPrefix(string(text), "<svg") || string(before) != "old" {
+		t.Errorf("%.100q, and what was there is %.100q: %v", text, before, err)
+	}
+}
+
 // interruptedWrite is set for this test's program where it is interrupted as it writes into the directory of that name.
 const interruptedWrite = "CELLWALL_TEST_INTERRUPTED_WRITE"
 

@@ -76,12 +76,16 @@ func (v *probeView) plot(file string, end time.Time) (err error) {
 	for _, l := range v.lanes {
 		t.Lanes = append(t.Lanes, render.Lane{Name: l.name, Kind: string(l.kind), Spans: l.spans})
 	}
-	f, err := os.Create(file)
+	draw := func(w io.Writer, _ render.Report) error { return render.TimelineSVG(w, t) }
+	if info, err := os.Stat(file); err != nil || info.Mode().IsRegular() {
+		return writeFile(file, render.Report{}, draw)
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY, 0) // a pipe, or /dev/stdout, which is not to be replaced
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return render.TimelineSVG(f, t)
+	return draw(f, render.Report{})
 }
 
 // attached is the first line of a probe in JSON.

@@ -97,9 +97,16 @@ func Add(dir string, n *New) (err error) {
 	if err := n.absent(dir); err != nil {
 		return fmt.Errorf("%s: %w", n.Path, err)
 	}
+	// An error tells of the file that is to be, and not of the temporary one.
+	fail := func(err error) error {
+		if at := (*fs.PathError)(nil); errors.As(err, &at) {
+			err = at.Err
+		}
+		return fmt.Errorf("add %s: %w", filepath.Join(dir, n.File()), err)
+	}
 	temporary, err := os.CreateTemp(dir, ".add-*")
 	if err != nil {
-		return fmt.Errorf("add a run: %w", err)
+		return fail(err)
 	}
 	defer func() { err = errors.Join(err, os.Remove(temporary.Name())) }()
 	_, err = temporary.Write(n.text)
@@ -110,7 +117,7 @@ func Add(dir string, n *New) (err error) {
 		err = temporary.Sync()
 	}
 	if err = errors.Join(err, temporary.Close()); err != nil {
-		return fmt.Errorf("add a run: %w", err)
+		return fail(err)
 	}
 	// A link and no rename, which would replace what somebody has added meanwhile.
 	err = os.Link(temporary.Name(), filepath.Join(dir, n.File()))

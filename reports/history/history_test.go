@@ -208,6 +208,14 @@ func TestAddReplacesNothing(t *testing.T) {
 	}
 }
 
+// TestAddToWhatTakesNoFile: the error names what was to be there, and no temporary file.
+func TestAddToWhatTakesNoFile(t *testing.T) {
+	_, err := add(t, "/proc/self", newSimulated(1, "start.exec").text(t, 5))
+	if err == nil || !strings.HasPrefix(err.Error(), "add /proc/self/2") || !strings.HasSuffix(err.Error(), ".jsonl: no such file or directory") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestAddAtOnce: of many who add a run at the same time one does.
 func TestAddAtOnce(t *testing.T) {
 	for round := range 20 {
