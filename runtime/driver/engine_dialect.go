@@ -50,6 +50,8 @@ type dialect struct {
 	limits []string
 	// tmpfs are the options of a tmpfs that can be given.
 	tmpfs []string
+	// writable is the option that makes the cgroup mount writable; empty is that none does here.
+	writable func() string
 	// bind is the option for a bind mount.
 	bind func(e *engine, source, destination string, options []string) (string, error)
 	// masks are the options for masked and read-only paths.
@@ -91,6 +93,7 @@ func podman() dialect {
 		unified:    "--cgroup-conf",
 		limits:     []string{"nofile", "nproc"}, // pkg/specgen/generate, addRlimits
 		tmpfs:      []string{"size=", "mode="},  // pkg/util/mountOpts.go
+		writable:   podmanWritable,
 		bind:       podmanBind,
 		masks:      podmanMasks,
 	}
@@ -117,11 +120,12 @@ func docker() dialect {
 		// cli/opts/mount.go, bind-recursive; on older ones a mount alone is read-only.
 		recursiveSince: "25.0",
 		// daemon/oci_linux.go, WithCommonOptions
-		sysctls: map[string]string{"net.ipv4.ip_unprivileged_port_start": "1024", "net.ipv4.ping_group_range": "1 0"},
-		tmpfs:   []string{"size=", "mode=", "uid=", "gid=", "nr_inodes=", "nr_blocks=", "mpol="}, // moby/sys/mount
-		bind:    dockerBind,
-		masks:   dockerMasks,
-		masked:  dockerMasked,
+		sysctls:  map[string]string{"net.ipv4.ip_unprivileged_port_start": "1024", "net.ipv4.ping_group_range": "1 0"},
+		tmpfs:    []string{"size=", "mode=", "uid=", "gid=", "nr_inodes=", "nr_blocks=", "mpol="}, // moby/sys/mount
+		writable: func() string { return "" },
+		bind:     dockerBind,
+		masks:    dockerMasks,
+		masked:   dockerMasked,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/kernel"
 )
@@ -104,7 +105,13 @@ func (e *engine) ownMount(m, own specs.Mount) (string, error) {
 	})
 	slices.Sort(options)
 	want := slices.Sorted(slices.Values(own.Options))
-	if m.Type != own.Type || !slices.Equal(slices.Compact(options), want) {
+	options = slices.Compact(options)
+	if bare := slices.Sorted(slices.Values(append(slices.Clone(options), "ro"))); own.Type == "cgroup" && m.Type == own.Type && slices.Equal(bare, want) {
+		if option := e.writable(); option != "" {
+			return option, nil
+		}
+	}
+	if m.Type != own.Type || !slices.Equal(options, want) {
 		return "", kernel.Unsupported("%s mounts a %s with %s at %s always", e.name, own.Type, strings.Join(own.Options, ","), own.Destination)
 	}
 	if size == "" {
@@ -115,6 +122,16 @@ func (e *engine) ownMount(m, own specs.Mount) (string, error) {
 		return "", fmt.Errorf("mount %s: size %q: %w", m.Destination, size, err)
 	}
 	return fmt.Sprintf("--shm-size=%d", n), nil
+}
+
+// podmanWritable unmasks the cgroup mount, which makes it writable with cgroup v2 alone:
+// pkg/specgen/generate/oci_linux.go, getCgroupPermissions.
+func podmanWritable() string {
+	var fs unix.Statfs_t
+	if unix.Statfs("/sys/fs/cgroup", &fs) != nil || int64(fs.Type) != unix.CGROUP2_SUPER_MAGIC {
+		return ""
+	}
+	return "--security-opt=unmask=/sys/fs/cgroup"
 }
 
 var tmpfsFlags = []string{"ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev"}

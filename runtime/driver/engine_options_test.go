@@ -215,3 +215,52 @@ func TestPodmanConfigurationIsOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestEngineCgroupMount says that a cgroup mount can be writable where podman can make it so, and in no other way.
+func TestEngineCgroupMount(t *testing.T) {
+	mount := func(options ...string) spec.Edit {
+		return spec.WithMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: options})
+	}
+	own := []string{"nosuid", "noexec", "nodev"}
+	for _, c := range []struct {
+		name, option string
+		edit         spec.Edit
+		want         bool
+	}{
+		{"podman", "--x", mount(own...), true},
+		{"podman", "", mount(own...), false},
+		{"podman", "--x", mount("nosuid"), false},
+		{"podman", "--x", mount(append(own, "relatime")...), false},
+		{"podman", "--x", spec.WithMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "tmpfs", Options: own}), false},
+		{"podman", "--x", spec.WithMount(specs.Mount{Destination: "/sys", Type: "sysfs", Options: own}), false},
+		{"docker", "", mount(own...), false},
+	} {
+		e := someEngine(c.name, "99")
+		if c.name == "podman" {
+			e.writable = func() string { return c.option }
+		}
+		a, err := e.mountOptions(engineSpec(e, spec.Namespaces, t.TempDir(), c.edit))
+		if got := err == nil && slices.Contains(a, "--x"); got != c.want || !c.want && !errors.Is(err, kernel.ErrNotSupported) {
+			t.Errorf("%s with %q and %v: %v, %v", c.name, c.option, c.edit, a, err)
+		}
+	}
+	e := someEngine("podman", "99")
+	e.writable = func() string { return "--x" }
+	if a, err := e.mountOptions(engineSpec(e, spec.Namespaces, t.TempDir(), mount(append(own, "ro")...))); err != nil || slices.Contains(a, "--x") {
+		t.Errorf("a read-only one: %v, %v", a, err)
+	}
+	// Mounts of the same place lie over each other: the last one counts.
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unified := false
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); f[4] == "/sys/fs/cgroup" {
+			unified = strings.Contains(line, " - cgroup2 ")
+		}
+	}
+	if got := podmanWritable(); (got == "--security-opt=unmask=/sys/fs/cgroup") != unified || (got == "") == unified {
+		t.Errorf("%q where cgroup2 at /sys/fs/cgroup is %v", got, unified)
+	}
+}
