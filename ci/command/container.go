@@ -193,11 +193,8 @@ func (f *containerFlags) change(s *specs.Spec) error {
 	if s.Process.Env, err = setEnv(s.Process.Env, f.env); err != nil {
 		return err
 	}
-	if f.cwd != "" && !filepath.IsAbs(f.cwd) {
-		return misuse("--cwd %q: want an absolute path in the container", f.cwd)
-	}
-	if f.cwd != "" {
-		s.Process.Cwd = f.cwd
+	if err := setDirectory(s.Process, f.cwd); err != nil {
+		return err
 	}
 	if f.readonly {
 		s.Root.Readonly = true
@@ -242,6 +239,18 @@ func (f *containerFlags) setUser(s *specs.Spec) error {
 		}
 		*id.to = uint32(n)
 	}
+	return nil
+}
+
+// setDirectory applies --cwd, where it is given.
+func setDirectory(p *specs.Process, cwd string) error {
+	switch {
+	case cwd == "":
+		return nil
+	case !filepath.IsAbs(cwd):
+		return misuse("--cwd %q: want an absolute path in the container", cwd)
+	}
+	p.Cwd = cwd
 	return nil
 }
 

@@ -53,8 +53,8 @@ func newExec() *cobra.Command {
 				return err
 			}
 			p.Terminal = terminal
-			if cwd != "" {
-				p.Cwd = cwd
+			if err := setDirectory(p, cwd); err != nil {
+				return err
 			}
 			return done(execIn(c, launcher, core.Joining{
 				ID: entry.ID, Pid: entry.Pid, StartTime: entry.StartTime, Spec: entry.Spec, Process: p,
