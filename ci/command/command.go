@@ -233,15 +233,17 @@ func done(err error) error {
 	return coded{exitInconclusive, err}
 }
 
-// terminalWidth is the width of a stream that is a terminal, and whether it is one.
+// terminalWidth is the width of a stream that is a terminal, and whether it is one that takes escape sequences: TERM
+// says which it is, and one that is dumb or does not say takes none.
 func terminalWidth(w any) (width int, is bool) {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(f.Fd()) {
 		return 0, false
 	}
+	is = !slices.Contains([]string{"", "dumb"}, os.Getenv("TERM"))
 	width, _, err := term.GetSize(f.Fd())
 	if err != nil {
-		return 0, true
+		return 0, is
 	}
-	return width, true
+	return width, is
 }

@@ -128,6 +128,28 @@ func TestTryDirectory(t *testing.T) {
 	}
 }
 
+// TestTerminals: one of no kind, or a dumb one, has a width and takes no escape sequences.
+func TestTerminals(t *testing.T) {
+	master, slave := terminal(t)
+	defer master.Close() //nolint:errcheck // nothing is written
+	defer slave.Close()  //nolint:errcheck // nothing is written
+	if err := unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 20}); err != nil {
+		t.Fatal(err)
+	}
+	for kind, want := range map[string]bool{"xterm": true, "dumb": false, "": false} {
+		t.Setenv("TERM", kind)
+		if width, is := terminalWidth(slave); width != 20 || is != want {
+			t.Errorf("TERM=%s: width %d, %v", kind, width, is)
+		}
+		if text := (&outputFlags{}).text(slave); (text.Style == render.Colour) != want {
+			t.Errorf("TERM=%s: style %v", kind, text.Style)
+		}
+	}
+	if width, is := terminalWidth(&strings.Builder{}); width != 0 || is {
+		t.Errorf("no terminal: %d, %v", width, is)
+	}
+}
+
 // TestPlot: a picture is there as a whole, and a pipe stays one.
 func TestPlot(t *testing.T) {
 	dir := t.TempDir()
@@ -172,7 +194,7 @@ func TestInterruptedWrite(t *testing.T) {
 		err := writeFile(filepath.Join(dir, "report.md"), render.Report{}, func(w io.Writer, r render.Report) error {
 			return errors.Join(say("all ")(w, r), unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGHUP), say("of it")(w, r))
 		})
-		time.Sleep(10 * time.Second) // the signal may come to another thread
+		<-time.After(10 * time.Second) // the signal may come to another thread
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
