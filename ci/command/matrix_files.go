@@ -12,7 +12,9 @@ import (
 	"cellwall/ci/vm"
 	"cellwall/reports/record"
 	"cellwall/reports/render"
+	"cellwall/runtime/cleanup"
 	"cellwall/runtime/driver"
+	"cellwall/runtime/lease"
 	"cellwall/runtime/rootfs"
 )
 
@@ -24,11 +26,10 @@ type carried struct {
 	names  []string // as verdicts call them
 	inside []string // as verify in the guest finds them
 	files  []vm.File
-	dir    string
-	root   *rootfs.Host
+	undo   cleanup.Stack
 }
 
-// carry copies runtimes and their libraries.
+// carry copies runtimes and their libraries, into the directory of a lease.
 func carry(list []string) (_ *carried, err error) {
 	for _, name := range list {
 		if name == everyRuntime || strings.HasPrefix(name, driver.ExecPrefix) {
@@ -69,16 +70,24 @@ func carry(list []string) (_ *carried, err error) {
 	if len(programs) == 0 {
 		return r, nil
 	}
-	if r.dir, err = os.MkdirTemp("", "cellwall-matrix-"); err != nil {
+	parent, err := leases()
+	if err != nil {
 		return nil, done(err)
 	}
-	if r.root, err = rootfs.FromHost(r.dir, programs...); err != nil {
+	held, err := lease.Take(parent)
+	if err != nil {
+		return nil, done(err)
+	}
+	r.undo.Push("give back the lease", held.Close)
+	root, err := rootfs.FromHost(held.Dir, programs...)
+	if err != nil {
 		return nil, errors.Join(misuse("--runtimes: %w", err), r.Close())
 	}
-	for _, f := range r.root.Files {
+	r.undo.Push("remove the copies", root.Close)
+	for _, f := range root.Files {
 		file := vm.File{Path: f.Path, Target: f.Target}
 		if f.Target == "" {
-			file.Source = filepath.Join(r.root.Path(), f.Path)
+			file.Source = filepath.Join(root.Path(), f.Path)
 		}
 		r.files = append(r.files, file)
 	}
@@ -86,16 +95,7 @@ func carry(list []string) (_ *carried, err error) {
 }
 
 // Close removes the copies.
-func (r *carried) Close() error {
-	if r.dir == "" {
-		return nil
-	}
-	var err error
-	if r.root != nil {
-		err = r.root.Close()
-	}
-	return errors.Join(err, os.RemoveAll(r.dir))
-}
+func (r *carried) Close() error { return r.undo.Close() }
 
 // openMatrix returns where the records of a matrix go: into --out, or into a file without a name.
 func openMatrix(dir string) (*os.File, error) {

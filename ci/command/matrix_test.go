@@ -16,6 +16,7 @@ import (
 
 	"cellwall/ci/vm"
 	"cellwall/reports/record"
+	"cellwall/runtime/lease"
 )
 
 // kernelFile is a matrix file with two kernels for this machine's architecture, and one that is not pinned.
@@ -228,6 +229,8 @@ func TestMatrixCarries(t *testing.T) {
 	}
 	copies := t.TempDir()
 	t.Setenv("TMPDIR", copies)
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	var source string
 	_, _, errs := callMatrix(t, func(_ context.Context, g vm.Guest) (vm.Result, error) {
 		got := strings.Join(g.Command, " ")
 		if want := "/cellwall verify --records 3 --runtime core,unshare=" + program + " --only fs.*"; got != want {
@@ -239,7 +242,8 @@ func TestMatrixCarries(t *testing.T) {
 				t.Errorf("no %s in %v", want, g.Files)
 				continue
 			}
-			if _, err := os.Stat(g.Files[i].Source); err != nil {
+			source = g.Files[i].Source
+			if _, err := os.Stat(source); err != nil {
 				t.Error(err)
 			}
 		}
@@ -247,5 +251,14 @@ func TestMatrixCarries(t *testing.T) {
 	}, "--file", file, "--kernels", "k-1", "--runtimes", "core,unshare", "--only", "fs.*")
 	if left, err := os.ReadDir(copies); err != nil || len(left) > 0 {
 		t.Errorf("%v: %v is left (%s)", err, left, errs)
+	}
+	parent, err := leases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Where we are killed, cellwall clean finds the directory of a lease.
+	name, _, _ := strings.Cut(strings.TrimPrefix(source, parent+"/"), "/")
+	if _, err := os.Stat(filepath.Join(parent, name)); lease.Of(name) == "" || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is no lease below %s, or is left: %v", source, parent, err)
 	}
 }
