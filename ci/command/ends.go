@@ -2,21 +2,36 @@ package command
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 
 	"golang.org/x/sys/unix"
 )
 
+// ended is the cause of a context that a signal has canceled.
+type ended struct{ by unix.Signal }
+
+func (e ended) Error() string { return e.by.String() }
+
+// endedBy gives a wait that a signal has ended the exit code of a shell.
+func endedBy(ctx context.Context, err error) error {
+	var signal ended
+	if errors.Is(err, context.Canceled) && errors.As(context.Cause(ctx), &signal) {
+		return coded{128 + int(signal.by), nil}
+	}
+	return err
+}
+
 // UntilEnd is a context that is canceled by the first of the signals that ask us to end.
 func UntilEnd(parent context.Context) context.Context {
-	ctx, cancel := context.WithCancel(parent)
+	ctx, cancel := context.WithCancelCause(parent)
 	ends := make(chan os.Signal, len(Ends())) // one of each
 	signal.Notify(ends, Ends()...)
 	go func() {
 		for s := range ends {
 			if s != unix.SIGPIPE || unread(unix.Stdout, unix.Stderr) {
-				cancel()
+				cancel(ended{s.(unix.Signal)}) // Notify sends no other
 				return
 			}
 		}

@@ -1,8 +1,11 @@
 package command
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"testing"
 
@@ -58,4 +61,37 @@ func TestPipeOfAnother(t *testing.T) {
 		t.Error("it ends")
 	}
 	signal.Reset(Ends()...)
+}
+
+// TestEndedBy: run and exec that a signal ends have the exit code that a shell gives for it.
+func TestEndedBy(t *testing.T) {
+	program := build(t)
+	id := fmt.Sprintf("ended-%d", os.Getpid())
+	start := func(args ...string) *exec.Cmd {
+		cmd := exec.Command(program, append(args, "--", "sh", "-c", "echo up; exec sleep 100")...)
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said, err := bufio.NewReader(out).ReadString('\n'); said != "up\n" {
+			t.Fatalf("%v says %q, %v", args, said, err)
+		}
+		return cmd
+	}
+	run := start("run", "--id", id, "--from-host", "sh,sleep")
+	for _, c := range []struct {
+		cmd *exec.Cmd
+		by  unix.Signal
+	}{{start("exec", id), unix.SIGTERM}, {start("exec", id), unix.SIGINT}, {run, unix.SIGHUP}} {
+		if err := c.cmd.Process.Signal(c.by); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.cmd.Wait()
+		if code := c.cmd.ProcessState.ExitCode(); code != 128+int(c.by) {
+			t.Errorf("%v by %v: exit status %d", c.cmd.Args[1:3], c.by, code)
+		}
+	}
 }

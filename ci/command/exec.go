@@ -98,7 +98,7 @@ func execIn(c *cobra.Command, l *core.Launcher, j core.Joining, stdin bool) (err
 	defer streams.close()
 	status, err := process.Wait(c.Context())
 	if err != nil {
-		return err
+		return endedBy(c.Context(), err)
 	}
 	streams.drain()
 	if code := status.Shell(); code != 0 {

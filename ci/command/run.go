@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -180,11 +179,8 @@ func (f *containerFlags) attend(c *cobra.Command, container *core.Container, wat
 		defer stop()
 	}
 	status, err := container.Wait(c.Context())
-	if errors.Is(err, context.Canceled) {
-		return coded{128 + 2, nil} // as a shell says of SIGINT
-	}
 	if err != nil {
-		return err
+		return endedBy(c.Context(), err)
 	}
 	streams.drain()
 	if code := status.Shell(); code != 0 {
