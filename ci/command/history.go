@@ -69,6 +69,7 @@ func newHistoryAdd() *cobra.Command {
 // addRuns adds what can be added, and says at last what could not.
 func addRuns(ctx context.Context, out io.Writer, dir string, files []string, commit string) error {
 	var wrong, failed []error
+	hint := ""
 	for i, file := range files {
 		if ctx.Err() != nil {
 			failed = append(failed, fmt.Errorf("interrupted before %s: %s left", file, count(len(files)-i, "file")))
@@ -77,6 +78,7 @@ func addRuns(ctx context.Context, out io.Writer, dir string, files []string, com
 		n, err := history.Check(file, commit, time.Now())
 		if err != nil {
 			wrong = append(wrong, err)
+			hint = " (a run is what cellwall bench --out DIR writes to DIR/bench.jsonl)"
 			continue
 		}
 		switch err := history.Add(dir, n); {
@@ -92,7 +94,7 @@ func addRuns(ctx context.Context, out io.Writer, dir string, files []string, com
 	case len(failed) > 0:
 		return done(all)
 	case len(wrong) > 0:
-		return misuse("%w (a run is what cellwall bench --out DIR writes to DIR/bench.jsonl)", all)
+		return misuse("%w%s", all, hint)
 	}
 	return nil
 }

@@ -90,13 +90,16 @@ func (f *probeFlags) check(names, program []string) error {
 	if f.all && len(names) > 0 {
 		return misuse("--all is every probe: it goes without %s", strings.Join(names, " "))
 	}
-	for _, name := range names {
+	for i, name := range names {
 		if _, _, err := probes.Describe(name); err != nil {
 			return misuse("%w", err)
 		}
+		if slices.Contains(names[:i], name) {
+			return misuse("probe %s is there twice", name)
+		}
 	}
 	if f.attach != "" && !slices.Contains(probes.Rungs(), probes.Rung(f.attach)) {
-		return misuse("there is no way to attach %q; there are %v", f.attach, probes.Rungs())
+		return misuse("--attach %q is none of %v", f.attach, probes.Rungs())
 	}
 	if f.cgroup != "" && f.container != "" {
 		return misuse("name a cgroup or a container, not both")

@@ -115,7 +115,7 @@ func draw(r Report, l *record.Ladder) drawing {
 		d.Subtitle += ", " + r.Run.Time.UTC().Format("2 January 2006")
 	}
 	top := len(l.Columns) - 1
-	d.Summary = fmt.Sprintf("%d guarantees. At %s: %s.", len(l.Rows), l.Columns[top], rungWords(l.At(top, "")))
+	d.Summary = fmt.Sprintf("%s. At %s: %s.", counted(len(l.Rows), "guarantee"), l.Columns[top], rungWords(l.At(top, "")))
 	d.bars(l)
 	y := max(headHeight+len(l.Columns)*barStep, headHeight+len(d.Legend)*barStep) + rungsAt
 	d.Height = d.panels(l, panels, panelWidth, y) + margin

@@ -49,6 +49,11 @@ func TestLadderSVGHasATitleForEachCell(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
+	one := climbed()
+	one.Verdicts = one.Verdicts[:1]
+	if doc := ladderSVG(t, one); !bytes.Contains(doc, []byte(">1 guarantee. At ")) {
+		t.Errorf("one guarantee is described as %.400s", doc)
+	}
 	rows := len(climbedRows())
 	if got, want := bytes.Count(doc, []byte(" at ")), 5*rows; got < want {
 		t.Errorf("%d cells have a title, want %d", got, want)
