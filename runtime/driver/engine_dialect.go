@@ -35,8 +35,6 @@ type dialect struct {
 	// joins comes before the path of a namespace; empty is that there is no such option.
 	joins   string
 	ambient bool // users that are not root get their capabilities as ambient ones
-	// anyDevice is the rule that lifts the device filter; empty is that none does.
-	anyDevice string
 	// privileges are the options with and without no_new_privs.
 	privileges map[bool][]string
 	minMemory  int64  // the least limit, in bytes
@@ -114,7 +112,6 @@ func docker() dialect {
 		group:  func(id string) string { return id }, // daemon/oci_linux.go, WithCgroups
 		// daemon.json can have it on for all.
 		privileges:   map[bool][]string{true: {"--security-opt=no-new-privileges=true"}, false: {"--security-opt=no-new-privileges=false"}},
-		anyDevice:    "a *:* rwm",
 		minMemory:    6 << 20, // daemon/daemon_unix.go, linuxMinMemory
 		seccompSince: "23.0",  // profiles/seccomp: the type of 20.10 has neither
 		// cli/opts/mount.go, bind-recursive; on older ones a mount alone is read-only.

@@ -145,6 +145,10 @@ func blockDevice(major, minor int64) (string, error) {
 	return "", kernel.Unsupported("block device %d:%d has no path", major, minor)
 }
 
+// anyDevice is the rule that lifts the device filter: docker's daemon/pkg/oci, and podman's
+// pkg/specgenutil/specgen.go, which knows a wildcard for the major number since 4.2.
+const anyDevice = "a *:* rwm"
+
 // deviceOptions are the nodes of a spec, which an engine copies from ours and lets the container use, and the
 // rules of the device filter.
 func (e *engine) deviceOptions(s *specs.Spec, dir string) ([]string, error) {
@@ -164,19 +168,14 @@ func (e *engine) deviceOptions(s *specs.Spec, dir string) ([]string, error) {
 	switch {
 	case user && filtered: // podman's pkg/specgen/generate/oci_linux.go
 		return nil, kernel.Unsupported("%s filters no devices in a user namespace", e.name)
-	case !filtered && e.anyDevice != "":
-		return append(a, "--device-cgroup-rule="+e.anyDevice), nil
-	case !filtered && !user && len(rules) > 0:
-		return nil, kernel.Unsupported("%s filters devices always", e.name)
-	case !filtered:
+	case user:
 		return a, nil
+	case !filtered:
+		return append(a, "--device-cgroup-rule="+anyDevice), nil
 	case slices.ContainsFunc(rules[1:], denies) || rules[0].Major != nil || rules[0].Minor != nil || rules[0].Access != "rwm":
 		return nil, kernel.Unsupported("%s denies all devices and then allows some", e.name)
 	}
 	for _, d := range rules[1:] {
-		if d.Major == nil && e.anyDevice == "" {
-			return nil, kernel.Unsupported("%s allows devices of one major number", e.name)
-		}
 		number := func(n *int64) string {
 			if n == nil || *n < 0 {
 				return "*"

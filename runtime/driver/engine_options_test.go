@@ -86,6 +86,7 @@ func TestEngineOption(t *testing.T) {
 		return change(func(s *specs.Spec) { r.Devices = s.Linux.Resources.Devices; s.Linux.Resources = &r })
 	}
 	major, minor, all := int64(7), int64(3), int64(-1)
+	noUser := spec.WithoutNamespace(specs.UserNamespace)
 	both := []string{"docker", "podman"}
 	for _, c := range []struct {
 		engines []string
@@ -119,10 +120,15 @@ func TestEngineOption(t *testing.T) {
 		{both, "27.0", change(func(s *specs.Spec) {
 			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/x", Type: "c", Major: 1, Minor: 3}}
 		}), "--device=/d/device-0:/dev/x:rwm"},
-		{[]string{"docker"}, "27.0", change(func(s *specs.Spec) {
+		{both, "27.0", change(func(s *specs.Spec) {
+			noUser.Apply(s)
 			s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Access: "rwm"}, {Allow: true, Type: "b", Major: &major, Minor: &minor, Access: "r"}, {Allow: true, Access: "m", Minor: &all}}
 		}), "--device-cgroup-rule=b 7:3 r --device-cgroup-rule=a *:* m"},
-		{[]string{"docker"}, "27.0", change(func(s *specs.Spec) { s.Linux.Resources.Devices = nil }), "--device-cgroup-rule=a *:* rwm"},
+		{both, "27.0", change(func(s *specs.Spec) { noUser.Apply(s); s.Linux.Resources.Devices = nil }), "--device-cgroup-rule=a *:* rwm"},
+		{both, "27.0", change(func(s *specs.Spec) {
+			noUser.Apply(s)
+			s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
+		}), "--device-cgroup-rule=a *:* rwm"},
 		{[]string{"docker"}, "27.0", change(func(s *specs.Spec) { s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil }), "--security-opt=systempaths=unconfined"},
 		{[]string{"podman"}, "4.3.1", change(func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"/a"} }), "--security-opt=mask=/a"},
 		{both, "27.0", spec.WithMount(specs.Mount{Destination: "/t", Type: "tmpfs", Options: []string{"noexec", "size=64k"}}), "--tmpfs=/t:noexec,size=64k,suid,dev"},
@@ -262,5 +268,16 @@ func TestEngineCgroupMount(t *testing.T) {
 	}
 	if got := podmanWritable(); (got == "--security-opt=unmask=/sys/fs/cgroup") != unified || (got == "") == unified {
 		t.Errorf("%q where cgroup2 at /sys/fs/cgroup is %v", got, unified)
+	}
+}
+
+// TestPodmanDevicesOfUserNamespace has no rule there: newer versions refuse them.
+func TestPodmanDevicesOfUserNamespace(t *testing.T) {
+	e := someEngine("podman", "5.0")
+	for _, rules := range [][]specs.LinuxDeviceCgroup{nil, {{Allow: true, Access: "rwm"}}} {
+		s := engineSpec(e, spec.Hardened, t.TempDir(), spec.Change("", func(s *specs.Spec) { s.Linux.Resources.Devices = rules }))
+		if a, err := e.deviceOptions(s, "/d"); err != nil || len(a) > 0 {
+			t.Errorf("%v: %q, %v", rules, a, err)
+		}
 	}
 }

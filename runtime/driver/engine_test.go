@@ -94,20 +94,12 @@ func TestEngineExpresses(t *testing.T) {
 			"binds nothing with shared (/v2)": spec.WithMount(spec.Bind(root, "/v2", "rro", "shared")),
 		},
 		"podman": {
-			"/sys in a user namespace":      spec.WithoutNamespace(specs.NetworkNamespace),
-			"/proc in a user namespace":     spec.WithoutNamespace(specs.PIDNamespace),
-			"of a user that is not root am": change(func(s *specs.Spec) { s.Process.User.UID = 1 }),
-			"makes no path read-only but":   change(func(s *specs.Spec) { s.Linux.ReadonlyPaths = append(s.Linux.ReadonlyPaths, "/x") }),
-			"its end (/a:b)":                change(func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"/a:b"} }),
-			"no devices in a user":          change(func(s *specs.Spec) { s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Access: "rwm"}} }),
-			"filters devices always": change(func(s *specs.Spec) {
-				noUser.Apply(s)
-				s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
-			}),
-			"devices of one major": change(func(s *specs.Spec) {
-				noUser.Apply(s)
-				s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Access: "rwm"}, {Allow: true, Type: "b", Access: "r"}}
-			}),
+			"/sys in a user namespace":       spec.WithoutNamespace(specs.NetworkNamespace),
+			"/proc in a user namespace":      spec.WithoutNamespace(specs.PIDNamespace),
+			"of a user that is not root am":  change(func(s *specs.Spec) { s.Process.User.UID = 1 }),
+			"makes no path read-only but":    change(func(s *specs.Spec) { s.Linux.ReadonlyPaths = append(s.Linux.ReadonlyPaths, "/x") }),
+			"its end (/a:b)":                 change(func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"/a:b"} }),
+			"no devices in a user":           change(func(s *specs.Spec) { s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Access: "rwm"}} }),
 			"no tmpfs with nr_inodes=3 (/t)": spec.WithMount(specs.Mount{Destination: "/t", Type: "tmpfs", Options: []string{"nr_inodes=3"}}),
 			"binds nothing with rro (/v)":    spec.WithMount(spec.Bind(root, "/v", "rro")),
 			"joins no user namespace":        spec.JoinNamespace(specs.UserNamespace, "/n"),
