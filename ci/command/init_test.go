@@ -145,7 +145,7 @@ func orphanGoes() int {
 	if err != nil {
 		return exitUsage
 	}
-	for end := time.Now().Add(10 * time.Second); unix.Kill(pid, 0) == nil; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); unix.Kill(pid, 0) == nil; <-time.After(time.Millisecond) {
 		if time.Now().After(end) {
 			return exitInconclusive
 		}
