@@ -25,10 +25,10 @@ func UnderInit() int {
 		return initFailed(err)
 	}
 	go func() {
+		// Also an interrupt that the child has from a terminal already: it takes the second for none, and who signals
+		// the first process alone, as docker kill does, means the child.
 		for s := range signals {
-			if s != os.Interrupt || !inForeground() {
-				_ = child.Signal(s) // it may have ended
-			}
+			_ = child.Signal(s) // it may have ended
 		}
 	}()
 	for {
@@ -43,17 +43,6 @@ func UnderInit() int {
 			return status.ExitStatus()
 		}
 	}
-}
-
-// inForeground reports whether our process group, which is the child's, is the one that a terminal interrupts: the
-// child then has its interrupt from there.
-func inForeground() bool {
-	for fd := range 3 {
-		if group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err == nil {
-			return group == unix.Getpgrp()
-		}
-	}
-	return false
 }
 
 func initFailed(err error) int {
