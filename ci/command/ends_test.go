@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestUnread: a pipe has a reader or none, and nothing else is unread.
+// TestUnread: a pipe and a socket have a reader or none, and nothing else is unread.
 func TestUnread(t *testing.T) {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -32,6 +32,29 @@ func TestUnread(t *testing.T) {
 	}
 	if !unread(int(null.Fd()), int(write.Fd())) {
 		t.Error("a pipe without a reader is read")
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if unread(pair[0]) {
+		t.Error("a socket with a reader is unread")
+	}
+	if err := unix.Close(pair[1]); err != nil {
+		t.Fatal(err)
+	}
+	if !unread(pair[0]) {
+		t.Error("a socket without a reader is read")
+	}
+	master, slave := terminal(t)
+	if err := errors.Join(unix.Close(pair[0]), master.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if unread(int(slave.Fd())) {
+		t.Error("a terminal that is gone is unread")
+	}
+	if err := slave.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
