@@ -252,3 +252,32 @@ func left(t *testing.T) string {
 	}
 	return b.String()
 }
+
+// TestTerminalWithoutDescriptor: a terminal that comes where no descriptor is free is an error, and not the child's end.
+func TestTerminalWithoutDescriptor(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := errors.Join(unix.Close(pair[0]), unix.Close(pair[1])); err != nil {
+			t.Error(err)
+		}
+	}()
+	var all unix.Rlimit
+	err = errors.Join(unix.Sendmsg(pair[1], nil, unix.UnixRights(pair[1]), nil, 0), unix.Prlimit(0, unix.RLIMIT_NOFILE, nil, &all))
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := unix.Rlimit{Cur: 0, Max: all.Max}
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &none, nil); err != nil {
+		t.Fatal(err)
+	}
+	n, err := (&child{line: pair[0]}).receive(make([]byte, reportSize), unix.MSG_DONTWAIT)
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &all, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil || !strings.Contains(err.Error(), "RLIMIT_NOFILE") {
+		t.Errorf("received %d bytes, %v", n, err)
+	}
+}

@@ -183,10 +183,12 @@ func (c *child) lastWords(err error) error {
 func (c *child) receive(buf []byte, flags int) (int, error) {
 	control := make([]byte, unix.CmsgSpace(4)) // one descriptor
 	for {
-		n, rights, _, _, err := unix.Recvmsg(c.line, buf, control, flags|unix.MSG_CMSG_CLOEXEC)
+		n, rights, got, _, err := unix.Recvmsg(c.line, buf, control, flags|unix.MSG_CMSG_CLOEXEC)
 		switch {
 		case errors.Is(err, unix.ECONNRESET):
 			c.early = true
+		case err == nil && got&unix.MSG_CTRUNC != 0: // or its message would pass for the child's end
+			return 0, errors.New("take the terminal: the kernel gave no descriptor for it: is RLIMIT_NOFILE reached?")
 		case err == nil && rights > 0:
 			if err := c.takeTerminal(control[:rights]); err != nil {
 				return 0, err
