@@ -42,8 +42,14 @@ type lxcFile struct {
 const lxcLine = 4095
 
 // set adds a line, and refuses what the file cannot say: parse_line in confile.c trims blanks, takes quotes
-// off, ends at the line's end, and to it nothing is the default.
+// off, ends at the line's end, and to it nothing is the default. A key, such as one with a sysctl, ends at an equals sign.
 func (f *lxcFile) set(key, value string) {
+	if strings.ContainsAny(key, "= \t\r\n\x00") {
+		if f.err == nil {
+			f.err = kernel.Unsupported("lxc-execute has no key %.100q", key)
+		}
+		return
+	}
 	quoted := len(value) > 1 && strings.ContainsAny(value[:1], `'"`) && value[:1] == value[len(value)-1:]
 	if value == "" || value != strings.TrimSpace(value) || quoted || strings.ContainsAny(value, "\n\x00") || len(value) > lxcLine {
 		if f.err == nil {

@@ -150,7 +150,7 @@ func (f *lxcFile) entry(source, at, kind string, options ...string) {
 	if len(options) == 0 {
 		options = []string{"defaults"}
 	}
-	f.set("lxc.mount.entry", strings.Join([]string{escaped(source), escaped(at), kind, strings.Join(options, ","), "0", "0"}, " "))
+	f.set("lxc.mount.entry", strings.Join([]string{escaped(source), escaped(at), kind, escaped(strings.Join(options, ",")), "0", "0"}, " "))
 }
 
 // escaped is a field of fstab(5).

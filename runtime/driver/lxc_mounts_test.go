@@ -33,6 +33,7 @@ func TestLXCMounts(t *testing.T) {
 		{[]specs.Mount{spec.Bind("/s", "/d", "rw", "rprivate")}, "/s d none rbind,rw,rprivate 0 0\n"},
 		{[]specs.Mount{{Destination: "/d", Source: "/s", Options: []string{"bind"}}}, "/s d none bind 0 0\n"},
 		{[]specs.Mount{{Destination: "/t", Type: "tmpfs"}}, "none t tmpfs defaults 0 0\n"},
+		{[]specs.Mount{{Destination: "/t", Type: "tmpfs", Options: []string{"ro", "context=a b"}}}, `none t tmpfs ro,context=a\040b 0 0` + "\n"},
 		{[]specs.Mount{{Destination: "/c", Type: "cgroup", Source: "cgroup", Options: []string{"ro"}}}, "cgroup c cgroup2 ro 0 0\n"},
 		{
 			[]specs.Mount{{Destination: "/t", Type: "tmpfs"}, spec.Bind(file, "/t/f"), spec.Bind("/", "/t/d")},

@@ -172,6 +172,19 @@ func FuzzLXCFile(f *testing.F) {
 	})
 }
 
+// TestLXCKeys: nothing of a sysctl's name is a line of its own, or another's value.
+func TestLXCKeys(t *testing.T) {
+	for key, want := range map[string]bool{
+		"net.ipv4.conf.eth-0_1.forwarding": true, "net.a = b": false, "net.a=b": false, "net.a\nlxc.init.uid": false, "net.a\rb": false, "net.a\x00": false,
+	} {
+		f := &lxcFile{}
+		f.set("lxc.sysctl."+key, "1")
+		if got := f.err == nil; got != want || got != (f.text.Len() > 0) {
+			t.Errorf("%q: %v, %q", key, f.err, &f.text)
+		}
+	}
+}
+
 // parsedLXC is a value as parse_line in confile.c reads it.
 func parsedLXC(v string) string {
 	v = strings.Trim(v, " \t\n\r")
