@@ -225,7 +225,7 @@ func (p *planner) launcherFiles() error {
 	// CLONE_CLEAR_SIGHAND leaves them, and so does execve: those of nohup(1), or of a shell's background jobs.
 	for _, s := range p.Host.Ignored {
 		p.add(Step{
-			Text:   "stop ignoring " + unix.SignalName(s),
+			Text:   "stop ignoring " + signalName(s),
 			number: unix.SYS_RT_SIGACTION, args: calls(num(int(s)), mem(make([]byte, unsafe.Sizeof(sigaction{}))), null(), num(8)),
 		})
 	}

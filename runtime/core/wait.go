@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,10 +29,13 @@ func (s Status) Shell() int {
 
 func (s Status) String() string {
 	if s.Signal != 0 {
-		return "killed by " + unix.SignalName(s.Signal)
+		return "killed by " + signalName(s.Signal)
 	}
 	return fmt.Sprintf("exit status %d", s.Code)
 }
+
+// signalName names a signal. Those of real time have a number only.
+func signalName(s unix.Signal) string { return cmp.Or(unix.SignalName(s), s.String()) }
 
 // waitPidfd reaps a child. With WNOHANG it returns nil if the child is still there.
 func waitPidfd(pidfd, options int) (*Status, error) {
@@ -153,7 +157,7 @@ func (r *reaper) signal(sig unix.Signal) error {
 		return os.ErrProcessDone
 	}
 	if sent != nil {
-		return fmt.Errorf("send %s: %w", unix.SignalName(sig), sent)
+		return fmt.Errorf("send %s: %w", signalName(sig), sent)
 	}
 	return nil
 }

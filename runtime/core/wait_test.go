@@ -45,3 +45,13 @@ func TestReapEndedLeavesStops(t *testing.T) {
 		t.Errorf("of a killed child: %v, %v", s, err)
 	}
 }
+
+func TestStatusText(t *testing.T) {
+	for want, s := range map[string]Status{
+		"exit status 3": {Code: 3}, "killed by SIGKILL": {Signal: unix.SIGKILL}, "killed by signal 34": {Signal: 34},
+	} {
+		if got := s.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
