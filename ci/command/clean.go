@@ -33,7 +33,11 @@ func newClean() *cobra.Command {
 				left, err = findLeft(lease.Default)
 			}
 			if !root && err == nil {
-				fmt.Fprintln(c.ErrOrStderr(), "cellwall: without root not all can be "+map[bool]string{true: "read", false: "removed"}[dry]+": there may be more")
+				without := "removed"
+				if dry {
+					without = "read"
+				}
+				fmt.Fprintf(c.ErrOrStderr(), "cellwall: without root not all can be %s: there may be more\n", without)
 				own, err = leftOfUser()
 			}
 			if err != nil {

@@ -17,9 +17,9 @@ func (e ended) Error() string { return e.by.String() }
 
 // endedBy gives a wait that a signal has ended the exit code of a shell.
 func endedBy(ctx context.Context, err error) error {
-	var signal ended
-	if errors.Is(err, context.Canceled) && errors.As(context.Cause(ctx), &signal) {
-		return coded{128 + int(signal.by), nil}
+	var end ended
+	if errors.Is(err, context.Canceled) && errors.As(context.Cause(ctx), &end) {
+		return coded{128 + int(end.by), nil}
 	}
 	return err
 }

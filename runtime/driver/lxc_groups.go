@@ -59,15 +59,15 @@ func lxcLimits(b Bundle) ([]cgroup.File, error) {
 // lxcDevices are the rules of an allowlist. After the first that denies all, LXC passes over those that deny
 // (lxc.container.conf(5), CONTROL GROUPS).
 func lxcDevices(rules []specs.LinuxDeviceCgroup) ([]cgroup.File, error) {
-	any := func(n *int64) bool { return n == nil || *n < 0 }
+	every := func(n *int64) bool { return n == nil || *n < 0 }
 	number := func(n *int64) string {
-		if any(n) {
+		if every(n) {
 			return "*"
 		}
 		return strconv.FormatInt(*n, 10)
 	}
 	all := func(r specs.LinuxDeviceCgroup) bool {
-		return (r.Type == "" || r.Type == "a") && any(r.Major) && any(r.Minor) && (r.Access == "" || r.Access == "rwm")
+		return (r.Type == "" || r.Type == "a") && every(r.Major) && every(r.Minor) && (r.Access == "" || r.Access == "rwm")
 	}
 	if r := rules[0]; r.Allow || !all(r) {
 		return nil, kernel.Unsupported("lxc-execute has device rules that deny all first")
