@@ -185,10 +185,11 @@ func runBeside(ctx context.Context, program []string, in io.Reader, out io.Write
 	cmd := exec.CommandContext(ctx, program[0], program[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, out
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
-	signal.Ignore(os.Interrupt) // the terminal sends it to the program as well, which decides
 	if err := cmd.Start(); err != nil {
 		return misuse("%w", err)
 	}
+	// The terminal sends it to the program as well, which decides. Before, the program would have begun to ignore it.
+	signal.Ignore(os.Interrupt)
 	go func() {
 		err := cmd.Wait()
 		stop()
