@@ -143,8 +143,8 @@ func (j *Judge) strange(leaks []string) bool {
 }
 
 // leavesAgain runs trials once more, and reports whether they leave something then too: the kernel does not
-// say who has mounted, and a runtime may leave a mount anywhere. Where they end in another way nothing is
-// known, and it does.
+// say who has mounted, and a runtime may leave a mount anywhere. One that it makes only once on a host passes for
+// another program's. Where they end in another way nothing is known, and it does.
 func (j *Judge) leavesAgain(ctx context.Context, tries []try, together bool, first []record.Trial) bool {
 	before, err := j.census()
 	if err != nil {
