@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 
 	"cellwall/runtime/cgroup"
@@ -52,9 +53,11 @@ func (n *nspawn) forget(machine string) error {
 }
 
 // machineName is the container's id where that can be the name of a machine, hostname_is_valid in
-// src/basic/hostname-util.c, or a name of our own.
+// src/basic/hostname-util.c, or a name of our own. What all containers have together lies beside the machines, and
+// forget must not take the one for the other.
 func machineName(id string) string {
-	if machineLabel().MatchString(id) {
+	shared := slices.Contains([]string{"propagate", "unix-export", "locks", "notify"}, id)
+	if !shared && machineLabel().MatchString(id) {
 		return id
 	}
 	return "tool-" + rand.Text()

@@ -207,7 +207,7 @@ func TestMachineName(t *testing.T) {
 			t.Errorf("%q became %q", id, got)
 		}
 	}
-	for _, id := range []string{"", "..", "../x", "a/b", "a.b", "a_b", "-a", "a-", "a\n", strings.Repeat("x", 65)} {
+	for _, id := range []string{"", "..", "../x", "a/b", "a.b", "a_b", "-a", "a-", "a\n", strings.Repeat("x", 65), "propagate", "unix-export"} {
 		if got := machineName(id); !strings.HasPrefix(got, "tool-") || got == id || !machineLabel().MatchString(got) {
 			t.Errorf("%q became %q", id, got)
 		}
