@@ -28,6 +28,9 @@ const (
 	// weightMinimum is what the three have to get together: one tick, of 10 ms at the most, must not
 	// decide.
 	weightMinimum = 240 * time.Millisecond
+	// weightSettled is what the three get before that. A group's weight on a CPU is in proportion to its load there,
+	// and the load of its start on another CPU is forgotten by half in 32 ms: kernel/sched/pelt.c.
+	weightSettled = 200 * time.Millisecond
 )
 
 // WithWeight sets cpu.weight, and cpu.shares by the kernel's own scale where it is v1's.
@@ -79,21 +82,27 @@ func ShareKept(s *Stage) (*Watch, error) {
 				return errors.Join(err, fmt.Errorf("a neighbour does not spin: %s", said))
 			}
 		}
-		for _, u := range used {
-			if err := u.begin(); err != nil {
+		for _, least := range []time.Duration{weightSettled, weightMinimum} {
+			for _, u := range used {
+				if err := u.begin(); err != nil {
+					return err
+				}
+			}
+			err := until(ctx, func() (bool, error) {
+				total = 0
+				for _, u := range used {
+					if err := u.end(); err != nil {
+						return false, err
+					}
+					total += u.usage()
+				}
+				return total >= least, nil
+			})
+			if err != nil {
 				return err
 			}
 		}
-		return until(ctx, func() (bool, error) {
-			total = 0
-			for _, u := range used {
-				if err := u.end(); err != nil {
-					return false, err
-				}
-				total += u.usage()
-			}
-			return total >= weightMinimum, nil
-		})
+		return nil
 	}
 	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
 		if total < weightMinimum {
