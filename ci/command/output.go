@@ -17,6 +17,7 @@ import (
 
 	"cellwall/reports/record"
 	"cellwall/reports/render"
+	"cellwall/runtime/driver"
 	"cellwall/suites/guarantee"
 )
 
@@ -37,7 +38,7 @@ func verifyFormats(t render.Text) []format {
 		{name: "markdown", file: "report.md", write: render.VerifyMarkdown},
 		{name: "junit", file: "junit.xml", write: render.JUnit},
 		{name: "sarif", file: "report.sarif", write: func(w io.Writer, r render.Report) error { return render.SARIF(w, r, rules()) }},
-		{name: "page", file: "*.md", write: render.Page},
+		{name: "page", file: "*.md", write: func(w io.Writer, r render.Report) error { return render.Page(w, r, driver.How) }},
 	}
 }
 

@@ -104,7 +104,7 @@ func renderers() map[string]func(*bytes.Buffer, render.Report) error {
 			return render.VerifyText(b, twice(r), render.Text{Verbose: true})
 		},
 		"markdown compare":       func(b *bytes.Buffer, r render.Report) error { return render.VerifyMarkdown(b, twice(r)) },
-		"markdown page":          func(b *bytes.Buffer, r render.Report) error { return render.Page(b, r) },
+		"markdown page":          func(b *bytes.Buffer, r render.Report) error { return render.Page(b, r, noHow) },
 		"sarif":                  func(b *bytes.Buffer, r render.Report) error { return render.SARIF(b, twice(r), rules()) },
 		"xml junit":              func(b *bytes.Buffer, r render.Report) error { return render.JUnit(b, r) },
 		"progress":               func(b *bytes.Buffer, r render.Report) error { return progress(b, r, false) },

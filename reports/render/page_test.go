@@ -12,8 +12,10 @@ import (
 
 func page(t *testing.T, r render.Report) string {
 	t.Helper()
-	return string(bytesOf(t, func(b *bytes.Buffer) error { return render.Page(b, r) }))
+	return string(bytesOf(t, func(b *bytes.Buffer) error { return render.Page(b, r, noHow) }))
 }
+
+func noHow(string) string { return "" }
 
 func TestPageMatchesGoldens(t *testing.T) {
 	for _, r := range append(compared().ByRuntime(), verified()) {
@@ -117,8 +119,25 @@ func TestPageOfADevelopmentVersion(t *testing.T) {
 func TestPageIsOnOneRuntime(t *testing.T) {
 	for name, r := range map[string]render.Report{"several": compared(), "a ladder": climbed(), "none": {}} {
 		var b bytes.Buffer
-		if err := render.Page(&b, r); err == nil || b.Len() > 0 {
+		if err := render.Page(&b, r, noHow); err == nil || b.Len() > 0 {
 			t.Errorf("%s: %v, %d bytes", name, err, b.Len())
 		}
+	}
+}
+
+// How a runtime is run is the only part that comes from no record.
+func TestPageSaysHow(t *testing.T) {
+	r := compared().ByRuntime()[1]
+	said := "## How it is run\n\n`by hand`\n\n"
+	with := string(bytesOf(t, func(b *bytes.Buffer) error {
+		return render.Page(b, r, func(runtime string) string {
+			if runtime != r.Verdicts[0].Runtime {
+				t.Errorf("asked of %q", runtime)
+			}
+			return strings.TrimSpace(said)
+		})
+	}))
+	if without := page(t, r); with != strings.Replace(without, "## What it lacks", said+"## What it lacks", 1) || with == without {
+		t.Errorf("got\n%s", with)
 	}
 }
