@@ -2,7 +2,6 @@ package render
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -10,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"cellwall/reports/record"
 )
@@ -36,58 +37,73 @@ func SARIF(w io.Writer, r Report, rules map[string]Rule) error {
 	if len(r.Verdicts) == 0 {
 		return errEmpty
 	}
-	log := sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0"}
+	log := sarif.NewReport()
+	log.Schema = "https://json.schemastore.org/sarif-2.1.0.json" // the address that SARIF's own tools and GitHub's documentation give
 	for _, part := range r.parts() {
-		log.Runs = append(log.Runs, r.sarifRun(part.Verdicts, rules))
+		log.AddRun(r.sarifRun(part.Verdicts, rules))
 	}
 	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(log); err != nil {
+	if err := log.PrettyWrite(&b); err != nil {
 		return fmt.Errorf("encode SARIF: %w", err)
 	}
+	b.WriteByte('\n')
 	return flush(w, &b)
 }
 
-func (r Report) sarifRun(verdicts []record.Verdict, rules map[string]Rule) sarifRun {
+func (r Report) sarifRun(verdicts []record.Verdict, rules map[string]Rule) *sarif.Run {
 	first := &verdicts[0]
-	run := sarifRun{Results: []sarifResult{}}
 	// GitHub takes what precedes the last slash for the category, and refuses two runs of one tool in
 	// the same category.
-	run.Automation.ID = EscapeTerminal("cellwall/" + first.Runtime + "/" + first.Rung + "/")
-	run.Properties = sarifProperties{
-		Runtime: EscapeTerminal(first.Runtime), RuntimeVersion: EscapeTerminal(first.RuntimeVersion), Rung: EscapeTerminal(first.Rung),
-		Kernel: EscapeTerminal(r.Run.Kernel), CgroupMode: EscapeTerminal(r.Run.CgroupMode), Absent: escapeAll(r.Run.Absent),
-		Idle: escapeAll(r.Run.Idle), Unasked: escapeAll(r.Run.Unasked),
-	}
-	for _, rt := range r.Run.Runtimes {
-		if rt.Name == first.Runtime {
-			run.Properties.Lacks = escapeAll(rt.Lacks)
-		}
-	}
-	tool := &run.Tool.Driver
-	tool.Name, tool.Version = "cellwall", EscapeTerminal(r.Run.Version)
+	category := EscapeTerminal("cellwall/" + first.Runtime + "/" + first.Rung + "/")
+	tool := sarif.NewToolComponent().WithName("cellwall").WithVersion(EscapeTerminal(r.Run.Version))
 	if m := semantic().FindStringSubmatch(r.Run.Version); m != nil {
-		tool.SemanticVersion = m[1]
+		tool.WithSemanticVersion(m[1])
 	}
+	run := sarif.NewRun().WithTool(sarif.NewTool().WithDriver(tool)).WithProperties(r.sarifProperties(first)).
+		WithAutomationDetails(sarif.NewRunAutomationDetails().WithID(category))
 	var open []string
 	for i := range verdicts {
 		v := &verdicts[i]
-		tool.Rules = append(tool.Rules, sarifRuleOf(v, rules[v.Guarantee]))
+		tool.AddRule(sarifRuleOf(v, rules[v.Guarantee]))
 		kind, level, why := sarifWords(v)
 		if kind == "open" {
 			open = append(open, v.Guarantee)
 		}
 		if kind != "pass" {
-			run.Results = append(run.Results, sarifResultOf(v, i, kind, level, why))
+			run.AddResult(sarifResultOf(v, i, kind, level, why))
 		}
 	}
-	invocation := sarifInvocation{Successful: len(open) == 0}
+	invocation := sarif.NewInvocation().WithExecutionSuccessful(len(open) == 0)
 	if len(open) > 0 {
-		invocation.Notes = []sarifNote{{Level: "warning", Message: messageOf(fmt.Sprintf("%d guarantees are open: %s", len(open), strings.Join(open, ", ")))}}
+		invocation.AddToolExecutionNotification(sarif.NewNotification().WithLevel("warning").
+			WithMessage(messageOf(fmt.Sprintf("%d guarantees are open: %s", len(open), strings.Join(open, ", ")))))
 	}
-	run.Invocations = []sarifInvocation{invocation}
-	return run
+	return run.AddInvocation(invocation)
+}
+
+// sarifProperties are what a record says of the run as a whole; what it does not say is left out.
+func (r Report) sarifProperties(first *record.Verdict) *sarif.PropertyBag {
+	bag := sarif.NewPropertyBag()
+	for name, s := range map[string]string{
+		"runtime": first.Runtime, "runtimeVersion": first.RuntimeVersion, "rung": first.Rung,
+		"kernel": r.Run.Kernel, "cgroupMode": r.Run.CgroupMode,
+	} {
+		if s != "" {
+			bag.Add(name, EscapeTerminal(s))
+		}
+	}
+	var lacks []string
+	for _, rt := range r.Run.Runtimes {
+		if rt.Name == first.Runtime {
+			lacks = rt.Lacks
+		}
+	}
+	for name, list := range map[string][]string{"lacks": lacks, "absent": r.Run.Absent, "idle": r.Run.Idle, "unasked": r.Run.Unasked} {
+		if len(list) > 0 {
+			bag.Add(name, escapeAll(list))
+		}
+	}
+	return bag
 }
 
 // sarifWords says what a verdict is in the words of 3.27.9 and 3.27.10, and why.
@@ -119,8 +135,7 @@ func sarifWords(v *record.Verdict) (kind, level, why string) {
 	return kind, level, why
 }
 
-func sarifRuleOf(v *record.Verdict, rule Rule) sarifRule {
-	claim := messageOf("A container " + v.Claim)
+func sarifRuleOf(v *record.Verdict, rule Rule) *sarif.ReportingDescriptor {
 	help := ""
 	for _, said := range [][2]string{{"Barrier: ", rule.Barrier}, {"Source: ", rule.Source}} {
 		if said[1] != "" {
@@ -129,25 +144,38 @@ func sarifRuleOf(v *record.Verdict, rule Rule) sarifRule {
 	}
 	help += "A breach means that a witness outside the container saw an attack from inside succeed, so nobody may rely on this. " +
 		"To run it again: cellwall verify --only " + v.Guarantee + " -v"
-	return sarifRule{ID: EscapeTerminal(v.Guarantee), Short: claim, Full: claim, Help: messageOf(help)}
+	plain := func(text string) *sarif.MultiformatMessageString {
+		return sarif.NewMultiformatMessageString().WithText(EscapeSARIF(text))
+	}
+	return sarif.NewRule(EscapeTerminal(v.Guarantee)).WithHelp(plain(help)).
+		WithShortDescription(plain("A container " + v.Claim)).WithFullDescription(plain("A container " + v.Claim))
 }
 
-func sarifResultOf(v *record.Verdict, index int, kind, level, why string) sarifResult {
+func sarifResultOf(v *record.Verdict, index int, kind, level, why string) *sarif.Result {
 	id := EscapeTerminal(v.Guarantee)
 	text := fmt.Sprintf("%s on %s: a container %s: %s", lookOf(v).word(), v.Runtime, v.Claim, or(why, "no reason given"))
 	if v.Again != "" {
 		text += ". Again: " + v.Again
 	}
-	var at sarifLocation
+	full := EscapeTerminal(v.Runtime + "/" + v.Rung + "/" + v.Guarantee)
 	// GitHub shows nothing without a file. A guarantee has none, so it gets the name of its group, at
 	// a relative path that no repository has by chance, and always the same line: alerts stay the same
 	// from run to run.
-	at.Physical.Artifact.URI = "guarantees/" + url.PathEscape(or(v.Group, "none"))
-	at.Physical.Region = sarifRegion{StartLine: 1, StartColumn: 1, EndLine: 1, EndColumn: 2}
-	at.Logical = []sarifLogical{{Name: id, FullName: EscapeTerminal(v.Runtime + "/" + v.Rung + "/" + v.Guarantee), Kind: "guarantee"}}
-	return sarifResult{
-		RuleID: id, RuleIndex: index, Kind: kind, Level: level, Locations: []sarifLocation{at},
-		Message:      messageOf(text),
-		Fingerprints: sarifFingerprints{Line: EscapeTerminal(v.Runtime + "/" + v.Rung + "/" + v.Guarantee + ":1")},
+	at := sarif.NewPhysicalLocation().
+		WithArtifactLocation(sarif.NewSimpleArtifactLocation("guarantees/" + url.PathEscape(or(v.Group, "none")))).
+		WithRegion(sarif.NewRegion().WithStartLine(1).WithStartColumn(1).WithEndLine(1).WithEndColumn(2))
+	name := sarif.NewLogicalLocation().WithName(id).WithFullyQualifiedName(full).WithKind("guarantee")
+	return sarif.NewRuleResult(id).WithRuleIndex(index).WithKind(kind).WithLevel(level).WithMessage(messageOf(text)).
+		AddLocation(sarif.NewLocation().WithPhysicalLocation(at).AddLogicalLocation(name)).
+		WithPartialFingerprints(map[string]string{"primaryLocationLineHash": full + ":1"}) // the one that GitHub uses
+}
+
+func messageOf(text string) *sarif.Message { return sarif.NewTextMessage(EscapeSARIF(text)) }
+
+func escapeAll(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = EscapeTerminal(s)
 	}
+	return out
 }

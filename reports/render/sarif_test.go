@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	report "github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
+
 	"cellwall/reports/record"
 	"cellwall/reports/render"
 )
@@ -87,6 +89,11 @@ func readSARIF(t *testing.T, raw []byte) readLog {
 func TestSARIFIsSound(t *testing.T) {
 	for _, r := range []render.Report{verified(), compared(), climbed()} {
 		raw := sarif(t, r)
+		if parsed, err := report.FromBytes(raw, report.WithStrictValidation()); err != nil {
+			t.Fatal(err)
+		} else if err := parsed.Validate(); err != nil {
+			t.Errorf("against the standard's JSON schema: %v", err)
+		}
 		log := readSARIF(t, raw)
 		if log.Version != "2.1.0" || !strings.HasSuffix(log.Schema, "sarif-2.1.0.json") || len(log.Runs) == 0 {
 			t.Fatalf("version %q, schema %q, %d runs", log.Version, log.Schema, len(log.Runs))
