@@ -98,10 +98,10 @@ type sampling struct {
 
 func (s sampling) Sample(ctx context.Context) (Value, error) { return s.measure(ctx, s.starter) }
 
-// measuring opens a row that measures a region of the life of a container with edits.
-func measuring(m measure, edits ...spec.Edit) func(context.Context, *Env) (Sampler, error) {
+// measuring opens a row that measures a region of the life of a container.
+func measuring(m measure) func(context.Context, *Env) (Sampler, error) {
 	return func(_ context.Context, e *Env) (Sampler, error) {
-		s, err := e.newStarter(edits...)
+		s, err := e.newStarter()
 		if err != nil {
 			return nil, err
 		}

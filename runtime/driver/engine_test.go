@@ -69,7 +69,7 @@ func TestEngineExpresses(t *testing.T) {
 		"no tmpfs with noatime":         spec.WithMount(specs.Mount{Destination: "/t", Type: "tmpfs", Options: []string{"noatime"}}),
 		"binds nothing with noatime":    spec.WithMount(spec.Bind(root, "/v", "noatime")),
 		"linux.resources.cpu.burst":     resources(specs.LinuxResources{CPU: &specs.LinuxCPU{Burst: new(uint64(1))}}),
-		"linux.resources.memory.kernel": resources(specs.LinuxResources{Memory: &specs.LinuxMemory{Kernel: new(int64(1))}}),
+		"linux.resources.memory.kernel": resources(specs.LinuxResources{Memory: &specs.LinuxMemory{Kernel: new(int64(1))}}), //nolint:staticcheck // a deprecated field that configurations still have
 		"but memory, cpu, pids":         resources(specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 1}}}),
 		"blockIO.weightDevice":          resources(specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{WeightDevice: []specs.LinuxWeightDevice{{}}}}),
 		"block device 4095:7 has no": resources(specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{

@@ -28,7 +28,6 @@ var HugePages = Attack{Name: "memory.hugetlb", Run: func(a *Attempt) {
 }}
 
 var hugeHog = Attack{Name: "memory.hugetlb/hog", Run: func(a *Attempt) {
-	var maps [][]byte
 	for range a.Target.Count {
 		// Pages one by one, so that a refusal leaves those that were allowed.
 		const flags = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_HUGETLB
@@ -37,10 +36,8 @@ var hugeHog = Attack{Name: "memory.hugetlb/hog", Run: func(a *Attempt) {
 			stay(strconv.Itoa(int(errno)))
 		}
 		b[0] = 1
-		maps = append(maps, b)
 	}
 	stay("full")
-	maps[0][0] = 0
 }}
 
 // OtherNodes binds memory to each of the nodes that Target.Extra lists, "1 3", touches it, and
