@@ -156,7 +156,8 @@ func fakeHardware(dir, port string) error {
 	steps := []func() error{
 		mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
 		mount("tmpfs", dir, "tmpfs", 0, "size=256m"),
-		mkdir(at("dev")), mount("tmpfs", at("dev"), "tmpfs", 0, "size=1m"),
+		mkdir(at("dev")), write(at("dev/console"), ""), // of the initramfs, below what is mounted
+		mount("tmpfs", at("dev"), "tmpfs", 0, "size=1m"),
 		mkdir(at("sys")), mount("sysfs", at("sys"), "sysfs", 0, ""),
 		mount("tmpfs", at("sys/class"), "tmpfs", 0, "size=1m"),
 		mkdir(at("sys/class/virtio-ports/" + fakePort)),

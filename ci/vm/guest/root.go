@@ -111,10 +111,24 @@ func moveDirectory(old, path string, mode uint32, except []string) error {
 		if err := unix.Mount(old, path, "", unix.MS_MOVE, ""); err != nil {
 			return fmt.Errorf("move the mount %s: %w", old, err)
 		}
-	} else if err := moveTree(old, path, except); err != nil {
+		return removeHidden(old)
+	}
+	if err := moveTree(old, path, except); err != nil {
 		return err
 	}
 	return os.Remove(old)
+}
+
+// removeHidden removes a directory on which something was mounted, with what that hid, such as the
+// /dev/console of an initramfs.
+func removeHidden(dir string) error {
+	switch is, err := mounted(dir); {
+	case err != nil:
+		return err
+	case is:
+		return fmt.Errorf("remove %s: something is mounted there still", dir)
+	}
+	return os.RemoveAll(dir)
 }
 
 func copyFile(from, to string, mode uint32) (err error) {
