@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,8 +15,9 @@ import (
 const exiting = 2 * time.Second
 
 // Close removes the group and what has been made below it, detaches the device program and
-// releases the descriptors. While there are processes it removes nothing and names them; it can
-// then be called again. After a success it does nothing.
+// releases the descriptors. It fails while there are processes and names them; it can then be
+// called again. Of a process that is not in every hierarchy the kernel tells only when the others
+// are gone already. After a success it does nothing.
 func (g *Group) Close() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -39,11 +39,6 @@ func (g *Group) remove() error {
 	if g.view {
 		return nil
 	}
-	if !g.unpopulated() {
-		if err := g.checkEmpty(); err != nil {
-			return err
-		}
-	}
 	if d := g.v2(); d != nil && g.devices != nil {
 		if err := d.detach(g.devices); err != nil && !gone(err) {
 			return err
@@ -60,18 +55,6 @@ func (g *Group) remove() error {
 	return nil
 }
 
-// unpopulated reports whether the v2 directory knows of no process. One read of one file, where
-// checkEmpty walks every hierarchy; a process that is in a v1 hierarchy alone makes the removal
-// fail with EBUSY.
-func (g *Group) unpopulated() bool {
-	d := g.v2()
-	if d == nil {
-		return false
-	}
-	events, err := d.read("cgroup.events")
-	return err == nil && strings.Contains(events, "populated 0\n")
-}
-
 func (g *Group) checkEmpty() error {
 	procs, err := g.procs()
 	if err != nil {
@@ -83,24 +66,26 @@ func (g *Group) checkEmpty() error {
 	return nil
 }
 
-// remove removes a group and those below it. Where the kernel says that it is busy, check says
-// whether that is for a process that is there to stay.
+// remove removes a group and those below it. The kernel is asked first, which is one call; where it
+// says that the group is busy, check says whether that is for a process that is there to stay.
 func (d *dir) remove(parent *dir, name string, check func() error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), exiting)
 	defer cancel()
 	for {
 		err := unix.Unlinkat(parent.fd, name, unix.AT_REMOVEDIR)
-		if errors.Is(err, unix.EBUSY) && d.removeBelow() == nil { // groups below it, or processes
-			err = unix.Unlinkat(parent.fd, name, unix.AT_REMOVEDIR)
+		if errors.Is(err, unix.EBUSY) { // groups below it, or processes
+			if err := check(); err != nil {
+				return err
+			}
+			if d.removeBelow() == nil {
+				err = unix.Unlinkat(parent.fd, name, unix.AT_REMOVEDIR)
+			}
 		}
 		if err == nil || gone(err) {
 			return nil
 		}
 		if !errors.Is(err, unix.EBUSY) {
 			return parent.wrap("remove", name, err)
-		}
-		if err := check(); err != nil {
-			return err
 		}
 		if d.v2 {
 			_ = d.waitState(ctx, "populated", "0")
