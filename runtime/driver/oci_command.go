@@ -19,7 +19,7 @@ import (
 // launch is a command of the runtime's.
 func (c *ociContainer) launch(args ...string) launch {
 	argv := []string{c.path, "--root", c.at(stateDir), "--log", c.at(logFile), "--log-format", "json"}
-	argv = slices.Concat(argv, c.sandboxFlags(c.bundle.Spec), args)
+	argv = slices.Concat(argv, c.options(c.bundle.Spec), args)
 	return launch{argv: argv, from: c.bundle.From, hide: c.hidden(c.bundle.Parent), group: c.manager}
 }
 
@@ -46,7 +46,7 @@ func (c *ociContainer) call(ctx context.Context, l launch) error {
 		return nil
 	}
 	verb := l.argv[len(c.launch().argv)]
-	if said := lastError(c.at(logFile)); said != "" {
+	if said := errorsIn(c.at(logFile)); said != "" {
 		return fmt.Errorf("%s %s: %s (%w)", c.name, verb, said, err)
 	}
 	return fmt.Errorf("%s %s: %w", c.name, verb, err)
@@ -70,8 +70,9 @@ func (c *ociContainer) bounded(args ...string) error {
 // complaining makes it as long as it likes.
 const maxLog = 64 << 10
 
-// lastError is the last message of a log in JSON lines, or nothing.
-func lastError(path string) string {
+// errorsIn are the errors of a log in JSON, or nothing. The first is the cause of those that runsc logs, which
+// ends no line: its sandbox and its file server log there too.
+func errorsIn(path string) string {
 	f, err := os.Open(path)
 	if err != nil {
 		return ""
@@ -84,12 +85,18 @@ func lastError(path string) string {
 	if err != nil {
 		return ""
 	}
-	said := ""
+	var said []string
 	for line := range strings.Lines(string(raw)) {
-		var entry struct{ Level, Msg string }
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Level == "error" {
-			said = entry.Msg[:min(len(entry.Msg), maxSaid)]
+		for d := json.NewDecoder(strings.NewReader(line)); ; {
+			var entry struct{ Level, Msg string }
+			if d.Decode(&entry) != nil {
+				break
+			}
+			if entry.Level == "error" {
+				said = append(said, entry.Msg)
+			}
 		}
 	}
-	return said
+	all := strings.Join(said, "; ")
+	return all[:min(len(all), maxSaid)]
 }

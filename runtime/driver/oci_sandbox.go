@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -20,37 +21,45 @@ func Sandboxed(rt Runtime) bool {
 	return ok && o.sandbox
 }
 
-// goferNamespace is the flag of runsc for the network namespace of its file servers. By default that is
-// mounted in the directory of the state, for all containers, and stays there (runsc/specutils/namespace.go).
-const goferNamespace = "gofer-network-namespace"
+// sandboxFlags are what runsc is told besides the spec where it knows the flag, of runsc/config/flags.go.
+var sandboxFlags = []struct{ name, value string }{
+	// By default the network namespace of its file servers is mounted in the directory of the state, for all
+	// containers, and stays there (runsc/specutils/namespace.go).
+	{"gofer-network-namespace", "new"},
+	// By default what a container writes to its root directory stays in a file that only the sandbox reads: no
+	// witness would see it, and one wall more would stand before those that a volume has.
+	{"overlay2", "none"},
+}
 
-// hasFlag asks runsc whether it knows a flag: unknown ones it refuses.
-func hasFlag(ctx context.Context, path, name string) (bool, error) {
+// knownFlags are those of sandboxFlags that runsc knows: others it refuses.
+func knownFlags(ctx context.Context, path string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "flags")
 	cmd.WaitDelay = drained
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return false, fmt.Errorf("ask %s for its flags: %w", path, cmp.Or(ctx.Err(), err))
+		return nil, fmt.Errorf("ask %s for its flags: %w", path, cmp.Or(ctx.Err(), err))
 	}
-	return bytes.Contains(out, []byte("-"+name+" ")), nil
+	var known []string
+	for _, f := range sandboxFlags {
+		if bytes.Contains(out, []byte("-"+f.name+" ")) {
+			known = append(known, "--"+f.name+"="+f.value)
+		}
+	}
+	return known, nil
 }
 
-// sandboxFlags are what runsc is told besides the spec, of runsc/config/flags.go. Of a network namespace it
-// would move the addresses into the sandbox (runsc/sandbox/network.go): one that it makes is empty.
-func (o *oci) sandboxFlags(s *specs.Spec) []string {
-	if !o.sandbox {
+// options are what runsc is told besides the spec. Of a network namespace it would move the addresses into
+// the sandbox (runsc/sandbox/network.go): one that it makes is empty.
+func (o *oci) options(s *specs.Spec) []string {
+	switch {
+	case !o.sandbox:
 		return nil
+	case spec.HasNamespace(s, specs.NetworkNamespace):
+		return slices.Concat([]string{"--network=none"}, o.flags)
 	}
-	flags := []string{"--network=host"}
-	if spec.HasNamespace(s, specs.NetworkNamespace) {
-		flags[0] = "--network=none"
-	}
-	if o.goferFlag {
-		flags = append(flags, "--"+goferNamespace+"=new")
-	}
-	return flags
+	return slices.Concat([]string{"--network=host"}, o.flags)
 }
 
 // sandboxLacks are what runsc passes over: seccomp without --oci-seccomp (runsc/config/flags.go), and paths
