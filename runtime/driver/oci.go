@@ -30,7 +30,7 @@ type oci struct {
 	name, path string
 	version    string
 	namespaces []specs.LinuxNamespaceType // that it can make
-	goferFlag  bool                       // it knows goferNamespace
+	flags      []string                   // that a sandbox gets
 	quirks
 }
 
@@ -42,6 +42,8 @@ type quirks struct {
 	bfqSince      string // weigh I/O on v1 by BFQ, all that is there since Linux 5.0
 	burstSince    string // set linux.resources.cpu.burst
 	featuresSince string // tell its features
+	// Since these versions, the first of each branch, it refuses a container whose /dev/null is not the null device.
+	nullSince []string
 }
 
 // sinceOneZero are the namespaces of OCI 1.0, which a runtime has that cannot be asked.
@@ -58,7 +60,7 @@ func newOCI(ctx context.Context, name, path string, q quirks) (*oci, error) {
 		return nil, err
 	}
 	if q.sandbox {
-		if o.goferFlag, err = hasFlag(ctx, path, goferNamespace); err != nil {
+		if o.flags, err = knownFlags(ctx, path); err != nil {
 			return nil, err
 		}
 	}
@@ -156,6 +158,9 @@ func (o *oci) Expresses(b Bundle) error {
 		if (o.sandbox || Older(o.version, o.bfqSince)) && r.BlockIO != nil && r.BlockIO.Weight != nil {
 			return kernel.Unsupported("%s %s writes to blkio.weight, which Linux has no more", o.name, o.version)
 		}
+	}
+	if len(o.nullSince) > 0 && !Older(o.version, o.nullSince...) && slices.ContainsFunc(b.Spec.Linux.Devices, counterfeit) {
+		return kernel.Unsupported("%s %s makes no /dev/null that is not the null device", o.name, o.version)
 	}
 	for _, key := range slices.Sorted(maps.Keys(b.Spec.Linux.Sysctl)) {
 		if strings.HasPrefix(key, "user.") {
@@ -283,16 +288,4 @@ func (c *ociContainer) applied() (err error) {
 		return fmt.Errorf("%s %s has passed linux.resources.cpu.burst over", c.name, c.version)
 	}
 	return err
-}
-
-// below is the path that a group below parent has in every hierarchy.
-func below(parent *cgroup.Group, id string) (string, error) {
-	hierarchies := parent.Hierarchies()
-	for _, h := range hierarchies {
-		if h.Below != hierarchies[0].Below {
-			return "", kernel.Unsupported("linux.cgroupsPath is one path, but the group is %s in %s and %s in %s",
-				hierarchies[0].Below, hierarchies[0].Name, h.Below, h.Name)
-		}
-	}
-	return filepath.Join(hierarchies[0].Below, id), nil
 }

@@ -49,6 +49,18 @@ func (c *ociContainer) write() error {
 	return within(c.bundle.From, func() error { return makeTargets(s) })
 }
 
+// below is the path that a group below parent has in every hierarchy.
+func below(parent *cgroup.Group, id string) (string, error) {
+	hierarchies := parent.Hierarchies()
+	for _, h := range hierarchies {
+		if h.Below != hierarchies[0].Below {
+			return "", kernel.Unsupported("linux.cgroupsPath is one path, but the group is %s in %s and %s in %s",
+				hierarchies[0].Below, hierarchies[0].Name, h.Below, h.Name)
+		}
+	}
+	return filepath.Join(hierarchies[0].Below, id), nil
+}
+
 // inV1Words puts the files of cgroup v2 that a spec names into OCI's own words, where the host's
 // controllers are on v1. What has none there wraps kernel.ErrNotSupported.
 func inV1Words(r *specs.LinuxResources, g *cgroup.Group) error {
@@ -80,6 +92,11 @@ func inV1Words(r *specs.LinuxResources, g *cgroup.Group) error {
 		delete(r.Unified, file)
 	}
 	return nil
+}
+
+// counterfeit reports whether a device has the null device's name and not its number, of Documentation/admin-guide/devices.txt.
+func counterfeit(d specs.LinuxDevice) bool {
+	return d.Path == "/dev/null" && (d.Type != "c" || d.Major != 1 || d.Minor != 3)
 }
 
 // makeTargets makes in the root directory what mounts will cover, as an image has it. A runtime that

@@ -61,14 +61,15 @@ func TestMakeTargets(t *testing.T) {
 	}
 }
 
-func TestLastError(t *testing.T) {
+func TestErrorsIn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	for log, want := range map[string]string{
 		"": "",
-		`{"level":"warning","msg":"a"}` + "\n" + `{"level":"error","msg":"b"}` + "\n": "b",
-		`{"level":"error","msg":"b"}` + "\n" + `{"level":"error","msg":"c"}`:          "c",
-		"no json\n" + `{"level":"error","msg":"b"}` + "\n{\n":                         "b",
-		`{"level":"info","msg":"a"}`:                                                  "",
+		`{"level":"warning","msg":"a"}` + "\n" + `{"level":"error","msg":"b"}` + "\n":                 "b",
+		`{"level":"error","msg":"b"}` + "\n" + `{"level":"error","msg":"c"}`:                          "b; c",
+		`{"level":"error","msg":"b"}{"level":"info","msg":"a"}{"msg":"a"}{"level":"error","msg":"c"}`: "b; c", // runsc's
+		"no json\n" + `{"level":"error","msg":"b"}` + "\n{\n":                                         "b",
+		`{"level":"info","msg":"a"}`: "",
 		// What a container has made long is neither read nor given on whole.
 		`{"level":"error","msg":"a"}` + "\n" + strings.Repeat("x", maxLog) + "\n": "",
 		strings.Repeat("x", maxLog) + "\n" + `{"level":"error","msg":"b"}`:        "b",
@@ -77,12 +78,12 @@ func TestLastError(t *testing.T) {
 		if err := os.WriteFile(path, []byte(log), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := lastError(path); got != want {
-			t.Errorf("lastError of %.99q is %.99q, want %.99q", log, got, want)
+		if got := errorsIn(path); got != want {
+			t.Errorf("errorsIn of %.99q is %.99q, want %.99q", log, got, want)
 		}
 	}
-	if got := lastError(path + "-none"); got != "" {
-		t.Errorf("lastError of no file is %q", got)
+	if got := errorsIn(path + "-none"); got != "" {
+		t.Errorf("errorsIn of no file is %q", got)
 	}
 }
 

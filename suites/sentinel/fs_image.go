@@ -199,6 +199,13 @@ func MaskIsNull(s *Stage) (*Watch, error) {
 			finding.Breached = finding.Breached || s.Returned(r).Breached
 			return finding, written()
 		}, "open "),
+		Refused: func(_ context.Context, err error) (Finding, error) {
+			if !strings.Contains(err.Error(), "/dev/null") {
+				return Finding{}, err // about something else
+			}
+			finding.Evidence = "refused: " + err.Error()
+			return finding, written()
+		},
 	}, nil
 }
 
@@ -252,7 +259,7 @@ func FixtureMasked(s *Stage) (*Watch, error) {
 			return f.of(part{"reading", read.Breached}, part{"changing", f.Breached}), err
 		}, "open ", "unlink ", "rename "),
 	}
-	return w.census("paths that are not masked", func(pid int, asked *specs.Spec) ([]string, error) {
+	return w.census(s, "paths that are not masked", func(pid int, asked *specs.Spec) ([]string, error) {
 		return unmasked(pid, asked.Linux.MaskedPaths)
 	}), nil
 }
