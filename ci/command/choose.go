@@ -109,6 +109,9 @@ func (f *tourFlags) subjects(ctx context.Context, run *judge.Run, chosen []choic
 			continue
 		}
 		j.Strict = f.strict
+		if i := slices.IndexFunc(f.runtimes, func(name string) bool { return shortName(name) == c.runtime.Name() }); i >= 0 {
+			j.Asked = f.runtimes[i]
+		}
 		d := record.Runtime{Name: c.runtime.Name(), Version: j.Version}
 		for _, edit := range c.runtime.Lacks() {
 			d.Lacks = append(d.Lacks, edit.Name)

@@ -48,7 +48,7 @@ func checkRuntimes(list []string) error {
 // shortName is what verdicts call a runtime: "runc" for "runc=/opt/bin/runc". Where a path follows oci:,
 // that is part of the name.
 func shortName(name string) string {
-	if short, _, _ := strings.Cut(name, "="); slices.Contains(driver.Names(), short) {
+	if short, _, _ := strings.Cut(name, "="); slices.Contains(driver.Names(), driver.Kind(short)) {
 		return short
 	}
 	return name

@@ -150,6 +150,7 @@ func TestRequiredRuntimesAreKnown(t *testing.T) {
 func TestShortName(t *testing.T) {
 	for name, want := range map[string]string{
 		"runc": "runc", "runc=/opt/a=b/runc": "runc", "core": "core", "oci:/opt/a=b": "oci:/opt/a=b", "moon=/x": "moon=/x",
+		"runc@new=/opt/runc": "runc@new", "moon@new=/x": "moon@new=/x",
 	} {
 		if got := shortName(name); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)

@@ -68,7 +68,11 @@ func (p *runtimePage) host(v *record.Verdict) {
 	}
 	p.WriteString("\n")
 	p.para("To run it again, as root:")
-	markdownCode(&p.Buffer, "", []string{EscapeTerminal("cellwall verify --runtime " + v.Runtime + " --rung " + v.Rung)})
+	runtime := v.Runtime
+	if strings.Contains(runtime, "@") { // a label, which no program has for its name
+		runtime += "=PATH"
+	}
+	markdownCode(&p.Buffer, "", []string{EscapeTerminal("cellwall verify --runtime " + runtime + " --rung " + v.Rung)})
 }
 
 // upstream is a kernel's version without what its builder added, which names a machine more often

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // known are the runtimes that users name, in the order in which tables show them.
@@ -14,7 +16,7 @@ var known = []struct {
 	name string
 	make func(ctx context.Context, name, path string) (Runtime, error)
 }{
-	{"runc", ociWith(quirks{burstSince: "1.2.0", featuresSince: "1.1.0"})},
+	{"runc", ociWith(quirks{burstSince: "1.2.0", featuresSince: "1.1.0", nullSince: []string{"1.2.8", "1.3.3", "1.4.0"}})},
 	{"crun", ociWith(quirks{noHybrid: true, bfqSince: "1.8.2", burstSince: "1.11", featuresSince: "1.8.6"})},
 	{"runsc", ociWith(quirks{sandbox: true})},
 	{"bwrap", newBwrap},
@@ -42,14 +44,29 @@ func Names() []string {
 	return names
 }
 
+// Kind is the name of the runtime that a labelled one is of: "runc" of "runc@new". Others are of their own.
+func Kind(name string) string {
+	kind, label, labelled := strings.Cut(name, labelSign)
+	if labelled && slices.Contains(Names(), kind) && labelPattern().MatchString(label) {
+		return kind
+	}
+	return name
+}
+
+// labelSign stands between the name of a runtime and a label that tells two programs of it apart.
+const labelSign = "@"
+
+var labelPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`) })
+
 // Forms says what Find knows, for a person.
 func Forms() string {
-	return strings.Join(Names(), ", ") + ", NAME=PATH, " + ociPrefix + "PATH or " + ExecPrefix + "FILE"
+	return strings.Join(Names(), ", ") + ", NAME=PATH, NAME" + labelSign + "LABEL=PATH, " + ociPrefix + "PATH or " + ExecPrefix + "FILE"
 }
 
 // Check returns an error unless Find could know the name.
 func Check(name string) error {
 	short, path, named := strings.Cut(name, "=")
+	kind := Kind(short)
 	switch {
 	case name == ociPrefix:
 		return fmt.Errorf("runtime %q names no program: write %sPATH", name, ociPrefix)
@@ -60,13 +77,15 @@ func Check(name string) error {
 		return err
 	case strings.HasPrefix(name, ociPrefix):
 		return nil
-	case named && short == CoreName:
+	case named && kind == CoreName:
 		return errors.New("the core is this program: it has no other path")
 	case named && path == "":
 		return fmt.Errorf("runtime %q names no program: write %s=PATH", name, short)
 	case !named && strings.Contains(name, "/"):
 		return fmt.Errorf("runtime %q is a path: write %s%s, or NAME=%s", name, ociPrefix, name, name)
-	case !slices.Contains(Names(), short):
+	case kind != short && !named:
+		return fmt.Errorf("runtime %q names no program: write %s=PATH", name, short)
+	case !slices.Contains(Names(), kind):
 		return fmt.Errorf("runtime %q is unknown: it is one of %s", name, Forms())
 	}
 	return nil
@@ -96,8 +115,8 @@ func fitVersion(ctx context.Context, name, path string) (string, error) {
 	return v, err
 }
 
-// Find returns the runtime that a user names: "runc", "runc=/opt/bin/runc", "oci:/usr/bin/youki",
-// "exec:mine.yaml".
+// Find returns the runtime that a user names: "runc", "runc=/opt/bin/runc", "runc@new=/opt/bin/runc",
+// "oci:/usr/bin/youki", "exec:mine.yaml".
 // The core is the caller's. A program that is not there wraps ErrAbsent.
 func Find(ctx context.Context, name string, core Runtime) (Runtime, error) {
 	if err := Check(name); err != nil {
@@ -124,7 +143,7 @@ func Find(ctx context.Context, name string, core Runtime) (Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := slices.Index(Names(), short) - 1
+	i := slices.Index(Names(), Kind(short)) - 1
 	return known[i].make(ctx, short, path)
 }
 

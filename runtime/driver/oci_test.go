@@ -279,6 +279,10 @@ func TestFind(t *testing.T) {
 		"docker run":   "unknown",
 		"core=/bin/sh": "no other path",
 		"runc=":        "write runc=PATH",
+		"runc@new":     "write runc@new=PATH",
+		"runc@New=/x":  "unknown",
+		"moon@new=/x":  "unknown",
+		"core@new=/x":  "no other path",
 		"oci:":         "write oci:PATH",
 		"oci:" + none:  "not on this host",
 		"runc=" + none: "not on this host",
@@ -296,6 +300,23 @@ func TestFind(t *testing.T) {
 	if _, err := driver.Find(t.Context(), "oci:"+silent, nil); err != nil && !strings.Contains(err.Error(), "version") {
 		t.Errorf("a program that prints no version: %v", err)
 	}
+}
+
+// TestCounterfeitNull has runcs of versions that make what else they are told to call /dev/null, and that refuse it.
+func TestCounterfeitNull(t *testing.T) {
+	s := newStand(t, "exit")
+	s.bundle.Spec.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/null", Type: "c", Major: 1, Minor: 5}}
+	for version, refuses := range map[string]bool{"1.1.5+ds1": false, "1.2.7": false, "1.2.8": true, "1.3.2": false, "1.5.3": true} {
+		script := filepath.Join(t.TempDir(), "runc")
+		check(t, os.WriteFile(script, []byte("#!/bin/sh\n[ $1 = features ] || exec echo runc version "+version+
+			"\n"+`echo '{"linux":{"namespaces":["mount","user","pid","ipc","uts","network","cgroup","time"]}}'`+"\n"), 0o755))
+		err := s.find(t, "runc="+script).Expresses(s.bundle)
+		if errors.Is(err, kernel.ErrNotSupported) != refuses || err != nil && !strings.Contains(err.Error(), "/dev/null") {
+			t.Errorf("%s: %v", version, err)
+		}
+	}
+	s.bundle.Spec.Linux.Devices[0].Minor = 3
+	check(t, s.find(t, "runc").Expresses(s.bundle))
 }
 
 // TestFeaturesMustBeTold has a runc of a version that has the command, and fails or says nothing.

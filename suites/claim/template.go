@@ -40,7 +40,7 @@ func DefaultRung(rt driver.Runtime) spec.Rung {
 	if driver.PromiseOf(rt) != nil {
 		return rt.Floor() // its file makes containers of one rung
 	}
-	switch rt.Name() {
+	switch driver.Kind(rt.Name()) {
 	case "chroot":
 		return spec.Chroot
 	case "unshare":

@@ -6,6 +6,7 @@
 package judge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,8 @@ import (
 type Judge struct {
 	*Run
 	Runtime driver.Runtime
+	// Asked is how the user named it, where that is more than its name: with the path of its program.
+	Asked string
 	// Version is the runtime's own word on its version.
 	Version string
 	// Strict judges take no exception from what the catalogue claims.
@@ -43,13 +46,18 @@ func (j *Judge) Check(ctx context.Context, g *guarantee.Guarantee, rung spec.Run
 		Run: j.Name, Guarantee: g.ID, Group: g.Group(), Claim: g.Claim,
 		Runtime: j.Runtime.Name(), RuntimeVersion: j.Version, Rung: string(rung),
 		Claimed: rung.Covers(g.Rung),
-		Again:   fmt.Sprintf("cellwall verify --runtime %s --rung %s --only %s -v", j.Runtime.Name(), rung, g.ID),
+		Again:   fmt.Sprintf("cellwall verify --runtime %s --rung %s --only %s -v", cmp.Or(j.Asked, j.Runtime.Name()), rung, g.ID),
 	}
 	if g.Kept != guarantee.ByHarness || j.Runtime.Name() != driver.CoreName { // that one is part of the harness
 		v.KeptBy = string(g.Kept)
 	}
 	e := claim.Of(j.Runtime, j.Version, g.ID, rung)
-	if e != nil && v.Claimed && !j.Strict {
+	switch {
+	case e == nil || !v.Claimed:
+	case e.Untried: // by a strict judge neither
+		v.Claimed, v.Outcome, v.Reason = false, record.Unsupported, fmt.Sprintf("%s (%s)", e.Reason, e.Source)
+		return v
+	case !j.Strict:
 		v.Claimed = e.Known
 		v.Exception = &record.Exception{Known: e.Known, Reason: e.Reason, Source: e.Source, Advice: e.Advice}
 	}
