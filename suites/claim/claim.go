@@ -27,6 +27,9 @@ type Exception struct {
 	// it does not, the entry is stale, and that is an error, or the version has a fix that its
 	// number does not tell, where Fixed names one.
 	Known bool
+	// Untried rows no trial can say anything of on this runtime: the witness would look at something else, or the
+	// attack come to nothing, whatever the wall. They are unsupported.
+	Untried bool
 	// Evidence is part of a known failure's: another breach of the row is not known.
 	Evidence string
 	Reason   string // why, as one clause
@@ -40,8 +43,9 @@ func Of(rt driver.Runtime, version, row string, rung spec.Rung) *Exception {
 	if p := driver.PromiseOf(rt); p != nil {
 		return promised(p, row)
 	}
-	for i := range tables[rt.Name()] {
-		e := &tables[rt.Name()][i]
+	table := tables[driver.Kind(rt.Name())]
+	for i := range table {
+		e := &table[i]
 		if guarantee.Match(e.Rows, row) && e.holds(rt.Lacks(), version) && (e.From == "" || rung.Covers(e.From)) {
 			return e
 		}

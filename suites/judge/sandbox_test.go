@@ -1,9 +1,12 @@
 package judge_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"cellwall/reports/record"
@@ -64,6 +67,67 @@ func TestSandbox(t *testing.T) {
 			if c.On != driver.CoreName {
 				t.Errorf("%s: a control on %s", g.ID, c.On)
 			}
+		}
+	}
+}
+
+// TestUntried: what no trial can tell of a sandbox is not tried, by a strict judge neither.
+func TestUntried(t *testing.T) {
+	j, _ := newJudge(t)
+	path := filepath.Join(t.TempDir(), "runsc")
+	if err := os.WriteFile(path, []byte(hidden), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	rt, err := driver.Find(t.Context(), "runsc="+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, strict := range []bool{false, true} {
+		sandbox, err := j.Run.Judge(t.Context(), rt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sandbox.Strict = strict
+		v := sandbox.Check(t.Context(), row(t, "process.own-namespaces"), spec.Hardened)
+		if v.Outcome != record.Unsupported || v.Claimed || len(v.Tries) > 0 || !strings.Contains(v.Reason, "no process of a sandbox") {
+			t.Errorf("strict is %v: %s, claimed %v, %d tries: %s", strict, v.Outcome, v.Claimed, len(v.Tries), v.Reason)
+		}
+	}
+}
+
+func row(t *testing.T, id string) *guarantee.Guarantee {
+	t.Helper()
+	i := slices.IndexFunc(guarantee.All(), func(g *guarantee.Guarantee) bool { return g.ID == id })
+	if i < 0 {
+		t.Fatalf("no row %s", id)
+	}
+	return guarantee.All()[i]
+}
+
+// TestRealSandbox: what is known of gVisor is seen, and hides nothing else.
+func TestRealSandbox(t *testing.T) {
+	j, _ := newJudge(t)
+	rt, err := driver.Find(t.Context(), "runsc", nil)
+	if errors.Is(err, driver.ErrAbsent) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	sandbox, err := j.Run.Judge(t.Context(), rt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, known := range map[string]bool{
+		"fs.image-symlink":              false, // one of its containers is refused, which leaves a cgroup
+		"fs.nodev":                      false, // the host sees nothing of its mounts
+		"lifecycle.no-mount-left":       false,
+		"fs.rro-submount":               true,
+		"lifecycle.failed-create-clean": true,
+	} {
+		v := sandbox.Check(t.Context(), row(t, id), spec.Hardened)
+		if v.Known() != known || !known && (v.Outcome != record.Held || !v.Proven()) {
+			t.Errorf("%s: %s: %s %s", id, v.Outcome, v.Reason, v.Evidence)
 		}
 	}
 }

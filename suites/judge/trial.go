@@ -22,6 +22,7 @@ import (
 	"cellwall/runtime/rootfs"
 	"cellwall/runtime/spec"
 	"cellwall/suites/attack"
+	"cellwall/suites/claim"
 	"cellwall/suites/guarantee"
 	"cellwall/suites/sentinel"
 )
@@ -188,8 +189,8 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 			return seen.Finding, &attack.Record{}, nil
 		}
 		err = l.neverBegan(bundle.Spec, err)
-		// One that leaves something behind has done more than refuse.
-		if left := (*cleanup.Left)(nil); watch.Refused == nil || errors.Is(err, kernel.ErrNotSupported) || errors.As(err, &left) {
+		// One that leaves something behind has done more than refuse, unless a row of its own says so.
+		if left := (*cleanup.Left)(nil); watch.Refused == nil || errors.Is(err, kernel.ErrNotSupported) || errors.As(err, &left) && !j.leaves(rt, l) {
 			return finding, nil, err
 		}
 		finding, err = watch.Refused(ctx, err)
@@ -230,6 +231,19 @@ func (j *Judge) live(ctx context.Context, rt driver.Runtime, l life) (finding se
 	return finding, said, nil
 }
 
+// failedCreate is the row about what a failed creation leaves.
+const failedCreate = "lifecycle.failed-create-clean"
+
+// leaves reports whether a runtime is known to leave something where a creation fails, and the trial is about
+// something else.
+func (j *Judge) leaves(rt driver.Runtime, l life) bool {
+	if rt != j.Runtime || l.guarantee.ID == failedCreate {
+		return false
+	}
+	e := claim.Of(rt, j.Version, failedCreate, l.rung)
+	return e != nil && e.Known
+}
+
 // stage makes the place for one trial.
 func (j *Judge) stage(rt driver.Runtime, t trial) (_ *sentinel.Stage, _ *rootfs.Root, err error) {
 	n := j.trials.Add(1)
@@ -237,7 +251,7 @@ func (j *Judge) stage(rt driver.Runtime, t trial) (_ *sentinel.Stage, _ *rootfs.
 		Rung: t.rung, Lease: j.Lease, Binary: j.Binary, Nonce: sentinel.Token(), Fence: j.Fence, Edits: names(t.both, t.control()),
 		Name: fmt.Sprintf("%s-%d", j.Name, n), UID: j.Options.HostID + place.SpareIDs + uint32(n),
 		Root: j.Options.HostID, Mapped: j.Options.HostID + 1000 + uint32(n)%(place.IDCount-1000),
-		Copied: driver.Copies(rt), Probe: j.probe,
+		Copied: driver.Copies(rt), Sandboxed: driver.Sandboxed(rt), Probe: j.probe,
 	}
 	defer s.Undo.OnError(&err)
 	s.Dir = filepath.Join(j.Dir, s.Name)

@@ -58,6 +58,9 @@ func ShareKept(s *Stage) (*Watch, error) {
 	if w.Edits != nil {
 		w.Edits = append(w.Edits, WithWeight(weightBait))
 	}
+	if s.Sandboxed { // whose kernel does not tell the host's where its processes want to run
+		w.Edits = append(w.Edits, s.limited(func(sp *specs.Spec) { sp.Linux.Resources.CPU.Cpus = cpu })...)
+	}
 	used := []*spent{{}}
 	var neighbours []*neighbour
 	for i := range 2 {

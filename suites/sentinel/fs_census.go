@@ -17,13 +17,16 @@ import (
 
 // census completes the watch over an attack on one mount: wider names all mounts that are less closed
 // than the spec says, as the finding calls them. The spec is the one before a control's edit, so that a
-// control has to break both.
-func (w *Watch) census(what string, wider func(pid int, asked *specs.Spec) ([]string, error)) *Watch {
+// control has to break both. Of a sandbox's mounts the host sees nothing.
+func (w *Watch) census(s *Stage, what string, wider func(pid int, asked *specs.Spec) ([]string, error)) *Watch {
+	if s.Sandboxed {
+		return w
+	}
 	var asked *specs.Spec // nil, where a container has no mounts of its own
 	var found []string
-	w.Edits = append(w.Edits, spec.Change("nothing: the spec is kept for a census", func(s *specs.Spec) {
-		if spec.HasNamespace(s, specs.MountNamespace) {
-			asked = spec.Clone(s)
+	w.Edits = append(w.Edits, spec.Change("nothing: the spec is kept for a census", func(sp *specs.Spec) {
+		if spec.HasNamespace(sp, specs.MountNamespace) {
+			asked = spec.Clone(sp)
 		}
 	}))
 	ready, look := w.Ready, w.Look
@@ -57,16 +60,16 @@ var flagBits = map[string]int64{"ro": unix.ST_RDONLY, "nosuid": unix.ST_NOSUID, 
 
 // flagged is a census of the mounts that are to have a flag. That the kernel would refuse what it
 // forbids for another reason too, as an exec from procfs, is no excuse: it was asked for.
-func (w *Watch) flagged(flag string) *Watch {
-	return w.census("mounts without "+flag, func(pid int, asked *specs.Spec) ([]string, error) {
+func (w *Watch) flagged(s *Stage, flag string) *Watch {
+	return w.census(s, "mounts without "+flag, func(pid int, asked *specs.Spec) ([]string, error) {
 		return unflagged(pid, flag, destinations(asked, flag))
 	})
 }
 
 // closedCgroups is a census of a container's mounts of cgroups, which it is to see read-only wherever they
 // are: a second mount is as good as the first.
-func (w *Watch) closedCgroups() *Watch {
-	return w.census("writable mounts of cgroups", func(pid int, _ *specs.Spec) ([]string, error) {
+func (w *Watch) closedCgroups(s *Stage) *Watch {
+	return w.census(s, "writable mounts of cgroups", func(pid int, _ *specs.Spec) ([]string, error) {
 		mounts, err := mountList(fmt.Sprintf("/proc/%d", pid))
 		return writableMounts(mounts, "cgroup", "cgroup2"), err
 	})

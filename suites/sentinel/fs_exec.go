@@ -124,7 +124,7 @@ func HelperGainsNothing(s *Stage) (*Watch, error) {
 			return Finding{Evidence: fmt.Sprintf("none of %d helpers has the effective uid %d", looked, root)}, nil
 		}, "execve "),
 	}
-	return w.flagged("nosuid"), nil
+	return w.flagged(s, "nosuid"), nil
 }
 
 // hostUIDOfRoot is the host uid of root in the user namespace of a process.
@@ -185,7 +185,7 @@ func ProgramNotRun(s *Stage) (*Watch, error) {
 			return f.of(part{"execve", seen["execve"] != ""}, part{"execveat", seen["execveat"] != ""}, part{"mmap", seen["mmap"] != ""}), nil
 		}, "execve ", "execveat ", "mmap "),
 	}
-	return w.flagged("noexec"), nil
+	return w.flagged(s, "noexec"), nil
 }
 
 // mappedExecutable reports whether a file is mapped executable: lines of proc_pid_maps(5).

@@ -170,7 +170,7 @@ func NodeUnread(s *Stage) (*Watch, error) {
 		Target: attack.Target{Path: v.path + "/node"},
 		Look:   after(s.LookForNonce, "open "),
 	}
-	return w.flagged("nodev"), nil
+	return w.flagged(s, "nodev"), nil
 }
 
 func (s *Stage) nodeVolume() (*hostMounts, *volume, error) {

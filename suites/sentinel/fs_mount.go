@@ -61,7 +61,7 @@ func HostMountsUnchanged(s *Stage) (*Watch, error) {
 			return mountsUnchanged("the host's mounts", before, now)
 		}, "mount ", "umount "),
 	})
-	return w.census("mounts that have a peer on the host", func(pid int, _ *specs.Spec) ([]string, error) {
+	return w.census(s, "mounts that have a peer on the host", func(pid int, _ *specs.Spec) ([]string, error) {
 		own, err := mountList(fmt.Sprintf("/proc/%d", pid))
 		if err != nil {
 			return nil, err

@@ -34,7 +34,7 @@ func NothingOfTheHost(s *Stage) (*Watch, error) {
 		Target: attack.Target{Path: filepath.Join(dir, name), Name: name},
 		Look:   after(s.LookForNonce, "open ", "list mounts"),
 	}
-	return w.census("mounts of the host that are not asked for", func(pid int, asked *specs.Spec) ([]string, error) {
+	return w.census(s, "mounts of the host that are not asked for", func(pid int, asked *specs.Spec) ([]string, error) {
 		host, err := mountList("/proc/self")
 		if err != nil {
 			return nil, err

@@ -82,7 +82,7 @@ func FixtureReadonly(s *Stage) (*Watch, error) {
 			return before.unchanged(host)
 		}, "open ", "create ", "unlink "),
 	}
-	return w.census("paths or mounts that are not read-only", func(pid int, asked *specs.Spec) ([]string, error) {
+	return w.census(s, "paths or mounts that are not read-only", func(pid int, asked *specs.Spec) ([]string, error) {
 		return unflagged(pid, "ro", slices.Concat(destinations(asked, "ro"), asked.Linux.ReadonlyPaths))
 	}), nil
 }

@@ -85,7 +85,7 @@ func CgroupLimitsKept(s *Stage) (*Watch, error) {
 			return f.of(parts...), nil
 		},
 	}
-	return w.closedCgroups(), nil
+	return w.closedCgroups(s), nil
 }
 
 func readValue(file string) (string, error) {

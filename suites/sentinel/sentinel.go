@@ -36,6 +36,8 @@ type Stage struct {
 	Rootfs string
 	// Copied is whether the runtime runs a copy of Rootfs, as engines do that know images alone.
 	Copied bool
+	// Sandboxed is whether the container's processes are none of the host's: Subject.PID is that of the sandbox.
+	Sandboxed bool
 	// Rung is that of the container's spec.
 	Rung spec.Rung
 	// Binary is a copy of this program that every uid can execute.
