@@ -152,3 +152,21 @@ func (d *dir) detach(p *ebpf.Program) error {
 	}
 	return nil
 }
+
+// DevicePrograms counts the programs of cgroup v2 that filter the devices of the group, its own and those of the groups
+// above it. Without v2 there are none.
+func (g *Group) DevicePrograms() (int, error) {
+	if err := g.use(); err != nil {
+		return 0, err
+	}
+	defer g.release()
+	i := slices.IndexFunc(g.dirs, func(d *dir) bool { return d.v2 })
+	if i < 0 {
+		return 0, nil
+	}
+	all, err := link.QueryPrograms(link.QueryOptions{Target: g.dirs[i].fd, Attach: ebpf.AttachCGroupDevice, QueryFlags: unix.BPF_F_QUERY_EFFECTIVE})
+	if err != nil {
+		return 0, g.dirs[i].wrap("ask for the device programs of", "", err)
+	}
+	return len(all.Programs), nil
+}

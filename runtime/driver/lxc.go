@@ -84,6 +84,7 @@ func (x *lxc) expresses(b Bundle) error {
 	}{
 		{!makes(s, specs.MountNamespace), "without a mount namespace would mount on the host"},
 		{user && (rootless(s.Linux.UIDMappings) || rootless(s.Linux.GIDMappings)), "becomes root of a user namespace: it must map root"},
+		{user && slices.ContainsFunc(s.Mounts, isOwnDev) && len(s.Linux.MaskedPaths)+len(s.Linux.ReadonlyPaths) == 0, "covers /proc/sys/kernel/random/boot_id always, which in a user namespace is a covered /proc"},
 		{user && len(p.User.AdditionalGids) > 0, "drops all groups in a user namespace"},
 		{s.Annotations[spec.DenySetgroups] != "", "cannot deny setgroups(2) in a new user namespace"},
 		{p.User.Umask != nil, "sets no umask"},
@@ -168,6 +169,7 @@ func (x *lxc) command(b Bundle, undo *cleanup.Stack) (l launch, err error) {
 	l.argv = slices.Concat([]string{x.path, "-n", name, "-P", dir, "-f", filepath.Join(dir, lxcConfig), "--"}, b.Spec.Process.Args)
 	// Without PATH it finds no newuidmap(1), which would insist on ids of /etc/subuid: root maps any.
 	l.env = []string{}
+	l.init = true
 	l.apart = true // it may end by kill(0, ...) where its init was killed: main in lxc_execute.c
 	return l, nil
 }

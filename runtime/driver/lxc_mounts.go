@@ -80,6 +80,10 @@ func (f *lxcFile) mounts(b Bundle) {
 			f.setIf(terminals == "", "lxc.pty.max", allTerminals)
 		case m.Type == "devpts":
 			refuse("mounts a devpts in a /dev of its own only")
+		case at == "dev/pts" && ownDev:
+			refuse("unmounts what is on /dev/pts (%s)", m.Source) // lxc_setup_devpts_child in conf.c
+		case at == "proc" && m.Type != "proc":
+			refuse("unmounts a /proc that is not its own (%s)", m.Source) // lxc_create_tmp_proc_mount in conf.c
 		default:
 			f.mount(b, m, at, inside(s.Mounts[:i], m.Destination))
 		}

@@ -113,14 +113,14 @@ func nspawnIDs(s *specs.Spec) (string, error) {
 	return fmt.Sprintf("--private-users=%d:%d", m[0].HostID, m[0].Size), nil
 }
 
-// capabilities names those to keep beyond nspawn's own list and those of its list to lose. It keeps
-// CAP_NET_ADMIN too where the network is the container's own, so all of ours are named.
+// capabilities names those to keep beyond nspawn's own list, and all others to lose: it keeps CAP_NET_ADMIN too where
+// the network is the container's own, and a user namespace gives what the launcher itself does not have.
 func (n *nspawn) capabilities(c *specs.LinuxCapabilities) []string {
 	keep := n.held
 	if c != nil {
 		keep = c.Bounding
 	}
-	drop := slices.DeleteFunc(slices.Clone(n.held), func(name string) bool { return slices.Contains(keep, name) })
+	drop := slices.DeleteFunc(kernel.Capabilities(), func(name string) bool { return slices.Contains(keep, name) })
 	var a []string
 	if len(keep) > 0 {
 		a = append(a, "--capability="+strings.Join(keep, ","))

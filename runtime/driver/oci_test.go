@@ -8,7 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -35,6 +37,19 @@ func inside(what string) int {
 		return 7
 	case "wait":
 		_, _ = io.Copy(io.Discard, os.Stdin)
+	case "orphan": // after a byte, leaves a process of another session
+		if _, err := os.Stdin.Read(make([]byte, 1)); err != nil {
+			return 1
+		}
+		cmd := exec.Command("/proc/self/exe")
+		cmd.Args = []string{rootfs.AttackerPath, "forever"}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if cmd.Start() != nil {
+			return 1
+		}
+		return 7
+	case "forever":
+		time.Sleep(time.Hour)
 	}
 	return 0
 }

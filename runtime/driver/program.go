@@ -36,6 +36,8 @@ type launch struct {
 	// place is told the container's own cgroup, once that is there, and returns the one below it in which
 	// the program starts; nil is the own.
 	place func(*cgroup.Group) (*cgroup.Group, error)
+	// init says that the container's program is the child of an init of the runtime's own.
+	init bool
 	// apart starts it in a process group of its own, for a program that signals all of its group.
 	apart bool
 	// group is the cgroup that it starts in.

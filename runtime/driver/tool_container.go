@@ -30,6 +30,7 @@ type toolContainer struct {
 	errs    *said
 	program *program // nil until it starts
 	began   bool     // the container's own program was seen
+	told    func() error
 	undo    cleanup.Stack
 }
 
@@ -70,6 +71,12 @@ func (c *toolContainer) Start(ctx context.Context) (err error) {
 	if err := errors.Join(err, c.errs.write.Close()); err != nil {
 		return err
 	}
+	c.undo.Push("end the runtime's init", func() error {
+		if c.told == nil {
+			return nil
+		}
+		return c.told()
+	})
 	c.undo.Push("end what is left", c.end)
 	if c.interpreted() {
 		return nil
@@ -90,7 +97,16 @@ func (c *toolContainer) Start(ctx context.Context) (err error) {
 		for _, pid := range procs {
 			// One more would be another program's: a process makes its own as long as it likes.
 			args, err := readSome("/proc/"+strconv.Itoa(pid)+"/cmdline", int64(len(want))+1)
-			c.began = c.began || err == nil && string(args) == want
+			if err != nil || string(args) != want {
+				continue
+			}
+			c.began = true
+			if c.launch.init {
+				if c.told, err = endsWith(pid, procs); err != nil {
+					return err
+				}
+			}
+			break
 		}
 	}
 	return nil
@@ -114,13 +130,20 @@ func (c *toolContainer) interpreted() bool {
 	return err == nil && string(magic[:]) == "#!"
 }
 
+// unheard is what lxc-init exits with where it cannot execute the program: exit(-1) in lxc_container_init, initutils.c.
+const unheard = 255
+
 // failure is what a tool that has ended said of a container that never began.
 func (c *toolContainer) failure() error {
 	var exit *exec.ExitError
 	if err := c.program.err; err != nil && !errors.As(err, &exit) {
 		return fmt.Errorf("wait for %s: %w", c.name, err)
 	}
-	if text := c.errs.text(); !c.began && exit != nil && text != "" {
+	text := c.errs.text()
+	if text == "" && c.launch.init && exit != nil && exit.ExitCode() == unheard {
+		text = "it says nothing, as where it cannot execute " + c.bundle.Spec.Process.Args[0]
+	}
+	if !c.began && exit != nil && text != "" {
 		return fmt.Errorf("%s cannot make the container: %s (%w)", c.name, text, exit)
 	}
 	return nil

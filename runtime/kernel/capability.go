@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -72,6 +73,9 @@ func CapabilityName(n int) string {
 	}
 	return "CAP_" + strconv.Itoa(n)
 }
+
+// Capabilities returns the names of all capabilities of this table, in the order of their numbers.
+func Capabilities() []string { return slices.Clone(capabilities[:]) }
 
 // LastCapability returns the highest number that the running kernel knows, 40 since 5.9.
 func LastCapability() (int, error) {

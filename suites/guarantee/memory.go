@@ -151,6 +151,7 @@ func memoryPlaceRows() []Guarantee {
 		Attack:   attack.Lock,
 		Witness:  sentinel.LockedBounded,
 		Refusal:  Refusals{unix.ENOMEM: Rlimit, unix.EAGAIN: Rlimit},
+		Both:     spec.Edits{spec.Allowing("mlock", "mlock2", "mlockall")}, // nspawn's filter denies them
 		Controls: spec.Edits{spec.WithRlimit("RLIMIT_MEMLOCK", 4<<20)},
 	}}
 }

@@ -57,7 +57,7 @@ func UnlistedUnread(s *Stage) (*Watch, error) {
 	}
 	w := &Watch{
 		Ready: func(_ context.Context, a *Subject) (err error) {
-			unlisted, err = unlistedRule(a.Group, given)
+			unlisted, err = unlistedRule(a.Group, s.Fence, given)
 			return err
 		},
 		Target: attack.Target{Path: node, Name: point, Key: int(device)}, // a device number
@@ -171,17 +171,33 @@ func (s *Stage) openLoop(n int) (fd int, err error) {
 
 // unlistedRule returns the first rule of a group that lets it read or write another device than the
 // default ones, a terminal or the one given, as no list of ours does: making nodes is another thing. Only
-// v1 tells its rules.
-func unlistedRule(g *cgroup.Group, given string) (string, error) {
+// v1 tells its rules: where it has none, and programs in v2 filter beside it more than they do in the fence, it
+// says nothing.
+func unlistedRule(g, fence *cgroup.Group, given string) (string, error) {
 	dir := g.Path("devices")
 	if dir == "" {
 		return "", nil
 	}
 	rules, err := os.ReadFile(filepath.Join(dir, "devices.list"))
+	if errors.Is(err, os.ErrNotExist) { // of v2
+		return "", nil
+	}
 	if err != nil {
 		return "", fmt.Errorf("read the rules for devices: %w", err)
 	}
-	return firstUnlisted(string(rules), given), nil
+	unlisted := firstUnlisted(string(rules), given)
+	if unlisted != "a *:* rwm" {
+		return unlisted, nil
+	}
+	own, err := g.DevicePrograms()
+	if err != nil {
+		return "", err
+	}
+	fences, err := fence.DevicePrograms()
+	if err == nil && own > fences {
+		return "", nil
+	}
+	return unlisted, err
 }
 
 // firstUnlisted reads rules such as "c 1:3 rwm".

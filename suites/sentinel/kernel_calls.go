@@ -171,8 +171,13 @@ func LogUnread(s *Stage) (*Watch, error) {
 	if err := errors.Join(err, unix.Close(fd)); err != nil {
 		return nil, fmt.Errorf("write to the kernel log: %w", err)
 	}
+	other := false // what lies at the container's /proc/kmsg is not the kernel's
 	return &Watch{
 		Target: attack.Target{Name: s.Name + " nonce"},
+		Ready: func(_ context.Context, a *Subject) (err error) {
+			other, err = notProcfs(fmt.Sprintf("/proc/%d/root/proc/kmsg", a.PID))
+			return err
+		},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
 			if err := MustTry(r, "syslog", "open /dev/kmsg", "open /proc/kmsg"); err != nil {
 				return Finding{}, err
@@ -180,9 +185,29 @@ func LogUnread(s *Stage) (*Watch, error) {
 			f := s.Returned(r)
 			const kmsg = "open /proc/kmsg" // nothing is read from it, so the answer has to do
 			f.Evidence += fmt.Sprintf("; /proc/kmsg could be opened: %v", succeeded(r, kmsg))
+			if other {
+				f.Evidence += ", and is another file than the kernel's"
+				return f.of(part{"a line", f.Breached}), nil
+			}
 			return f.of(part{"a line", f.Breached}, part{"/proc/kmsg", succeeded(r, kmsg)}), nil
 		},
 	}, nil
+}
+
+// notProcfs reports whether a file is there that is none of procfs, as where a runtime covers one by a FIFO of its own.
+func notProcfs(path string) (bool, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look at %s: %w", path, err)
+	}
+	var of unix.Statfs_t
+	if err := errors.Join(unix.Fstatfs(fd, &of), unix.Close(fd)); err != nil {
+		return false, fmt.Errorf("look at the file system of %s: %w", path, err)
+	}
+	return of.Type != unix.PROC_SUPER_MAGIC, nil
 }
 
 // kmsg is a descriptor of /dev/kmsg: one write is one line.

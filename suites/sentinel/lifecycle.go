@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"cellwall/runtime/cgroup"
 	"cellwall/suites/attack"
 )
 
@@ -34,20 +33,21 @@ const moreLives = 3
 // whatever bears its name in the places where runtimes keep state. All of it must have been
 // there, where it was made, and be gone after the deletion.
 func StateGone(s *Stage) (*Watch, error) {
-	var made []string
+	var made []string // the first is the container's own, below which a runtime may have made another for the program
 	live := func() *Watch {
 		return &Watch{
 			Target: attack.Target{Name: "state"},
 			Hold: func(_ context.Context, _ string, a *Subject) error {
 				for _, h := range a.Group.Hierarchies() {
-					if !slices.ContainsFunc(s.Fence.Hierarchies(), func(f cgroup.Hierarchy) bool { return strings.HasPrefix(h.Path, f.Path+"/") }) {
+					own := s.inFence(h.Path)
+					if own == "" {
 						continue // not a group of the container's own, whatever its name
 					}
 					nested := filepath.Join(h.Path, "nested")
 					if err := os.Mkdir(nested, 0o755); err != nil { // cgroupfs
 						return fmt.Errorf("make a group below the container's: %w", err)
 					}
-					made = append(made, h.Path, nested)
+					made = append(made, own, h.Path, nested)
 				}
 				if len(made) == 0 {
 					return errors.New("the container has no cgroup of its own")
@@ -67,10 +67,11 @@ func StateGone(s *Stage) (*Watch, error) {
 			}
 		}
 		if s.Has(LeavesCgroup) {
-			if err := os.Mkdir(made[0], 0o755); err != nil { // cgroupfs
+			own := made[0]
+			if err := os.Mkdir(own, 0o755); err != nil { // cgroupfs
 				return Finding{}, fmt.Errorf("leave a cgroup: %w", err)
 			}
-			s.Undo.Push("remove the cgroup left on purpose", func() error { return os.Remove(made[0]) })
+			s.Undo.Push("remove the cgroup left on purpose", func() error { return os.Remove(own) })
 		}
 		if err := s.leaveState(ids[0]); err != nil {
 			return Finding{}, err
@@ -81,6 +82,8 @@ func StateGone(s *Stage) (*Watch, error) {
 			real, err := filepath.EvalSymlinks(path) // /run/shm may be /dev/shm
 			return err == nil && (real == s.Dir || strings.HasPrefix(real, s.Dir+"/"))
 		})
+		slices.Sort(made)
+		made = slices.Compact(made)
 		for _, path := range made {
 			if _, err := os.Lstat(path); err == nil {
 				left = append(left, path)
@@ -92,6 +95,17 @@ func StateGone(s *Stage) (*Watch, error) {
 		return Finding{Evidence: fmt.Sprintf("%d cgroups of %d containers are gone, and nothing bears their names", len(made), len(ids))}, err
 	}
 	return w, nil
+}
+
+// inFence is the group directly below the fence in which another lies, empty where it lies elsewhere.
+func (s *Stage) inFence(path string) string {
+	for _, f := range s.Fence.Hierarchies() {
+		if below, ok := strings.CutPrefix(path, f.Path+"/"); ok {
+			first, _, _ := strings.Cut(below, "/")
+			return filepath.Join(f.Path, first)
+		}
+	}
+	return ""
 }
 
 // leaveState leaves a file of a container's name, where the edit says so.
