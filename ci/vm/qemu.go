@@ -18,17 +18,19 @@ type arch struct {
 	board   string
 	cpu     map[string]string // by accelerator
 	console string            // words of the kernel's command line
+	clock   map[string]string // words of it, by accelerator
 }
 
 // arches is by GOARCH. The CPU is what the accelerator can do at its best, but for what the
 // translator does badly. On amd64 that is page tables of five levels, with which a second CPU does
-// not start. On arm64 it is 52-bit addresses, with which old kernels hang, and pointer
+// not start, and fast strings, by which the kernel clears and copies pages byte by byte. On arm64 it is 52-bit addresses, with which old kernels hang, and pointer
 // authentication by its slowest algorithm.
 var arches = map[string]arch{
 	"amd64": {
 		machine: elf.EM_X86_64, program: "qemu-system-x86_64", debian: "qemu-system-x86", board: "pc",
-		cpu:     map[string]string{KVM: "max", TCG: "max,la57=off"},
+		cpu:     map[string]string{KVM: "max", TCG: "max,la57=off,erms=off,fsrm=off"},
 		console: "console=ttyS0 earlycon=uart8250,io,0x3f8",
+		clock:   map[string]string{TCG: "tsc=reliable"},
 	},
 	"arm64": {
 		machine: elf.EM_AARCH64, program: "qemu-system-aarch64", debian: "qemu-system-arm", board: "virt",
@@ -83,13 +85,17 @@ func (g Guest) arguments(accel string, fd descriptors) []string {
 		"-device", "virtserialport,chardev=records,name=" + guest.Port,
 		"-kernel", g.Kernel.Image,
 		"-initrd", fmt.Sprintf("/proc/self/fd/%d", fd.initramfs),
-		"-append", g.commandLine(),
+		"-append", g.commandLine(accel),
 	}
 }
 
 // commandLine is the kernel's. All else is as the distribution built it: what is measured is a
 // kernel as people run it.
-func (g Guest) commandLine() string {
-	words := []string{arches[g.Kernel.Arch].console, "panic=-1", "oops=panic"}
+func (g Guest) commandLine(accel string) string {
+	a := arches[g.Kernel.Arch]
+	words := []string{a.console, "panic=-1", "oops=panic"}
+	if clock := a.clock[accel]; clock != "" {
+		words = append(words, clock)
+	}
 	return strings.Join(append(words, g.Append...), " ")
 }

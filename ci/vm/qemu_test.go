@@ -25,7 +25,7 @@ func TestArguments(t *testing.T) {
 		t.Errorf("kvm: %q", got)
 	}
 	g.Kernel.Arch = "amd64"
-	if got := g.arguments(TCG, descriptors{}); !strings.Contains(strings.Join(got, " "), "-cpu max,la57=off ") {
+	if got := g.arguments(TCG, descriptors{}); !strings.Contains(strings.Join(got, " "), "-cpu max,la57=off,erms=off,fsrm=off ") {
 		t.Errorf("amd64: %q", got)
 	}
 }
@@ -40,7 +40,7 @@ func TestDocumentHasEachWord(t *testing.T) {
 	for _, arch := range []string{"amd64", "arm64"} {
 		g := Guest{Kernel: kernels.Kernel{Arch: arch, Image: "vmlinuz"}, CPUs: 2, Memory: 512 << 20}
 		args := g.arguments(TCG, descriptors{console: 3, channel: 4, initramfs: 5})
-		words := slices.Concat(args[:len(args)-1], strings.Fields(g.commandLine()))
+		words := slices.Concat(args[:len(args)-1], strings.Fields(g.commandLine(TCG)))
 		for _, w := range words {
 			if !strings.Contains(document, w) {
 				t.Errorf("%s: docs/vm.md does not give a reason for %q", arch, w)
