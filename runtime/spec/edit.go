@@ -107,18 +107,21 @@ func HasNamespace(s *specs.Spec, t specs.LinuxNamespaceType) bool {
 	})
 }
 
-// WithCapability adds one capability to the bounding, permitted and effective sets.
-func WithCapability(name string) Edit {
+// WithCapability adds a capability to the bounding, permitted and effective sets, or all by which
+// kernels know what was one.
+func WithCapability(names ...string) Edit {
 	return Edit{
-		Name: name,
+		Name: strings.Join(names, ", "),
 		Apply: func(s *specs.Spec) {
 			if s.Process.Capabilities == nil {
 				return // none listed: the process keeps all
 			}
 			c := s.Process.Capabilities
 			for _, set := range []*[]string{&c.Bounding, &c.Permitted, &c.Effective} {
-				if !slices.Contains(*set, name) {
-					*set = append(*set, name)
+				for _, name := range names {
+					if !slices.Contains(*set, name) {
+						*set = append(*set, name)
+					}
 				}
 			}
 		},

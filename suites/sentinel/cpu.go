@@ -225,9 +225,8 @@ func BurstKept(s *Stage) (*Watch, error) {
 			return Finding{}, err
 		}
 		burst := time.Duration(u.cpu.BurstUsec) * time.Microsecond
-		most := time.Duration(burstWindow/burstPeriod+2)*(burstQuota+burstBait) + cpuSpinners*cpuTick
 		f := Finding{
-			Breached: burst > time.Duration(u.cpu.NrBursts)*burstBait || u.usage() > most,
+			Breached: burst > time.Duration(u.cpu.NrBursts)*burstBait || u.outbursts(),
 			Evidence: fmt.Sprintf("with a burst of %v in each period it got %v in %d periods, of %v of CPU time in all", burstBait, burst, u.cpu.NrBursts, u.usage()),
 		}
 		if !f.Breached && u.cpu.NrBursts == 0 {
@@ -236,4 +235,11 @@ func BurstKept(s *Stage) (*Watch, error) {
 		return f, MustTry(r, "spin")
 	}
 	return w, nil
+}
+
+// outbursts reports whether the attacker used more CPU time than quota and bursts allow together. A busy
+// host may keep it spinning for longer than it means to; what it idled before is no part of that.
+func (u *spent) outbursts() bool {
+	spun := max(u.window-burstIdle, burstWindow)
+	return u.usage() > (spun/burstPeriod+2)*(burstQuota+burstBait)+cpuSpinners*cpuTick
 }
