@@ -20,7 +20,7 @@ import (
 // forever is a limit that only broken code reaches; short is one that is to be reached.
 const (
 	forever = time.Minute
-	short   = 2 * time.Second
+	short   = 200 * time.Millisecond
 )
 
 // plain is a guest that only needs a script.
@@ -95,8 +95,8 @@ func TestGuestThatGoesWrong(t *testing.T) {
 		"panic":      {steps: []step{{Op: "console", Text: "Kernel panic - not syncing\r\n"}}, kernel: true, want: `ended before init was up; the console ends with "Kernel panic - not syncing"`},
 		"dies":       {steps: []step{isUp, says(1, guest.Record, "x\n"), {Op: "console", Text: "Oops\n"}}, kernel: true, want: `ended without a word after 2 frames; the console ends with "Oops"`},
 		"half frame": {steps: []step{isUp, {Op: "channel", Text: `{"seq":1,"ki`}}, kernel: true, want: "after 1 frames; the console is empty"},
-		"never up":   {steps: []step{{Op: "console", Text: "early\n"}, hang}, boot: short, kernel: true, want: `not up within 2s; the console ends with "early"`},
-		"not up":     {steps: []step{hang}, limit: short, kernel: true, want: "not up within 2s"},
+		"never up":   {steps: []step{{Op: "console", Text: "early\n"}, hang}, boot: 2 * time.Second, kernel: true, want: `not up within 2s; the console ends with "early"`},
+		"not up":     {steps: []step{hang}, limit: short, kernel: true, want: "not up within 200ms"},
 		"no end":     {steps: []step{isUp, hang}, limit: 5 * short, kernel: true, want: "had not ended within 1s"},
 		"prints":     {steps: []step{{Op: "flood console"}}, boot: short, kernel: true, want: `ends with "all work and no play`},
 		"floods":     {steps: []step{isUp, {Op: "flood channel"}}, limit: 5 * short, kernel: true, want: "had not ended within 1s"},
