@@ -61,13 +61,29 @@ func loadBPF(kind uint32, capability string) func() error {
 			kind: kind, instructions: uint32(len(code)),
 			code: (*byte)(unsafe.Pointer(&code)), license: &license[0],
 		}
-		fd, _, errno := unix.RawSyscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+		var fd uintptr
+		errno := untilVerified(func() (errno unix.Errno) {
+			fd, _, errno = unix.RawSyscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+			return errno
+		})
 		runtime.KeepAlive(&attr)
 		if errno != 0 {
 			return refused(errno, capability)
 		}
 		return unix.Close(int(fd))
 	}
+}
+
+// untilVerified loads again while the verifier says EAGAIN: it gives up where a signal is pending, and Go
+// sends itself some at any time, signal(7): SIGURG. On a slow machine that was seen with Linux 5.10.
+func untilVerified(load func() unix.Errno) (errno unix.Errno) {
+	const most = 30 // as cilium/ebpf
+	for range most {
+		if errno = load(); errno != unix.EAGAIN {
+			break
+		}
+	}
+	return errno
 }
 
 func probeBTF() error {
