@@ -22,7 +22,8 @@ import (
 )
 
 // lxc is lxc-execute(1): a configuration file for each container, lxc.container.conf(5), and a program that
-// a small init of LXC's, lxc-init, starts as its child. What is said of the source is of LXC 5.0 and 6.0.
+// a small init of LXC's, lxc-init, starts as its child. 5.0.2 has been run; what is said of the source is of LXC
+// 5.0 and 6.0.
 type lxc struct {
 	path     string
 	apparmor bool // is on, so that LXC would confine what is not unconfined

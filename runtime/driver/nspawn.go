@@ -18,10 +18,10 @@ import (
 )
 
 // nspawn is systemd-nspawn(1), run by root without machined and without a unit of its own. It reads OCI
-// bundles too, but fewer of a spec's fields than its options can say: docs/runtimes/systemd-nspawn.md.
+// bundles too, but fewer of a spec's fields than its options can say: how/systemd-nspawn.md.
 //
-// It is made from the source of 252 to 260 (src/nspawn), which comments name by file; no real one has been
-// run yet.
+// 252 has been run; what is said of newer ones, up to 260, is from their source (src/nspawn), which comments name by
+// file.
 type nspawn struct {
 	path, version string
 	held          []string // capabilities of ours
