@@ -12,6 +12,7 @@ import (
 	"cellwall/bench/interfere"
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/core"
+	"cellwall/runtime/driver"
 	"cellwall/runtime/lease"
 	"cellwall/runtime/rootfs"
 )
@@ -97,7 +98,8 @@ func findLeft(parent string) ([]leftover, error) {
 			left = append(left, leftover{"cgroup", path, func() error { return cgroup.Remove(path) }})
 		}
 	}
-	for i, dir := range append([]string{sharedMemory, lease.OnDisk}, interfere.DiskParents()...) {
+	elsewhere := slices.Concat([]string{sharedMemory, lease.OnDisk}, interfere.DiskParents(), driver.StateDirs(sharedMemory, lease.OnDisk))
+	for i, dir := range elsewhere {
 		files, err := filepath.Glob(filepath.Join(dir, lease.Prefix+"*"))
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", dir, err)

@@ -30,6 +30,7 @@ type nspawn struct {
 
 const (
 	nspawnName = "systemd-nspawn"
+	nspawnRun  = "/run/systemd/nspawn"
 	// oldestNspawn is the oldest whose source was read.
 	oldestNspawn = "252"
 	// v2Nspawn takes /sys/fs/cgroup for cgroup v2 (systemd issue 23961: v1 went after 257).
@@ -52,7 +53,7 @@ func newNspawn(ctx context.Context, name, path string) (Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &nspawn{path: path, version: v, held: held, run: "/run/systemd/nspawn"}
+	n := &nspawn{path: path, version: v, held: held, run: nspawnRun}
 	return &tool{name: name, version: v, recipe: n}, nil
 }
 
