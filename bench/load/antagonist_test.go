@@ -72,7 +72,7 @@ func TestAntagonistsStartAndStop(t *testing.T) {
 func TestAntagonistsStopInTime(t *testing.T) {
 	dir := root(t)
 	w := work("cpu")
-	w.Lasts = 50 * time.Millisecond
+	w.Lasts = time.Second // a loaded host takes some tenths until both workers are at work
 	r := antagonist(t, dir, w)
 	begun := time.Now()
 	if a := r.ask(t, load.Request{N: 1}); a.Error != "" {
