@@ -130,7 +130,7 @@ func (p *program) below(hit, miss string) {
 // if there is none.
 func (p *program) total(hit, miss string) {
 	p.Lookup(p.session.totals, p.watched)
-	p.Do(asm.JNE.Imm(asm.R0, 0, hit), asm.StoreImm(asm.RFP, p.key, 0, asm.DWord))
+	p.Do(asm.JNE.Imm(asm.R0, 0, hit), code.Zero(p.key))
 	p.Lookup(p.session.zero, p.key)
 	p.Do(asm.JEq.Imm(asm.R0, 0, miss), asm.Mov.Reg(asm.R3, asm.R0), asm.LoadMapPtr(asm.R1, p.session.totals.FD()))
 	p.Address(asm.R2, p.watched)
@@ -175,7 +175,7 @@ func (p *program) count() {
 // has found.
 func (p *program) open(kind Kind) {
 	for at := 0; at < rawBytes; at += 8 {
-		p.Do(asm.StoreImm(asm.RFP, p.event+int16(at), 0, asm.DWord))
+		p.Do(code.Zero(p.event + int16(at)))
 	}
 	p.Do(
 		asm.StoreImm(asm.RFP, p.event+rawKind, int64(kindNumber(kind)), asm.Word),

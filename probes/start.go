@@ -5,6 +5,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+
+	"cellwall/probes/code"
 )
 
 // openStart follows the descendants of a process: the tasks that they make, the system calls of
@@ -70,7 +72,7 @@ func (m *member) process() {
 
 // start clears the event. A family is not bound to a cgroup.
 func (m *member) start() {
-	m.Do(asm.StoreImm(asm.RFP, m.id, 0, asm.DWord), asm.StoreImm(asm.RFP, m.watched, 0, asm.DWord))
+	m.Do(code.Zero(m.id), code.Zero(m.watched))
 	m.open(Phase)
 }
 

@@ -50,6 +50,12 @@ func New(layout *Layout, load Load) *Builder {
 	return b
 }
 
+// Zero stores eight bytes of zero on the stack. asm.StoreImm takes no value of that size, and the kernel
+// does: it extends the sign of the 32 bits in the instruction.
+func Zero(at int16) asm.Instruction {
+	return asm.Instruction{OpCode: asm.StoreImmOp(asm.DWord), Dst: asm.RFP, Offset: at}
+}
+
 // Layout is the kernel's.
 func (b *Builder) Layout() *Layout { return b.layout }
 
@@ -155,7 +161,7 @@ func (b *Builder) read(src asm.Register, f Field) {
 	}
 	b.Do(
 		asm.Mov.Reg(asm.R3, src), asm.Add.Imm(asm.R3, int32(f.Offset)),
-		asm.StoreImm(asm.RFP, b.scratch, 0, asm.DWord),
+		Zero(b.scratch),
 	)
 	b.Address(asm.R1, b.scratch)
 	b.Do(asm.Mov.Imm(asm.R2, int32(f.Size)), asm.FnProbeReadKernel.Call())
