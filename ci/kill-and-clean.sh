@@ -14,7 +14,7 @@ left() {
 	find /run/systemd/nspawn /run/lxc/lock -name 'cellwall-*' -prune 2>/dev/null || true
 	find /dev/shm -maxdepth 1 -name 'cellwall-*' 2>/dev/null || true
 	for d in /proc/[0-9]*; do
-		tr '\0' ' ' <"$d/cmdline" 2>/dev/null | grep -aE '^(\./cellwall|[^ ]*cellwall-(attacker|sentinel)) ' || true
+		tr '\0' ' ' <"$d/cmdline" 2>/dev/null | grep -aE '^(\./cellwall|[^ ]*cellwall-(attacker|sentinel)|runsc-(sandbox|gofer)) ' || true
 	done
 }
 
