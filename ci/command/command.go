@@ -183,6 +183,7 @@ func subcommands() []subcommand {
 		{"doctor", newDoctor}, {"clean", newClean}, {"list", newList}, {"bench", newBench}, {bench.WorkerCommand, newBenchWorker},
 		{"compare", newCompare}, {"history", newHistory}, {"interfere", newInterfere}, {"probe", newProbe}, {"kernels", newKernels},
 		{"matrix", func() *cobra.Command { return newMatrix(new(vm.Host).Run) }},
+		{driver.GuestCommand, func() *cobra.Command { return newGuest(new(vm.Host).Run) }},
 	}
 }
 

@@ -77,6 +77,10 @@ func findRuntimes(ctx context.Context, list []string, core driver.Runtime) (foun
 		}
 	}
 	for _, name := range list {
+		if every && name == driver.VMName && !slices.Contains(required, name) {
+			absent = append(absent, name+" (it boots a machine for every trial: name it)")
+			continue
+		}
 		rt, err := driver.Find(ctx, name, core)
 		switch {
 		case err == nil:
@@ -85,6 +89,8 @@ func findRuntimes(ctx context.Context, list []string, core driver.Runtime) (foun
 			absent = append(absent, name+why(err))
 		case every && errors.Is(err, driver.ErrAbsent):
 			return nil, nil, fmt.Errorf("%s names it: %w: install %s", requireVariable, err, packageOf(name))
+		case errors.Is(err, driver.ErrAbsent) && shortName(name) == driver.VMName:
+			return nil, nil, fmt.Errorf("%w: install QEMU, and get a kernel by cellwall kernels fetch", err)
 		case errors.Is(err, driver.ErrAbsent) && name == shortName(name) && slices.Contains(driver.Names(), name):
 			return nil, nil, fmt.Errorf("%w: install %s, or name its program: --runtime %s=PATH", err, packageOf(name), name)
 		case errors.Is(err, driver.ErrAbsent) && strings.Contains(name, "/") && !strings.HasPrefix(name, driver.ExecPrefix):

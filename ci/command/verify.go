@@ -30,7 +30,7 @@ func newVerify() *cobra.Command {
 			"  sudo cellwall verify --runtime core,runc\n  sudo cellwall verify --runtime all --out out --format text,sarif",
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if rung != "" {
+			if rung != "" && rung != string(spec.Sandbox) {
 				if _, err := spec.ParseRung(rung); err != nil {
 					return misuse("%w", err)
 				}
@@ -41,6 +41,10 @@ func newVerify() *cobra.Command {
 			}
 			rungs := func(rt driver.Runtime) []spec.Rung {
 				asked, floor := cmp.Or(spec.Rung(rung), claim.DefaultRung(rt)), rt.Floor()
+				if asked == spec.Sandbox && !driver.Sandboxed(rt) {
+					fmt.Fprintf(c.ErrOrStderr(), "%s makes no sandbox: it is verified at %s\n", rt.Name(), claim.DefaultRung(rt))
+					asked = claim.DefaultRung(rt)
+				}
 				if !asked.Covers(floor) {
 					fmt.Fprintf(c.ErrOrStderr(), "%s makes no container at %s: it is verified at %s\n", rt.Name(), asked, floor)
 					asked = floor
@@ -59,7 +63,7 @@ func newVerify() *cobra.Command {
 	}
 	f.add(c, formats(render.Text{}))
 	c.Flags().BoolVar(&f.strict, "strict", false, "claim for the runtime all that its rung has, also what it does not claim or is known to break")
-	c.Flags().StringVar(&rung, "rung", "", fmt.Sprintf("the rung of the ladder to verify, one of %s; by default the highest that the runtime is made for", strings.Join(rungNames(), ", ")))
-	complete(c, "rung", rungNames())
+	c.Flags().StringVar(&rung, "rung", "", fmt.Sprintf("the rung of the ladder to verify, one of %s, %s; by default the highest that the runtime is made for", strings.Join(rungNames(), ", "), spec.Sandbox))
+	complete(c, "rung", append(rungNames(), string(spec.Sandbox)))
 	return c
 }

@@ -2,8 +2,10 @@ package vm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -53,6 +55,7 @@ func (g Guest) boot(ctx context.Context, program, accel string, initramfs *os.Fi
 		up: func(f guest.Frame) {
 			if clocks[0].Stop() { // else it is too late
 				a.up, a.upAfter = f, time.Since(m.started)
+				a.begin()
 			}
 		},
 	}
@@ -88,6 +91,33 @@ func (g Guest) boot(ctx context.Context, program, accel string, initramfs *os.Fi
 		result.Exit = a.channel.exit.Code
 	}
 	return result, errors.Join(err, m.close())
+}
+
+// begin tells that the guest is up, and has its program read.
+func (a *attempt) begin() {
+	if a.guest.Began != nil {
+		a.guest.Began()
+	}
+	if c := a.guest.Container; c != nil {
+		go a.feed(c.Stdin)
+	}
+}
+
+// feed sends what a container's program is to read, until its end or the guest's: what is not sent then is read
+// by nobody.
+func (a *attempt) feed(from io.Reader) {
+	out := json.NewEncoder(a.machine.channel)
+	buf := make([]byte, guest.ChunkSize)
+	for from != nil {
+		n, err := from.Read(buf)
+		if n > 0 && out.Encode(guest.Input{Data: buf[:n]}) != nil {
+			return
+		}
+		if err != nil {
+			break
+		}
+	}
+	_ = out.Encode(guest.Input{}) // it may have ended
 }
 
 // fail ends the guest for a reason, of which the first counts.

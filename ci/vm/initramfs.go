@@ -27,8 +27,6 @@ var skeleton = []struct {
 	{"/dev", directory(0o755)}, {"/proc", directory(0o555)}, {"/sys", directory(0o555)}, {"/run", directory(0o755)},
 	{"/tmp", directory(unix.S_ISVTX | 0o777)}, {"/root", directory(0o700)}, {"/mnt", directory(0o755)}, {"/home", directory(0o755)},
 	{"/var/tmp", directory(unix.S_ISVTX | 0o777)}, {"/var/lib", directory(0o755)}, {"/var/run", symlink("/run")},
-	// The kernel opens it for init before anything is mounted.
-	{"/dev/console", device(5, 1)},
 }
 
 // texts are the files of /etc without which programs know nobody.
@@ -40,10 +38,8 @@ var texts = []struct{ path, text string }{
 	{"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"},
 }
 
-// root returns the guest's root, and what it will lack. What Files has replaces what we would put
-// there.
-func (g Guest) root() (_ tree, notes []string, err error) {
-	t := tree{}
+// system puts what a system has.
+func (t tree) system() error {
 	var errs []error
 	for _, s := range skeleton {
 		errs = append(errs, t.put(s.path, s.node))
@@ -51,7 +47,13 @@ func (g Guest) root() (_ tree, notes []string, err error) {
 	for _, f := range texts {
 		errs = append(errs, t.put(f.path, text([]byte(f.text))))
 	}
-	for _, f := range g.Files {
+	return errors.Join(errs...)
+}
+
+// putAll puts files.
+func (t tree) putAll(files []File) error {
+	var errs []error
+	for _, f := range files {
 		switch {
 		case f.Source != "":
 			errs = append(errs, t.put(f.Path, file(f.Source)))
@@ -61,11 +63,32 @@ func (g Guest) root() (_ tree, notes []string, err error) {
 			errs = append(errs, t.put(f.Path, directory(0o755)))
 		}
 	}
+	return errors.Join(errs...)
+}
+
+// root returns the guest's root, and what it will lack. What Files has replaces what we would put
+// there.
+func (g Guest) root() (_ tree, notes []string, err error) {
+	t := tree{}
+	d := guest.Description{Hostname: hostname, Cgroup: g.Cgroup, Command: g.Command, Seed: make([]byte, 64)}
+	var errs []error
+	if c := g.Container; c != nil {
+		d.Hostname, d.Container = c.Hostname, &c.Container
+		errs = append(errs, t.copyOf(c.Root), t.putAll(c.Files))
+		for _, name := range []string{guest.Program, guest.Init, guest.DescriptionPath, guest.ModulePath, "/dev/console"} {
+			if _, taken := t[name[1:]]; taken {
+				errs = append(errs, fmt.Errorf("the container's root directory has %s, where the guest's own is to be", name))
+			}
+		}
+	} else {
+		errs = append(errs, t.system(), t.putAll(g.Files))
+	}
+	// The kernel opens it for init before anything is mounted.
+	errs = append(errs, t.put("/dev/console", device(5, 1)))
 	modules, notes, err := g.modules()
 	if err != nil {
 		return nil, nil, errors.Join(append(errs, err)...)
 	}
-	d := guest.Description{Hostname: hostname, Cgroup: g.Cgroup, Command: g.Command, Seed: make([]byte, 64)}
 	_, _ = rand.Read(d.Seed) // never fails
 	for _, m := range modules {
 		at := path.Join(guest.ModulePath, m.file)

@@ -24,6 +24,10 @@ var usual = []string{
 	"af_packet", "vsock", "af_alg", "tcp_diag", // sockets; tcp_diag lists those of TCP, which inet_diag alone does not
 }
 
+// forContainers are those of usual that a container's program can come to need, which has no file systems of its own to
+// mount and no links.
+var forContainers = []string{"af_packet", "vsock", "af_alg"}
+
 // aliases are the names by which modules ask for one that has another name.
 var aliases = map[string]string{"crc32c": "crc32c_generic"}
 
@@ -48,7 +52,11 @@ func (g Guest) modules() (list []module, notes []string, err error) {
 			return nil, nil, fmt.Errorf("kernel %s: %w", g.Kernel.Name, err)
 		}
 	}
-	for _, name := range usual {
+	wished := usual
+	if g.Container != nil {
+		wished = forContainers
+	}
+	for _, name := range wished {
 		err := m.add(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):

@@ -44,6 +44,9 @@ type Guest struct {
 	// input, /root as its directory, and descriptor 3 for its records.
 	Command []string
 
+	// Container, if any, takes the place of Files, Cgroup, Records and what is said of Command: that is its program.
+	Container *Container
+
 	Boot  time.Duration // until init has said that it is up
 	Limit time.Duration // the whole guest
 
@@ -53,6 +56,17 @@ type Guest struct {
 	// Records gets what the command writes to descriptor 3, in whole lines, as they come.
 	Records        io.Writer
 	Stdout, Stderr io.Writer // the command's; nil is nobody
+	// Began is told that the guest is up and the command about to start; it may be nil.
+	Began func() `json:"-"`
+}
+
+// Container is a guest whose root directory is a copy of one of this host, and whose command is a program in it.
+type Container struct {
+	guest.Container
+	Hostname string
+	Root     string    // a directory of this host; "" is an empty one
+	Files    []File    // that are put over those of Root
+	Stdin    io.Reader // of the program; nil is none. The last Read may outlast the guest.
 }
 
 // File is a file, a symbolic link or an empty directory in the guest's root. Directories on the
@@ -111,6 +125,8 @@ func (g Guest) check() (Guest, error) {
 		return g, fmt.Errorf("guest: control groups %q: v2, hybrid or v1", g.Cgroup)
 	case !slices.Contains([]string{"", KVM, TCG}, g.Accel):
 		return g, fmt.Errorf("guest: accelerator %q: kvm, tcg, or none to try", g.Accel)
+	case g.Container != nil && (len(g.Files) > 0 || g.Cgroup != "" || g.Records != nil):
+		return g, errors.New("guest: a container has its own files, and neither control groups nor records")
 	case len(g.Command) == 0 || !path.IsAbs(g.Command[0]):
 		return g, fmt.Errorf("guest: command %q: the first word must be a path in the guest", g.Command)
 	case g.Boot <= 0 || g.Limit <= 0:

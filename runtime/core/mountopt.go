@@ -120,6 +120,16 @@ func parseMountOptions(options []string) mountFlags {
 	return m
 }
 
+// MountFlags are options in the words of mount(2), for who mounts a file system of its own and nothing more: it is
+// an error to ask for propagation or for a whole tree.
+func MountFlags(options []string) (flags uintptr, data string, err error) {
+	m := parseMountOptions(options)
+	if m.propagation != 0 || m.set|m.clear != 0 {
+		return 0, "", fmt.Errorf("mount options %q: propagation and recursive options are for mounts that are there", options)
+	}
+	return m.flags, m.data, nil
+}
+
 // attributes are the flags that belong to the mount itself.
 func (m mountFlags) attributes() uint64 {
 	var attrs uint64

@@ -37,7 +37,7 @@ func (e *engine) Version(context.Context) (string, error) { return e.version, ni
 // there.
 func Copies(rt Runtime) bool {
 	e, ok := rt.(*engine)
-	return ok && e.daemon
+	return ok && e.daemon || Machines(rt)
 }
 
 // Floor is where a mount namespace comes: an engine makes one always.

@@ -26,6 +26,7 @@ var known = []struct {
 	{"chroot", newChroot},
 	{"podman", engineWith(podman())},
 	{"docker", engineWith(docker())},
+	{VMName, nil}, // of this program, and not of one that could be looked up
 }
 
 func ociWith(q quirks) func(ctx context.Context, name, path string) (Runtime, error) {
@@ -60,7 +61,7 @@ var labelPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustComp
 
 // Forms says what Find knows, for a person.
 func Forms() string {
-	return strings.Join(Names(), ", ") + ", NAME=PATH, NAME" + labelSign + "LABEL=PATH, " + ociPrefix + "PATH or " + ExecPrefix + "FILE"
+	return strings.Join(Names(), ", ") + ", NAME=PATH, NAME" + labelSign + "LABEL=PATH, " + VMName + "=KERNEL, " + ociPrefix + "PATH or " + ExecPrefix + "FILE"
 }
 
 // Check returns an error unless Find could know the name.
@@ -79,6 +80,8 @@ func Check(name string) error {
 		return nil
 	case named && kind == CoreName:
 		return errors.New("the core is this program: it has no other path")
+	case named && path == "" && kind == VMName:
+		return fmt.Errorf("runtime %q names no kernel: write %s=RELEASE, or the beginning of one, as cellwall kernels list has it", name, short)
 	case named && path == "":
 		return fmt.Errorf("runtime %q names no program: write %s=PATH", name, short)
 	case !named && strings.Contains(name, "/"):
@@ -116,7 +119,7 @@ func fitVersion(ctx context.Context, name, path string) (string, error) {
 }
 
 // Find returns the runtime that a user names: "runc", "runc=/opt/bin/runc", "runc@new=/opt/bin/runc",
-// "oci:/usr/bin/youki", "exec:mine.yaml".
+// "oci:/usr/bin/youki", "exec:mine.yaml", "vm=6.1".
 // The core is the caller's. A program that is not there wraps ErrAbsent.
 func Find(ctx context.Context, name string, core Runtime) (Runtime, error) {
 	if err := Check(name); err != nil {
@@ -136,6 +139,9 @@ func Find(ctx context.Context, name string, core Runtime) (Runtime, error) {
 		return newTemplate(ctx, name, file)
 	}
 	short, program, named := strings.Cut(name, "=")
+	if Kind(short) == VMName {
+		return newVM(ctx, short, program)
+	}
 	if !named {
 		program = short
 	}

@@ -18,7 +18,17 @@ import (
 // of the host's, Container.Pid is that of the sandbox, and to take one barrier away opens no way out.
 func Sandboxed(rt Runtime) bool {
 	o, ok := rt.(*oci)
-	return ok && o.sandbox
+	return ok && o.sandbox || Machines(rt)
+}
+
+// Machines reports whether a runtime's containers are virtual machines.
+func Machines(rt Runtime) bool {
+	t, ok := rt.(*tool)
+	if !ok {
+		return false
+	}
+	_, ok = t.recipe.(*vm)
+	return ok
 }
 
 // sandboxFlags are what runsc is told besides the spec where it knows the flag, of runsc/config/flags.go.

@@ -38,8 +38,15 @@ type launch struct {
 	place func(*cgroup.Group) (*cgroup.Group, error)
 	// init says that the container's program is the child of an init of the runtime's own.
 	init bool
+	// unshare are the namespaces that it gets of its own, as flags of clone(2).
+	unshare uintptr
 	// apart starts it in a process group of its own, for a program that signals all of its group.
 	apart bool
+	// limits are those of the container's own cgroup, of a tool whose containers can have some.
+	limits cgroup.Limits
+	// began gives a byte once the container's program begins, of a tool whose programs are no processes of
+	// this host. The other end is the last of files.
+	began *os.File
 	// group is the cgroup that it starts in.
 	group                 *cgroup.Group
 	stdin, stdout, stderr *os.File
@@ -93,7 +100,7 @@ func (l launch) start(ctx context.Context) (*program, error) {
 // begin starts the program, which stops at its first instruction until it is in its group: neither
 // it nor what it forks is ever seen elsewhere.
 func (l launch) begin(cmd *exec.Cmd) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Ptrace: l.group != nil, Credential: l.as, Setpgid: l.apart}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Ptrace: l.group != nil, Credential: l.as, Setpgid: l.apart, Cloneflags: l.unshare}
 	if err := cmd.Start(); err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"cellwall/runtime/cgroup"
 	"cellwall/runtime/cleanup"
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/spec"
@@ -164,7 +163,7 @@ func (t *tool) Create(ctx context.Context, b Bundle) (_ Container, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.name, err)
 	}
-	if c.group, err = b.Parent.Create(groupName(b.ID), cgroup.Limits{}); err != nil {
+	if c.group, err = b.Parent.Create(groupName(b.ID), c.launch.limits); err != nil {
 		return nil, err
 	}
 	c.undo.Push("remove the container's cgroup", c.group.Close)

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -43,8 +44,13 @@ func groupName(id string) string {
 	return "tool-" + rand.Text()
 }
 
-// Pid is 0: which of its processes the program is a tool does not say.
-func (c *toolContainer) Pid() int { return 0 }
+// Pid is 0: which of its processes the program is a tool does not say. Of a sandbox it is the tool itself.
+func (c *toolContainer) Pid() int {
+	if c.program == nil || c.launch.began == nil {
+		return 0
+	}
+	return c.program.cmd.Process.Pid
+}
 
 const (
 	// lookEvery is how often Start looks for the program, which takes some milliseconds to come.
@@ -78,6 +84,9 @@ func (c *toolContainer) Start(ctx context.Context) (err error) {
 		return c.told()
 	})
 	c.undo.Push("end what is left", c.end)
+	if c.launch.began != nil {
+		return c.awaitWord(ctx)
+	}
 	if c.interpreted() {
 		return nil
 	}
@@ -110,6 +119,24 @@ func (c *toolContainer) Start(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// awaitWord waits until the tool says that the program begins, or ends.
+func (c *toolContainer) awaitWord(ctx context.Context) error {
+	if err := c.launch.files[len(c.launch.files)-1].Close(); err != nil {
+		return fmt.Errorf("start %s: %w", c.bundle.ID, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.launch.began.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if _, err := c.launch.began.Read(make([]byte, 1)); err == nil {
+		c.began = true
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	<-c.program.done // its end of the pipe is closed with it
+	return cmp.Or(c.failure(), fmt.Errorf("%s has ended before the program began", c.name))
 }
 
 // interpreted reports whether the program is a script: its process has the interpreter's arguments,

@@ -19,7 +19,7 @@ const (
 	Namespaces Rung = "namespaces"
 	Limits     Rung = "limits"
 	Hardened   Rung = "hardened"
-	// Sandbox is a user-space kernel or a virtual machine: no rung of the core.
+	// Sandbox is a user-space kernel or a virtual machine: no rung of the core. Its spec is that of the highest.
 	Sandbox Rung = "sandbox"
 	// Runtime marks guarantees that rest on the runtime's own behaviour at every rung.
 	Runtime Rung = "runtime"
@@ -118,7 +118,7 @@ func (r Rung) Adds() string {
 	return ""
 }
 
-// ParseRung returns the rung of a name.
+// ParseRung returns the rung of a name, of those that the core makes.
 func ParseRung(name string) (Rung, error) {
 	if r := Rung(name); slices.Contains(Ladder(), r) {
 		return r, nil
@@ -131,9 +131,9 @@ func ParseRung(name string) (Rung, error) {
 }
 
 // Covers reports whether a container at rung r must hold what is first held at other. A
-// guarantee of the runtime's own behaviour is covered by every rung, one of a sandbox by none.
+// guarantee of the runtime's own behaviour is covered by every rung, one of a sandbox by that alone.
 func (r Rung) Covers(other Rung) bool {
-	if other == Runtime {
+	if other == Runtime || r == Sandbox {
 		return true
 	}
 	mine, its := slices.Index(Ladder(), r), slices.Index(Ladder(), other)
@@ -141,8 +141,11 @@ func (r Rung) Covers(other Rung) bool {
 }
 
 // New returns the spec of a rung: the bare one with the edits of every rung up to it. It
-// panics on a rung that is not on the ladder.
+// panics on a rung that is not on the ladder, but for that of a sandbox.
 func New(r Rung, o Options) *specs.Spec {
+	if r == Sandbox {
+		r = Hardened
+	}
 	if !slices.Contains(Ladder(), r) {
 		panic(fmt.Sprintf("spec of rung %q: not on the ladder", r))
 	}

@@ -103,6 +103,34 @@ func TestRunscClaims(t *testing.T) {
 	}
 }
 
+// TestVMClaims keeps the list of what a bait on the host can tell of a virtual machine: all else is not even tried.
+func TestVMClaims(t *testing.T) {
+	var claimed []string
+	for _, g := range guarantee.All() {
+		e := Of(named{name: "vm"}, "7.3.4-amd64 by tcg", g.ID, spec.Sandbox)
+		if e == nil {
+			claimed = append(claimed, g.ID)
+		} else if !e.Untried {
+			t.Errorf("%s is tried, though a witness cannot tell", g.ID)
+		}
+	}
+	want := strings.Fields(`
+		fs.dotdot fs.nested-chroot fs.proc-root-link fs.image-symlink fs.control-sockets fs.readonly-root fs.rro-submount fs.nodev fs.proc-mem
+		fs.hardlink-host fs.overlay-lower fs.open-by-handle fs.fd-reopen
+		process.signal-host process.pidfd-open process.trace-host process.proc-view process.retune-host process.steal-fd
+		user.host-root-files user.setuid-plant
+		ipc.sysv ipc.posix-queue ipc.abstract-socket ipc.dev-shm
+		net.host-loopback net.own-interfaces net.packet-sniff net.host-config net.privileged-port
+		uts.hostname-host kernel.bpf
+		lifecycle.no-state-left lifecycle.no-mount-left lifecycle.failed-create-clean
+		lifecycle.id-traversal`)
+	slices.Sort(claimed)
+	slices.Sort(want)
+	if !slices.Equal(claimed, want) {
+		t.Errorf("claimed are %q, want %q", claimed, want)
+	}
+}
+
 // TestTables checks that every entry means something: a runtime, a row, a reason, a source.
 func TestTables(t *testing.T) {
 	names := driver.Names()

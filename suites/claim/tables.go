@@ -89,6 +89,7 @@ var tables = map[string][]Exception{
 	"chroot":         chrootTable,
 	"podman":         podmanTable,
 	"docker":         dockerTable,
+	"vm":             vmTable,
 }
 
 func noTime(since, source string) Exception {

@@ -40,6 +40,9 @@ func DefaultRung(rt driver.Runtime) spec.Rung {
 	if driver.PromiseOf(rt) != nil {
 		return rt.Floor() // its file makes containers of one rung
 	}
+	if driver.Machines(rt) {
+		return spec.Sandbox
+	}
 	switch driver.Kind(rt.Name()) {
 	case "chroot":
 		return spec.Chroot

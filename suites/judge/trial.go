@@ -55,6 +55,16 @@ func names(lists ...spec.Edits) []string {
 // trialTimeout bounds one trial: ten times what the longest takes.
 const trialTimeout = 30 * time.Second
 
+// machineTimeout bounds one for which a machine boots, by translation perhaps.
+const machineTimeout = 2 * time.Minute
+
+func timeoutOf(rt driver.Runtime) time.Duration {
+	if driver.Machines(rt) {
+		return machineTimeout
+	}
+	return trialTimeout
+}
+
 // spec is that of a rung with a root directory and edits, and the steps to omit. Where the kernel counts no
 // swap to a cgroup it limits none: only the rows about that are lost.
 func (j *Judge) spec(rung spec.Rung, root string, edits spec.Edits) (*specs.Spec, []string) {
@@ -80,7 +90,7 @@ func (e *inexpressible) Unwrap() error { return e.error }
 // trial runs one attack and says what the witness saw. A control of which the runtime says only now,
 // with the bait in it, that it cannot make it runs on the core.
 func (j *Judge) trial(outer context.Context, rt driver.Runtime, t trial) record.Trial {
-	ctx, cancel := context.WithTimeout(outer, trialTimeout)
+	ctx, cancel := context.WithTimeout(outer, timeoutOf(rt))
 	defer cancel()
 	r := record.Trial{On: rt.Name(), Rung: string(t.rung)}
 	if t.edit != nil {

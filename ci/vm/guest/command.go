@@ -28,11 +28,11 @@ type stream struct {
 //
 // As process 1 it reaps every orphan. What still runs when the command has ended is killed: it
 // would hold the streams open for ever, and the machine is about to go.
-func run(command []string, session string, out *sender) (code int, err error) {
+func run(d Description, session string, out *sender, in *inbox) (code int, err error) {
 	if os.Getpid() != 1 {
 		return 0, errors.New("run the command: this is not process 1")
 	}
-	streams, pid, err := start(command, session)
+	streams, pid, err := start(d, session, in)
 	if err != nil {
 		return 0, err
 	}
@@ -55,14 +55,19 @@ func run(command []string, session string, out *sender) (code int, err error) {
 	return exitCode(status), errors.Join(failed...)
 }
 
-func start(command []string, session string) (streams []*stream, pid int, err error) {
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		return nil, 0, fmt.Errorf("start the command: %w", err)
-	}
-	defer null.Close() //nolint:errcheck // a device
-	files := []uintptr{null.Fd(), 0, 0, 0}
+func start(d Description, session string, in *inbox) (streams []*stream, pid int, err error) {
 	streams = []*stream{{kind: Stdout, child: 1}, {kind: Stderr, child: 2}, {kind: Record, child: Records}}
+	attributes := commandAttributes
+	if d.Container != nil {
+		attributes, streams = d.Container.attributes, streams[:Records-1]
+	}
+	attr, stdin, err := attributes(in)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer stdin.Close() //nolint:errcheck // the command has its own
+	files := make([]uintptr, 1+len(streams))
+	files[0] = stdin.Fd()
 	for _, s := range streams {
 		// Not os.Pipe, whose ends do not block: the command's must.
 		var pipe [2]int
@@ -72,21 +77,30 @@ func start(command []string, session string) (streams []*stream, pid int, err er
 		defer unix.Close(pipe[1]) //nolint:errcheck // the command has its own
 		s.r, files[s.child] = os.NewFile(uintptr(pipe[0]), string(s.kind)), uintptr(pipe[1])
 	}
-	attr := &syscall.SysProcAttr{Setsid: true}
 	if session != "" {
 		group, err := unix.Open(session, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return nil, 0, fmt.Errorf("start the command: open its group: %w", err)
 		}
 		defer unix.Close(group) //nolint:errcheck // O_PATH
-		attr.UseCgroupFD, attr.CgroupFD = true, group
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, group
 	}
 	// Not os.StartProcess: whoever calls wait4(-1) must be the only one to wait.
-	pid, err = syscall.ForkExec(command[0], command, &syscall.ProcAttr{Dir: "/root", Env: environment, Files: files, Sys: attr})
+	attr.Files = files
+	pid, err = syscall.ForkExec(d.Command[0], d.Command, attr)
 	if err != nil {
-		return nil, 0, fmt.Errorf("start the command %s: %w", command[0], err)
+		return nil, 0, fmt.Errorf("start the command %s: %w", d.Command[0], err)
 	}
 	return streams, pid, nil
+}
+
+// commandAttributes are how a command starts that is no container's: without input.
+func commandAttributes(*inbox) (attr *syscall.ProcAttr, stdin *os.File, err error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, nil, fmt.Errorf("start the command: %w", err)
+	}
+	return &syscall.ProcAttr{Dir: "/root", Env: environment, Sys: &syscall.SysProcAttr{Setsid: true}}, null, nil
 }
 
 // reapUntil reaps children until pid has ended, or, for 0, until there are none.

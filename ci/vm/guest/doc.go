@@ -48,6 +48,8 @@ type Description struct {
 	Cgroup   string   `json:"cgroup"`  // "" mounts none
 	Modules  []string `json:"modules"` // files, in the order to load them
 	Command  []string `json:"command"` // its first word is a path
+	// Container makes the guest a container, whose program Command is.
+	Container *Container `json:"container,omitempty"`
 	// Seed is randomness from outside, credited in full: a machine without any makes programs
 	// wait for it.
 	Seed []byte `json:"seed,omitempty"`

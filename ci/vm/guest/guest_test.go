@@ -28,7 +28,7 @@ func TestHereIsNowhereElse(t *testing.T) {
 	if err := switchRoot(); err == nil || !strings.Contains(err.Error(), "not process 1") {
 		t.Errorf("switch root: %v", err)
 	}
-	if _, err := run([]string{"/none"}, "", nil); err == nil || !strings.Contains(err.Error(), "not process 1") {
+	if _, err := run(Description{Command: []string{"/none"}}, "", nil, nil); err == nil || !strings.Contains(err.Error(), "not process 1") {
 		t.Errorf("run: %v", err)
 	}
 }
@@ -158,11 +158,11 @@ func TestFindPort(t *testing.T) {
 }
 
 func TestAwaitAck(*testing.T) {
-	awaitAck(strings.NewReader("A"), time.Hour)
-	awaitAck(strings.NewReader(""), time.Hour) // the outside is gone
+	listen(strings.NewReader("A")).awaitAck(time.Hour)
+	listen(strings.NewReader("")).awaitAck(time.Hour) // the outside is gone
 	r, w := io.Pipe()
 	defer w.Close()
-	awaitAck(r, time.Millisecond)
+	listen(r).awaitAck(time.Millisecond)
 }
 
 func TestMoveTree(t *testing.T) {

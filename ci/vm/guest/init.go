@@ -30,6 +30,7 @@ func Main() {
 type guest struct {
 	port *os.File
 	out  *sender
+	in   *inbox
 }
 
 // guarded makes a panic an error like any other. Its trace is on the console, too, where it is
@@ -58,10 +59,7 @@ func (g *guest) live() (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := switchRoot(); err != nil {
-		return 0, err
-	}
-	more, err = mountAll(others)
+	more, err = makeRoot(d)
 	notes = append(notes, more...)
 	if err != nil {
 		return 0, err
@@ -69,7 +67,7 @@ func (g *guest) live() (code int, err error) {
 	if g.port, err = openPort("/sys/class/virtio-ports", "/dev", Port, portWait); err != nil {
 		return 0, err
 	}
-	g.out = &sender{w: g.port}
+	g.out, g.in = &sender{w: g.port}, listen(g.port)
 	session, more, err := setUp(d)
 	if err != nil {
 		return 0, err
@@ -81,7 +79,19 @@ func (g *guest) live() (code int, err error) {
 	if err := g.out.send(Frame{Kind: Up, Release: name, Notes: append(notes, more...)}); err != nil {
 		return 0, err
 	}
-	return run(d.Command, session, g.out)
+	return run(d, session, g.out, g.in)
+}
+
+// makeRoot makes the root directory that stays, with its file systems. A container's is the one that was unpacked:
+// its program is nobody who would leave it by pivot_root(2).
+func makeRoot(d Description) (notes []string, err error) {
+	if d.Container != nil {
+		return nil, d.Container.setUp()
+	}
+	if err := switchRoot(); err != nil {
+		return nil, err
+	}
+	return mountAll(others)
 }
 
 // setUp does what is left to do once the outside can be told of errors.
@@ -118,7 +128,7 @@ func (g *guest) end(code int, err error) {
 		complain(err)
 		return
 	}
-	awaitAck(g.port, ackWait)
+	g.in.awaitAck(ackWait)
 }
 
 func complain(err error) { fmt.Fprintf(os.Stderr, "\n%s%v\n", Complaint, err) }

@@ -3,7 +3,6 @@ package guest
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,14 +68,9 @@ func findPort(classes, name string) (device string, seen []string, err error) {
 const ackWait = 30 * time.Second
 
 // awaitAck waits until the outside has got the last frame or is gone.
-func awaitAck(port io.Reader, wait time.Duration) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = port.Read(make([]byte, 1)) // the end of the port tells as much
-	}()
+func (b *inbox) awaitAck(wait time.Duration) {
 	select {
-	case <-done:
+	case <-b.acked:
 	case <-time.After(wait):
 	}
 }
