@@ -81,7 +81,7 @@ var mayImport = map[string][]string{
 		"runtime/cgroup", "runtime/cleanup", "runtime/core", "runtime/driver", "runtime/kernel", "runtime/lease", "runtime/rootfs", "runtime/spec",
 		"probes", "suites/claim", "suites/guarantee", "suites/isolation", "suites/judge", "reports/record", "reports/render",
 		"bench", "bench/worker", "bench/runner", "bench/interfere", "reports/digest", "reports/history",
-		"ci/kernels", "ci/matrix", "ci/vm",
+		"ci/kernels", "ci/matrix", "ci/vm", "ci/vm/guest",
 	},
 	"ci/house":    {},
 	"ci/kernels":  {"runtime/rootfs", "runtime/yamlfile"},
