@@ -17,6 +17,7 @@ import (
 type engine struct {
 	dialect
 	path, version string
+	under         *oci // what makes its containers; nil is that nobody knows
 }
 
 // engineWith makes the driver of an engine that answers.
@@ -26,12 +27,30 @@ func engineWith(d dialect) func(ctx context.Context, name, path string) (Runtime
 		if err != nil {
 			return nil, err
 		}
-		return &engine{dialect: d, path: path, version: v}, nil
+		under, err := d.oci(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		return &engine{dialect: d, path: path, version: v, under: under}, nil
 	}
 }
 
-func (e *engine) Name() string                            { return e.name }
-func (e *engine) Version(context.Context) (string, error) { return e.version, nil }
+func (e *engine) Name() string { return e.name }
+
+func (e *engine) Version(context.Context) (string, error) {
+	if e.under == nil {
+		return e.version, nil
+	}
+	return e.version + " with " + e.under.name + " " + e.under.version, nil
+}
+
+// Under returns the OCI runtime that makes the containers of an engine, with its version. It is nil of all else.
+func Under(rt Runtime) (oci Runtime, version string) {
+	if e, ok := rt.(*engine); ok && e.under != nil {
+		return e.under, e.under.version
+	}
+	return nil, ""
+}
 
 // Copies reports whether a runtime runs a copy of the root directory: what its containers change is not seen
 // there.

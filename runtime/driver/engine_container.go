@@ -24,6 +24,7 @@ type engineContainer struct {
 	*engine
 	bundle  Bundle
 	dir     string        // what is the container's of the trial
+	run     string        // podman's --runroot, which leads into dir
 	manager *cgroup.Group // what the engine's own processes run in
 	mounts  *commandMounts
 	id      string // the engine's own
@@ -64,6 +65,11 @@ func (e *engine) Create(ctx context.Context, b Bundle) (_ Container, err error) 
 	if err := os.Chmod(c.dir, 0o755); err != nil { // a mapped root must pass
 		return nil, fmt.Errorf("make the container's directory: %w", err)
 	}
+	if !e.daemon {
+		if err := c.shorten(); err != nil {
+			return nil, err
+		}
+	}
 	// The engine gets the id as it is, our own paths no part of one that could lead elsewhere.
 	name := b.ID
 	if core.ValidID(name) != nil {
@@ -73,8 +79,8 @@ func (e *engine) Create(ctx context.Context, b Bundle) (_ Container, err error) 
 		return nil, err
 	}
 	c.undo.Push("remove the engine's cgroup", c.manager.Close)
-	if !e.daemon && b.From == "" {
-		if c.mounts, err = newCommandMounts(); err != nil {
+	if !e.daemon {
+		if c.mounts, err = newCommandMounts(b.From, e.under.hidden(b.Parent)); err != nil {
 			return nil, err
 		}
 		c.undo.Push("end the engine's mounts", c.mounts.file.Close)

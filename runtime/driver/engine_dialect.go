@@ -18,11 +18,13 @@ type dialect struct {
 	name string
 	// ask returns the version of an engine that can be used.
 	ask func(ctx context.Context, name, path string) (string, error)
+	// oci returns the OCI runtime that it uses, or nil for one that is none of ours.
+	oci func(ctx context.Context, path string) (*oci, error)
 	// daemon engines have a process of the host's own make their containers, of images alone.
 	daemon bool
 	lacks  []string // parts, by their names
-	// global are options before the verb, with a directory of the container's own in them; env are variables.
-	global func(dir string) []string
+	// global are options before the verb; env are variables, with a directory of the container's own in them.
+	global func(c *engineContainer) []string
 	env    func(dir string) []string
 	always []string // options of create
 	// networked are options where there is a network, and an error elsewhere.
@@ -64,11 +66,12 @@ func podman() dialect {
 	return dialect{
 		name:  "podman",
 		ask:   func(ctx context.Context, _, path string) (string, error) { return version(ctx, path) },
+		oci:   podmanOCI,
 		lacks: []string{"time-namespace"},
-		global: func(dir string) []string {
+		global: func(c *engineContainer) []string {
 			return []string{
-				"--remote=false", "--log-level=error", "--cgroup-manager=cgroupfs", "--storage-driver=vfs",
-				"--root=" + filepath.Join(dir, "storage"), "--runroot=" + filepath.Join(dir, "run"), "--tmpdir=" + filepath.Join(dir, "tmp"),
+				"--remote=false", "--log-level=error", "--cgroup-manager=cgroupfs", "--storage-driver=vfs", "--runtime=" + c.under.path,
+				"--root=" + c.at("storage"), "--runroot=" + c.run, "--tmpdir=" + c.at("tmp"),
 			}
 		},
 		env: func(dir string) []string {
@@ -102,9 +105,10 @@ func docker() dialect {
 	return dialect{
 		name:   "docker",
 		ask:    askDocker,
+		oci:    dockerOCI,
 		daemon: true,
 		lacks:  []string{"time-namespace", "user-namespace"}, // --userns knows the daemon's mapping alone
-		global: func(string) []string { return nil },
+		global: func(*engineContainer) []string { return nil },
 		env:    func(dir string) []string { return []string{"DOCKER_CONFIG=" + filepath.Join(dir, "docker")} },
 		always: []string{"--pull=never", "--init=false", "--no-healthcheck", "--log-driver=none"},
 		listed: func(value string) string { return value },
@@ -133,7 +137,7 @@ func askDocker(ctx context.Context, name, path string) (string, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "info", "--format", "{{json .}}")
 	cmd.WaitDelay = drained
-	cmd.Env = append(os.Environ(), "DOCKER_CONFIG=/nonexistent") // no proxies, plugins or contexts of the user's
+	cmd.Env = dockerEnv()
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
@@ -157,6 +161,9 @@ func askDocker(ctx context.Context, name, path string) (string, error) {
 	}
 	return info.ServerVersion, nil
 }
+
+// dockerEnv is without proxies, plugins or contexts of the user's.
+func dockerEnv() []string { return append(os.Environ(), "DOCKER_CONFIG=/nonexistent") }
 
 // textError is a text as an error, nil for none.
 func textError(text string) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -42,8 +43,11 @@ func (c *engineContainer) writeFiles() error {
 	s := c.bundle.Spec
 	files := map[string]string{}
 	if !c.daemon {
+		if err := os.Mkdir(c.at("run"), 0o700); err != nil {
+			return fmt.Errorf("make podman's run root: %w", err)
+		}
 		files[podmanConf] = fmt.Sprintf(podmanConfText, c.at("networks"))
-		files[podmanStorage] = fmt.Sprintf(podmanStorageText, c.at("run"), c.at("storage"))
+		files[podmanStorage] = fmt.Sprintf(podmanStorageText, c.run, c.at("storage"))
 	}
 	if s.Linux.Seccomp != nil {
 		raw, err := json.Marshal(s.Linux.Seccomp)
@@ -66,6 +70,17 @@ func (c *engineContainer) writeFiles() error {
 		return nil // an image gets its own
 	}
 	return within(c.from(), func() error { return makeTargets(withFiles(s)) })
+}
+
+// shorten makes a link to podman's run root: podman 4.3 takes none of more than 50 characters
+// (pkg/domain/infra/runtime_libpod.go), and tells its own commands of it.
+func (c *engineContainer) shorten() error {
+	c.run = filepath.Join(devShm, filepath.Base(c.bundle.Dir)+strings.TrimPrefix(filepath.Base(c.dir), c.name))
+	if err := os.Symlink(c.at("run"), c.run); err != nil {
+		return fmt.Errorf("make a link to podman's run root: %w", err)
+	}
+	c.undo.Push("remove the link to podman's run root", func() error { return os.Remove(c.run) })
+	return nil
 }
 
 // makeNode makes a node of a device with the mode and owner that the container's is to have. Nobody opens it.
@@ -104,19 +119,16 @@ func withFiles(s *specs.Spec) *specs.Spec {
 }
 
 // commandMounts is a mount namespace that lasts from the first of an engine's commands to the last: what one
-// mounts another unmounts. It is a copy of the launcher's.
+// mounts another unmounts. It is a copy of the launcher's, or of a stand-in for that, without what is hidden.
 type commandMounts struct {
 	file   *os.File
 	before []string
 }
 
-func newCommandMounts() (*commandMounts, error) {
+func newCommandMounts(from string, hidden []string) (*commandMounts, error) {
 	m := &commandMounts{}
 	err := kernel.OnThread(func() (err error) {
-		if err := copyMounts(unix.MS_PRIVATE, unix.MS_SHARED); err != nil {
-			return err
-		}
-		if m.before, err = listMounts(); err != nil {
+		if m.before, err = (launch{from: from, hide: hidden}).enter(); err != nil {
 			return err
 		}
 		m.file, err = os.Open("/proc/thread-self/ns/mnt")

@@ -22,7 +22,7 @@ import (
 // launch is a command of the engine's.
 func (c *engineContainer) launch(args ...string) launch {
 	return launch{
-		argv: slices.Concat([]string{c.path}, c.global(c.dir), args), env: append(os.Environ(), c.env(c.dir)...),
+		argv: slices.Concat([]string{c.path}, c.global(c), args), env: append(os.Environ(), c.env(c.dir)...),
 		from: c.from(), group: c.manager,
 	}
 }
@@ -45,7 +45,7 @@ func (c *engineContainer) call(ctx context.Context, l launch) (out, errs string,
 	if err == nil {
 		return out, errs, nil
 	}
-	verb := l.argv[1+len(c.global(c.dir))]
+	verb := l.argv[len(c.launch().argv)]
 	if errs != "" {
 		return out, errs, fmt.Errorf("%s %s: %s (%w)", c.name, verb, errs, err)
 	}

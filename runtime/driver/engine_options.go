@@ -3,6 +3,7 @@ package driver
 import (
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -163,7 +164,9 @@ func (e *engine) sysctlOptions(s *specs.Spec) ([]string, error) {
 	return a, nil
 }
 
-// rlimitOptions gives the launcher's own limits for those that an engine raises otherwise.
+// rlimitOptions gives the launcher's own limits for those that an engine raises otherwise. Podman lowers its own of
+// processes to kernel.pid_max (containers/common, pkg/config/default_linux.go), above which root without
+// CAP_SYS_RESOURCE can give none.
 func (e *engine) rlimitOptions(limits []specs.POSIXRlimit) []string {
 	var a []string
 	for _, l := range limits {
@@ -174,9 +177,13 @@ func (e *engine) rlimitOptions(limits []specs.POSIXRlimit) []string {
 		resource int
 	}{{"nofile", unix.RLIMIT_NOFILE}, {"nproc", unix.RLIMIT_NPROC}} {
 		var l unix.Rlimit
+		most := uint64(math.MaxUint64)
+		if n, err := kernel.SysctlInt("kernel.pid_max"); own.resource == unix.RLIMIT_NPROC && err == nil {
+			most = uint64(n)
+		}
 		given := slices.ContainsFunc(a, func(o string) bool { return strings.HasPrefix(o, "--ulimit="+own.name+"=") })
 		if slices.Contains(e.limits, own.name) && !given && unix.Getrlimit(own.resource, &l) == nil {
-			a = append(a, rlimitOption(own.name, l.Cur, l.Max))
+			a = append(a, rlimitOption(own.name, min(l.Cur, most), min(l.Max, most)))
 		}
 	}
 	return a

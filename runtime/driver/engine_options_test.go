@@ -21,7 +21,7 @@ func someEngine(name, version string) *engine {
 	if name == "docker" {
 		d = docker()
 	}
-	return &engine{dialect: d, path: "/usr/bin/" + name, version: version}
+	return &engine{dialect: d, path: "/usr/bin/" + name, version: version, under: &oci{name: runcName, path: "/usr/sbin/runc", version: "1.1.5"}}
 }
 
 func engineSpec(e *engine, rung spec.Rung, root string, edits ...spec.Edit) *specs.Spec {
@@ -202,7 +202,7 @@ func TestPodmanConfigurationIsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := someEngine("podman", "4.3.1")
-	c := &engineContainer{engine: e, dir: dir, bundle: Bundle{Spec: engineSpec(e, spec.Hardened, root)}}
+	c := &engineContainer{engine: e, dir: dir, run: filepath.Join(dir, "run"), bundle: Bundle{Spec: engineSpec(e, spec.Hardened, root)}}
 	if err := c.writeFiles(); err != nil {
 		t.Fatal(err)
 	}
@@ -215,8 +215,9 @@ func TestPodmanConfigurationIsOwn(t *testing.T) {
 			t.Errorf("%s: %v\n%.300s\nhas no %s", name, err, text, want)
 		}
 	}
-	for _, o := range append(e.global(dir), e.env(dir)...) {
-		if name, value, ok := strings.Cut(o, "="); ok && strings.HasPrefix(value, "/") && !strings.HasPrefix(value, dir+"/") {
+	for _, o := range append(e.global(c), e.env(dir)...) {
+		name, value, ok := strings.Cut(o, "=")
+		if ok && name != "--runtime" && strings.HasPrefix(value, "/") && !strings.HasPrefix(value, dir+"/") {
 			t.Errorf("%s lies elsewhere: %s", name, value)
 		}
 	}

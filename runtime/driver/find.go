@@ -16,8 +16,8 @@ var known = []struct {
 	name string
 	make func(ctx context.Context, name, path string) (Runtime, error)
 }{
-	{"runc", ociWith(quirks{burstSince: "1.2.0", featuresSince: "1.1.0", nullSince: []string{"1.2.8", "1.3.3", "1.4.0"}})},
-	{"crun", ociWith(quirks{noHybrid: true, bfqSince: "1.8.2", burstSince: "1.11", featuresSince: "1.8.6"})},
+	{runcName, ociWith(runcQuirks)},
+	{crunName, ociWith(crunQuirks)},
 	{"runsc", ociWith(quirks{sandbox: true})},
 	{"bwrap", newBwrap},
 	{nspawnName, newNspawn},
@@ -28,6 +28,14 @@ var known = []struct {
 	{"docker", engineWith(docker())},
 	{VMName, nil}, // of this program, and not of one that could be looked up
 }
+
+// OCI runtimes that engines use.
+const runcName, crunName = "runc", "crun"
+
+var (
+	runcQuirks = quirks{burstSince: "1.2.0", featuresSince: "1.1.0", nullSince: []string{"1.2.8", "1.3.3", "1.4.0"}}
+	crunQuirks = quirks{noHybrid: true, bfqSince: "1.8.2", burstSince: "1.11", featuresSince: "1.8.6"}
+)
 
 func ociWith(q quirks) func(ctx context.Context, name, path string) (Runtime, error) {
 	return func(ctx context.Context, name, path string) (Runtime, error) { return newOCI(ctx, name, path, q) }

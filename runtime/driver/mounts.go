@@ -74,8 +74,9 @@ func (l launch) conceal() error {
 	return nil
 }
 
-// hide unmounts what is at a mount point. The rest of the namespace keeps its propagation: only the
-// point, and the mount that holds it, are made private.
+// hide puts an empty file system in the place of what is at a mount point: the directory below is the host's, and what
+// a runtime made in it would stay. The rest of the namespace keeps its propagation: only the point, and the mount that
+// holds it, are made private.
 func hide(point string) error {
 	if err := unix.Mount("", point, "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 		return err
@@ -89,5 +90,8 @@ func hide(point string) error {
 			return err
 		}
 	}
-	return unix.Unmount(point, unix.MNT_DETACH)
+	if err := unix.Unmount(point, unix.MNT_DETACH); err != nil {
+		return err
+	}
+	return unix.Mount("hidden", point, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 }
