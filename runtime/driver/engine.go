@@ -130,6 +130,9 @@ func (e *engine) Expresses(b Bundle) error {
 			return fmt.Errorf("%s: %w", e.name, err)
 		}
 	}
+	if err := e.under.unshown(b); err != nil {
+		return err
+	}
 	_, err := e.options(b, "")
 	return err
 }

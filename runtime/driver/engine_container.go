@@ -30,6 +30,7 @@ type engineContainer struct {
 	id      string // the engine's own
 	below   string // the container's cgroup
 	init    *awaited
+	exe     string // what init executed when it was found
 	began   bool
 	errs    *said
 	client  *program // that the container's streams go through; nil until it starts
@@ -111,6 +112,9 @@ func (c *engineContainer) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !c.daemon {
+		options = append(options, "--pidfile="+c.at(pidFile))
+	}
 	args := slices.Concat([]string{"create", "--name=" + c.bundle.ID, "--cgroup-parent=" + parent}, options, image, c.bundle.Spec.Process.Args)
 	id, warned, err := c.call(ctx, c.launch(args...))
 	if err != nil {
@@ -132,20 +136,15 @@ func (c *engineContainer) create(ctx context.Context) error {
 	if _, _, err := c.call(ctx, l); err != nil {
 		return err
 	}
-	state, err := c.inspect(ctx)
-	if err != nil {
-		return err
-	}
-	return c.found(state.Pid)
+	return c.found(awaitFile(c.at(pidFile)))
 }
 
 // found holds on to the container's init.
-func (c *engineContainer) found(pid int) error {
-	init, err := await(pid)
+func (c *engineContainer) found(init *awaited, err error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
-	c.init = init
+	c.init, c.exe = init, init.executes()
 	c.undo.Push("forget the container's init", init.close)
 	return c.placed()
 }

@@ -109,7 +109,8 @@ func (c *engineContainer) Pid() int {
 	return c.init.pid
 }
 
-// Start returns when the engine says that the program has started.
+// Start returns when the program has started: the kernel says so where init was there before, as it executes another
+// program then, and elsewhere the engine, which is asked once the container has a cgroup.
 func (c *engineContainer) Start(ctx context.Context) (err error) {
 	if c.client != nil {
 		return fmt.Errorf("start %s: it was started before", c.bundle.ID)
@@ -133,14 +134,22 @@ func (c *engineContainer) Start(ctx context.Context) (err error) {
 	}
 	for {
 		ended := c.clientEnded()
-		state, err := c.inspect(ctx)
-		switch {
-		case err != nil:
-			return err
-		case state.began():
-			return c.started(state)
-		case ended:
-			return fmt.Errorf("%s cannot make the container: %s (%w)", c.name, c.errs.text(), cmp.Or(c.client.err, errNoWord))
+		if c.init != nil {
+			exe := c.init.executes()
+			if c.began = exe != "" && exe != c.exe; c.began {
+				return nil
+			}
+		}
+		if ended || c.init == nil && c.stirs() {
+			state, err := c.inspect(ctx)
+			switch {
+			case err != nil:
+				return err
+			case state.began():
+				return c.started(state)
+			case ended:
+				return fmt.Errorf("%s cannot make the container: %s (%w)", c.name, c.errs.text(), cmp.Or(c.client.err, errNoWord))
+			}
 		}
 		select {
 		case <-c.client.done:
@@ -151,13 +160,19 @@ func (c *engineContainer) Start(ctx context.Context) (err error) {
 	}
 }
 
+// stirs reports whether the container has a cgroup.
+func (c *engineContainer) stirs() bool {
+	groups, err := cgroup.At(c.below)
+	return err != nil || len(groups) > 0
+}
+
 // started finds a container that has begun, unless it has ended.
 func (c *engineContainer) started(s engineState) error {
 	c.began = true
 	if s.Pid == 0 || c.init != nil {
 		return nil
 	}
-	if err := c.found(s.Pid); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
+	if err := c.found(await(s.Pid)); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
 		return err
 	}
 	return nil

@@ -70,6 +70,9 @@ func (e *engine) limitOptions(b Bundle) ([]string, error) {
 	if err := inV1Words(r, b.Parent); err != nil {
 		return nil, err
 	}
+	if err := e.under.weighs(r); err != nil {
+		return nil, err
+	}
 	var a []string
 	if e.unified != "" {
 		for _, file := range slices.Sorted(maps.Keys(r.Unified)) {

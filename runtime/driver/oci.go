@@ -152,11 +152,11 @@ func (o *oci) Expresses(b Bundle) error {
 		if err := inV1Words(r, b.Parent); err != nil {
 			return err
 		}
+		if err := o.weighs(r); err != nil {
+			return err
+		}
 		if Older(o.version, o.burstSince) && r.CPU != nil && r.CPU.Burst != nil {
 			return kernel.Unsupported("%s %s passes linux.resources.cpu.burst over: it sets it since %s", o.name, o.version, o.burstSince)
-		}
-		if (o.sandbox || Older(o.version, o.bfqSince)) && r.BlockIO != nil && r.BlockIO.Weight != nil {
-			return kernel.Unsupported("%s %s writes to blkio.weight, which Linux has no more", o.name, o.version)
 		}
 	}
 	if len(o.nullSince) > 0 && !Older(o.version, o.nullSince...) && slices.ContainsFunc(b.Spec.Linux.Devices, counterfeit) {
@@ -167,12 +167,8 @@ func (o *oci) Expresses(b Bundle) error {
 			return kernel.Unsupported("%s sets no sysctl of a user namespace, such as %s", o.name, key)
 		}
 	}
-	for _, hidden := range o.hidden(b.Parent) {
-		for _, m := range b.Spec.Mounts {
-			if m.Source == hidden || strings.HasPrefix(m.Source, hidden+"/") {
-				return kernel.Unsupported("%s cannot show %s: it must not see %s", o.name, m.Source, hidden)
-			}
-		}
+	if err := o.unshown(b); err != nil {
+		return err
 	}
 	for _, n := range b.Spec.Linux.Namespaces {
 		if !slices.Contains(o.namespaces, n.Type) {
@@ -180,6 +176,14 @@ func (o *oci) Expresses(b Bundle) error {
 		}
 	}
 	return o.sandboxExpresses(b.Spec)
+}
+
+// weighs says that a runtime cannot weigh I/O. A nil one may.
+func (o *oci) weighs(r *specs.LinuxResources) error {
+	if o != nil && (o.sandbox || Older(o.version, o.bfqSince)) && r.BlockIO != nil && r.BlockIO.Weight != nil {
+		return kernel.Unsupported("%s %s writes to blkio.weight, which Linux has no more", o.name, o.version)
+	}
+	return nil
 }
 
 // ociContainer is a container and the directories of the trial that it lives in.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/cgroup"
+	"cellwall/runtime/kernel"
 )
 
 // launch is a command of the runtime's.
@@ -23,9 +24,9 @@ func (c *ociContainer) launch(args ...string) launch {
 	return launch{argv: argv, from: c.bundle.From, hide: c.hidden(c.bundle.Parent), group: c.manager}
 }
 
-// hidden are the mounts that the runtime must not see.
+// hidden are the mounts that the runtime must not see. A nil one may see all.
 func (o *oci) hidden(g *cgroup.Group) []string {
-	if !o.noHybrid || g == nil {
+	if o == nil || !o.noHybrid || g == nil {
 		return nil
 	}
 	hierarchies := g.Hierarchies()
@@ -34,6 +35,18 @@ func (o *oci) hidden(g *cgroup.Group) []string {
 		return nil
 	}
 	return []string{strings.TrimSuffix(last.Path, last.Below)}
+}
+
+// unshown says that a container cannot be shown what its runtime must not see.
+func (o *oci) unshown(b Bundle) error {
+	for _, hidden := range o.hidden(b.Parent) {
+		for _, m := range b.Spec.Mounts {
+			if m.Source == hidden || strings.HasPrefix(m.Source, hidden+"/") {
+				return kernel.Unsupported("%s cannot show %s: it must not see %s", o.name, m.Source, hidden)
+			}
+		}
+	}
+	return nil
 }
 
 // call runs a command. Its error is what the runtime has logged.

@@ -161,6 +161,15 @@ func (a *awaited) ended(pidfd uintptr) bool {
 	return true
 }
 
+// executes is the file that the process executes. It is empty of one that has ended.
+func (a *awaited) executes() string {
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", a.pid))
+	if err != nil {
+		return ""
+	}
+	return exe
+}
+
 func (a *awaited) over() bool {
 	select {
 	case <-a.done:

@@ -38,11 +38,23 @@ type Exception struct {
 }
 
 // Of returns the exception that a row has on a runtime at a rung, or nil. Names that driver.Find knows have
-// a table; for a template its own file speaks; others have none.
+// a table; for a template its own file speaks; others have none. What an engine's OCI runtime breaks is broken, but for
+// what the engine keeps from it.
 func Of(rt driver.Runtime, version, row string, rung spec.Rung) *Exception {
 	if p := driver.PromiseOf(rt); p != nil {
 		return promised(p, row)
 	}
+	if e := listed(rt, version, row, rung); e != nil {
+		return e
+	}
+	if under, version := driver.Under(rt); under != nil && !guarantee.Match(guarded, row) {
+		return listed(under, version, row, rung)
+	}
+	return nil
+}
+
+// listed is the exception of a runtime's own table.
+func listed(rt driver.Runtime, version, row string, rung spec.Rung) *Exception {
 	table := tables[driver.Kind(rt.Name())]
 	for i := range table {
 		e := &table[i]
