@@ -64,6 +64,15 @@ func (e *engine) Floor() spec.Rung { return spec.Namespaces }
 
 func (e *engine) Lacks() spec.Edits {
 	edits := append(without(e.lacks...), spec.Change("the mounts that "+e.name+" makes", e.ownMounts))
+	if Older(e.version, e.newCapsSince) {
+		edits = append(edits, spec.Change("no "+strings.Join(newCaps, ", "), func(s *specs.Spec) {
+			if c := s.Process.Capabilities; c != nil {
+				for _, set := range []*[]string{&c.Bounding, &c.Effective, &c.Permitted, &c.Inheritable, &c.Ambient} {
+					*set = slices.DeleteFunc(*set, isNewCap)
+				}
+			}
+		}))
+	}
 	if e.masked != nil {
 		return append(edits, spec.Change(e.name+"'s masked paths", e.ownMasks))
 	}
@@ -73,6 +82,11 @@ func (e *engine) Lacks() spec.Edits {
 		}
 	}))
 }
+
+// newCaps are the capabilities since Linux 5.8.
+var newCaps = []string{"CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"}
+
+func isNewCap(name string) bool { return slices.Contains(newCaps, name) }
 
 // Unfiltered is the name of what podman lacks where it has a user namespace: pkg/specgen/generate/oci_linux.go.
 const Unfiltered = "no device filter in a user namespace"
@@ -105,6 +119,7 @@ func (e *engine) Expresses(b Bundle) error {
 		{s.Hostname != "" && !makes(s, specs.UTSNamespace), "sets a host name in a uts namespace of the container's own only"},
 		{c == nil, "needs a list of capabilities"},
 		{!oneSet(c), "has one set of capabilities for all"},
+		{c != nil && Older(e.version, e.newCapsSince) && slices.ContainsFunc(c.Bounding, isNewCap), e.version + " knows none of " + strings.Join(newCaps, ", ")},
 		{c != nil && len(c.Inheritable)+len(c.Ambient) > 0, "makes no capability of root's inheritable or ambient"},
 		{c != nil && len(c.Bounding) > 0 && s.Process.User.UID != 0 && e.ambient, "makes the capabilities of a user that is not root ambient"},
 	} {

@@ -41,9 +41,9 @@ type dialect struct {
 	privileges map[bool][]string
 	minMemory  int64  // the least limit, in bytes
 	unified    string // the option for a file of cgroup v2
-	// Versions since which a filter has a default errno and flags, and a read-only bind mount can be told whether
-	// it is recursive. Empty is always.
-	seccompSince, recursiveSince string
+	// Versions since which a filter has a default errno and flags, a read-only bind mount can be told whether it is
+	// recursive, and the capabilities of Linux 5.8 and 5.9 have names. Empty is always.
+	seccompSince, recursiveSince, newCapsSince string
 	// sysctls are what a network namespace gets otherwise, with the kernel's own defaults.
 	sysctls map[string]string
 	// limits are resource limits that are raised where they are not given.
@@ -120,6 +120,7 @@ func docker() dialect {
 		seccompSince: "23.0",  // profiles/seccomp: the type of 20.10 has neither
 		// cli/opts/mount.go, bind-recursive; on older ones a mount alone is read-only.
 		recursiveSince: "25.0",
+		newCapsSince:   "23.0", // moby PR 41563 and 42011
 		// daemon/oci_linux.go, WithCommonOptions
 		sysctls:  map[string]string{"net.ipv4.ip_unprivileged_port_start": "1024", "net.ipv4.ping_group_range": "1 0"},
 		tmpfs:    []string{"size=", "mode=", "uid=", "gid=", "nr_inodes=", "nr_blocks=", "mpol="}, // moby/sys/mount
