@@ -81,6 +81,8 @@ func (f *fakeDocker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(http.StatusOK, nil)
 	case "info GET":
 		answer(http.StatusOK, map[string]any{"ServerVersion": "27.1.0", "CgroupDriver": "cgroupfs"})
+	case "version GET":
+		answer(http.StatusOK, map[string]any{"Version": "27.1.0", "Components": []map[string]string{{"Name": "runc", "Version": "1.1.5"}}})
 	case "images/create POST":
 		f.extract(r.Body)
 		f.image = true

@@ -152,14 +152,19 @@ func TestEngineOption(t *testing.T) {
 	}
 }
 
-// TestEngineGivesItsOwnLimits to a podman that would raise them, unless a spec has others.
+// TestEngineGivesItsOwnLimits to a podman that would raise them, unless a spec has others, and of processes no more than
+// podman's own.
 func TestEngineGivesItsOwnLimits(t *testing.T) {
 	e := someEngine("podman", "4.3.1")
 	var own unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &own); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{rlimitOption("nofile", 7, 7), rlimitOption("nproc", own.Cur, own.Max)}
+	most, err := kernel.SysctlInt("kernel.pid_max")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{rlimitOption("nofile", 7, 7), rlimitOption("nproc", min(own.Cur, uint64(most)), min(own.Max, uint64(most)))}
 	if got := e.rlimitOptions([]specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 7, Hard: 7}}); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,10 @@ case $verb in
 create)
 	mkdir -p "$state"
 	while [ "$1" != --rootfs ]; do
-		case $1 in --name=*/*) echo "Error: names must match [a-zA-Z0-9]" >&2; exit 125 ;; esac
+		case $1 in
+		--name=*/*) echo "Error: names must match [a-zA-Z0-9]" >&2; exit 125 ;;
+		--pidfile=*) echo "${1#--pidfile=}" >"$state/pidfile" ;;
+		esac
 		shift
 	done
 	echo "$2" >"$state/rootfs"
@@ -62,7 +66,8 @@ init)
 		wait $pid
 		echo $? >"$state/code.new" && mv "$state/code.new" "$state/code"
 	} </dev/null >/dev/null 2>&1 &
-	while [ ! -e "$state/pid" ]; do :; done ;;
+	while [ ! -e "$state/pid" ]; do :; done
+	cat "$state/pid" >"$(cat "$state/pidfile")" ;;
 container)
 	status=initialized since=0001-01-01 code=0 pid=$(cat "$state/pid")
 	[ ! -e "$state/began" ] || status=running since=2024-01-01
@@ -101,7 +106,9 @@ func anEngine(t *testing.T, program string, answers ...string) (s *stand, rt dri
 	calls = filepath.Join(dir, "calls")
 	var groups []string
 	for _, h := range s.parent.Hierarchies() {
-		groups = append(groups, h.Path)
+		if !h.V2 || len(s.parent.Hierarchies()) == 1 { // beside v1 it is hidden
+			groups = append(groups, h.Path)
+		}
 	}
 	script := strings.NewReplacer(append(answers, "CALLS", calls, "GROUPS", strings.Join(groups, " "), "CREATE", ":", "RM", ":")...).Replace(fakePodman)
 	path := filepath.Join(dir, "podman")
@@ -109,8 +116,16 @@ func anEngine(t *testing.T, program string, answers ...string) (s *stand, rt dri
 	return s, s.find(t, "podman="+path), calls
 }
 
-// eachEngine calls f with podman's fake, and with the client of docker that is here and an engine of the test's.
+// eachEngine calls f with podman's fake, with the client of docker that is here and an engine of the test's, and with
+// podman and docker themselves.
 func eachEngine(t *testing.T, program string, f func(t *testing.T, s *stand, rt driver.Runtime)) {
+	for _, name := range []string{"real podman", "real docker"} {
+		t.Run(name, func(t *testing.T) {
+			s := newStand(t, program)
+			f(t, s, s.find(t, strings.TrimPrefix(name, "real ")))
+			s.noEngine(t)
+		})
+	}
 	t.Run("podman", func(t *testing.T) {
 		s, rt, _ := anEngine(t, program)
 		f(t, s, rt)
@@ -131,7 +146,7 @@ func (s *stand) noEngine(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(s.bundle.Dir, "[pd]o[dc]*-*"))
 	check(t, err)
 	for _, h := range s.parent.Hierarchies() {
-		more, err := filepath.Glob(filepath.Join(h.Path, "*"+engineID))
+		more, err := filepath.Glob(filepath.Join(h.Path, "*", "cgroup.procs"))
 		check(t, err)
 		left = append(left, more...)
 	}
@@ -182,7 +197,7 @@ func TestKillOfAnEngine(t *testing.T) {
 		check(t, c.Start(t.Context()))
 		group, err := cgroup.Open(c.Pid())
 		check(t, err)
-		if got := group.Path("pids"); filepath.Dir(got) != s.parent.Path("pids") || !strings.HasSuffix(got, engineID) {
+		if got := group.Path("pids"); filepath.Dir(got) != s.parent.Path("pids") || !regexp.MustCompile("^(libpod-)?[0-9a-f]{64}$").MatchString(filepath.Base(got)) {
 			t.Errorf("it is in cgroup %s, want one below %s", got, s.parent.Path("pids"))
 		}
 		check(t, group.Close())
@@ -221,7 +236,7 @@ func TestStreamsOfAnEngine(t *testing.T) {
 }
 
 // TestFailedEngine has the engine refuse to start: its own words come back, and reach the container's standard
-// error too.
+// error too, but for podman's with crun, which looks for the program before.
 func TestFailedEngine(t *testing.T) {
 	eachEngine(t, "exit", func(t *testing.T, s *stand, rt driver.Runtime) {
 		read, write, err := os.Pipe()
@@ -230,7 +245,12 @@ func TestFailedEngine(t *testing.T) {
 		s.bundle.Stderr = write
 		s.bundle.Spec.Process.Args[0] = "/cellwall-none"
 		c, err := rt.Create(t.Context(), s.bundle)
-		check(t, err)
+		if err != nil {
+			if rt.Name() != "podman" || !strings.Contains(err.Error(), "podman init: ") || !strings.Contains(err.Error(), "/cellwall-none") {
+				t.Errorf("create with a program that is not there: %v", err)
+			}
+			return
+		}
 		err = c.Start(t.Context())
 		check(t, write.Close()) // the container has its own
 		if err == nil || !strings.Contains(err.Error(), "cannot make the container") || !strings.Contains(err.Error(), "/cellwall-none") || strings.Contains(err.Error(), "\n") {

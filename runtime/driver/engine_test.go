@@ -259,14 +259,14 @@ func TestFindDocker(t *testing.T) {
 		`echo '{"ServerVersion":"27.1","CgroupDriver":"cgroupfs","SecurityOptions":["name=rootless"]}'`: "is rootless",
 		`echo '{"ServerVersion":"27.1","CgroupDriver":"cgroupfs","SecurityOptions":["name=apparmor"]}'`: "",
 	} {
-		if err := os.WriteFile(file, []byte("#!/bin/sh\n[ \"$1\" = info ] || exit 9\n"+script+"\n"), 0o755); err != nil {
+		if err := os.WriteFile(file, []byte("#!/bin/sh\n[ \"$1\" != version ] || { echo '[{\"Name\":\"runc\",\"Version\":\"1.1.5\"}]'; exit; }\n[ \"$1\" = info ] || exit 9\n"+script+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		rt, err := Find(t.Context(), "docker="+file, nil)
 		if want == "" {
 			if err != nil {
 				t.Error(err)
-			} else if v, _ := rt.Version(t.Context()); v != "27.1" {
+			} else if v, _ := rt.Version(t.Context()); v != "27.1 with runc 1.1.5" {
 				t.Errorf("version %q", v)
 			}
 			continue
