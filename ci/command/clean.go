@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -31,7 +32,7 @@ func newClean() *cobra.Command {
 			var left, own []leftover
 			var err error
 			if root || dry {
-				left, err = findLeft(lease.Default)
+				left, err = findLeft(c.Context(), lease.Default)
 			}
 			if !root && err == nil {
 				without := "removed"
@@ -81,10 +82,13 @@ type leftover struct {
 	remove     func() error
 }
 
-// findLeft lists what was left, in the order in which it must go: cgroups with what runs in
+// findLeft lists what was left, in the order in which it must go: what engines keep, cgroups with what runs in
 // them, then what lies elsewhere, then the names of containers, and leases last.
-func findLeft(parent string) ([]leftover, error) {
-	var left []leftover
+func findLeft(ctx context.Context, parent string) ([]leftover, error) {
+	left, err := leftInEngines(ctx, parent)
+	if err != nil {
+		return nil, err
+	}
 	groups, err := cgroup.FindLeft(cgroup.Prefix)
 	if err != nil {
 		return nil, err
@@ -120,6 +124,25 @@ func findLeft(parent string) ([]leftover, error) {
 	}
 	below, err := leftBelow(parent)
 	return append(left, below...), err
+}
+
+// leftInEngines lists what engines that run keep of runs that are gone.
+func leftInEngines(ctx context.Context, parent string) ([]leftover, error) {
+	kept, err := driver.LeftInEngines(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var left []leftover
+	for _, k := range kept {
+		dead, err := isDead(parent, k.Name)
+		if err != nil {
+			return nil, err
+		}
+		if dead {
+			left = append(left, leftover{k.What, k.Name, k.Remove})
+		}
+	}
+	return left, nil
 }
 
 // leftBelow lists names of containers, and then leases.

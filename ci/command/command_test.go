@@ -327,7 +327,7 @@ func TestCleanLooksWithoutRoot(t *testing.T) {
 	if dead, err := isDead(parent, name); dead || err != nil {
 		t.Errorf("a lease that cannot be read: %v, %v", dead, err)
 	}
-	if left, err := findLeft(parent); err != nil || slices.ContainsFunc(left, func(l leftover) bool { return strings.Contains(l.path, name) }) {
+	if left, err := findLeft(t.Context(), parent); err != nil || slices.ContainsFunc(left, func(l leftover) bool { return strings.Contains(l.path, name) }) {
 		t.Errorf("%v, %v", left, err)
 	}
 	t.Setenv("XDG_RUNTIME_DIR", parent)

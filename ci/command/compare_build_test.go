@@ -247,7 +247,7 @@ func TestCompareBuildLeavesNothing(t *testing.T) {
 			if err := unix.Kill(compiler, unix.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			left, err := findLeft(lease.Default)
+			left, err := findLeft(t.Context(), lease.Default)
 			at := slices.IndexFunc(left, func(l leftover) bool { return l.path == dir })
 			if err != nil || at < 0 {
 				t.Fatalf("%s is not among what is left: %v, %v", dir, left, err)

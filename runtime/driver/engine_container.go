@@ -24,6 +24,7 @@ type engineContainer struct {
 	*engine
 	bundle  Bundle
 	dir     string        // what is the container's of the trial
+	alias   string        // a name for it on the host, which begins with that of the trial
 	run     string        // podman's --runroot, which leads into dir
 	manager *cgroup.Group // what the engine's own processes run in
 	mounts  *commandMounts
@@ -66,6 +67,7 @@ func (e *engine) Create(ctx context.Context, b Bundle) (_ Container, err error) 
 	if err := os.Chmod(c.dir, 0o755); err != nil { // a mapped root must pass
 		return nil, fmt.Errorf("make the container's directory: %w", err)
 	}
+	c.alias = filepath.Base(b.Dir) + strings.TrimPrefix(filepath.Base(c.dir), e.name)
 	if !e.daemon {
 		if err := c.shorten(); err != nil {
 			return nil, err
@@ -112,7 +114,9 @@ func (c *engineContainer) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !c.daemon {
+	if c.daemon {
+		options = append(options, "--label="+engineLabel+"="+c.alias)
+	} else {
 		options = append(options, "--pidfile="+c.at(pidFile))
 	}
 	args := slices.Concat([]string{"create", "--name=" + c.bundle.ID, "--cgroup-parent=" + parent}, options, image, c.bundle.Spec.Process.Args)
@@ -160,7 +164,7 @@ func (c *engineContainer) importImage(ctx context.Context) (string, error) {
 	}
 	written := make(chan error, 1)
 	go func() { written <- errors.Join(writeImage(c.bundle.Spec.Root.Path, write), write.Close()) }()
-	l := c.launch("import", "-")
+	l := c.launch("import", "-", c.alias)
 	l.stdin = read
 	id, _, err := c.call(ctx, l)
 	err = cmp.Or(err, read.Close()) // ends the writing where the engine has ended before

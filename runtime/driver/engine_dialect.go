@@ -70,7 +70,8 @@ func podman() dialect {
 		lacks: []string{"time-namespace"},
 		global: func(c *engineContainer) []string {
 			return []string{
-				"--remote=false", "--log-level=error", "--cgroup-manager=cgroupfs", "--storage-driver=vfs", "--runtime=" + c.under.path,
+				"--remote=false", "--log-level=error", "--cgroup-manager=cgroupfs", "--storage-driver=vfs",
+				"--runtime=" + c.under.path, "--runtime-flag=root=" + c.at("oci"),
 				"--root=" + c.at("storage"), "--runroot=" + c.run, "--tmpdir=" + c.at("tmp"),
 			}
 		},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -75,7 +74,7 @@ func (c *engineContainer) writeFiles() error {
 // shorten makes a link to podman's run root: podman 4.3 takes none of more than 50 characters
 // (pkg/domain/infra/runtime_libpod.go), and tells its own commands of it.
 func (c *engineContainer) shorten() error {
-	c.run = filepath.Join(devShm, filepath.Base(c.bundle.Dir)+strings.TrimPrefix(filepath.Base(c.dir), c.name))
+	c.run = filepath.Join(devShm, c.alias)
 	if err := os.Symlink(c.at("run"), c.run); err != nil {
 		return fmt.Errorf("make a link to podman's run root: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
 )
 
 // podmanOCI is what podman takes where nobody tells it anything else: crun, or runc where there is none:
@@ -29,18 +28,13 @@ func podmanOCI(ctx context.Context, _ string) (*oci, error) {
 // dockerOCI is the runtime of an engine, which is asked for its version. It is on the engine's host, and we may not find
 // its program.
 func dockerOCI(ctx context.Context, path string) (*oci, error) {
-	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "version", "--format", "{{json .Server.Components}}")
-	cmd.WaitDelay = drained
-	cmd.Env = dockerEnv()
-	out, err := cmd.Output()
+	out, err := dockerSays(ctx, path, "version", "--format={{json .Server.Components}}")
 	if err != nil {
-		return nil, fmt.Errorf("ask %s for the versions of its engine: %w", path, err)
+		return nil, err
 	}
 	var components []struct{ Name, Version string }
-	if err := json.Unmarshal(out, &components); err != nil {
-		return nil, fmt.Errorf("ask %s for the versions of its engine: %w", path, err)
+	if err := json.Unmarshal([]byte(out), &components); err != nil {
+		return nil, fmt.Errorf("docker version: read the versions: %w", err)
 	}
 	for _, c := range components {
 		if c.Name == runcName && c.Version != "" {

@@ -50,6 +50,15 @@ var podmanTable = []Exception{
 	engineFiles("/etc/hostname and /run/.containerenv", "libpod/container_internal_linux.go, makeBindMounts"),
 	endsAll("libpod/container_internal.go, cleanup: the container is deleted by force when conmon sees its end"),
 	{
+		Rows:     []string{"fs.bundle-private"},
+		Lack:     driver.Unfiltered,
+		Known:    true,
+		Evidence: "the user can read 3: ",
+		Reason:   "it makes its directory of locks (--tmpdir, by default /run/libpod) with mode 0751, and in it three empty files with 0644: alive, alive.lck and a lock. They tell nothing; but who may read a file may take a shared lock of it, and make podman wait",
+		Source:   "libpod/runtime.go, makeRuntime: MkdirAll(tmpDir, 0751); seen by ls -l on 4.3.1",
+		Advice:   "nothing is read there; where other users are not trusted, make the directory with mode 0700 before podman does, which containers with a user namespace do not need",
+	},
+	{
 		Rows:   []string{"device.unlisted"},
 		Lack:   driver.Unfiltered,
 		Reason: "in a user namespace it gives the OCI runtime no device rules",
@@ -62,6 +71,12 @@ var dockerTable = []Exception{
 	noTimeNamespace("docker container create --help: no option has to do with one; moby daemon/oci_linux.go, WithNamespaces"),
 	engineFiles("/etc/hostname, /etc/hosts and /etc/resolv.conf", "moby container/container_unix.go, NetworkMounts"),
 	endsAll("containerd, runtime/v2/runc: ShouldKillAllOnExit"),
+	{
+		Rows:   []string{"pids.kill-fork-bomb"},
+		Reason: "of a container without a pid namespace it ends all processes with its init, by the list of a v1 cgroup where there is v1: no control can show what a kill of the v2 cgroup is worth",
+		Source: "containerd, runtime/v2/runc: ShouldKillAllOnExit; runc libcontainer, signalAllProcesses",
+		Advice: "nothing: it is one barrier more",
+	},
 	{
 		Rows: []string{
 			"user.root-unprivileged", "user.unmapped-ids", "user.setgroups-deny", "user.host-root-files", "user.setuid-plant", "user.file-caps-rootid",

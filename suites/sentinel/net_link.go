@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -33,6 +34,16 @@ func addAddresses(name string, prefixes ...string) error {
 		}
 	}
 	return rtnetlink.Up(name)
+}
+
+// allowIPv6 lets a link of the calling thread's namespace have addresses of IPv6, which an engine disables for all links
+// of a container that it gives none (moby libnetwork, osl.setIPv6).
+func allowIPv6(name string) error {
+	err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("0"), 0)
+	if errors.Is(err, os.ErrNotExist) { // a kernel without IPv6
+		return nil
+	}
+	return err
 }
 
 // listenTCP makes a nonblocking listener of the calling thread's namespace. Port 0 takes any.

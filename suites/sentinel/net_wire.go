@@ -54,7 +54,7 @@ func (n *standIn) wireTo(path, link, end string, ours, theirs []string) (err err
 		return err
 	}
 	there := func(f func() error) error { return inNamespace(unix.CLONE_NEWNET, path, f) }
-	if err := there(func() error { return addAddresses(end, theirs...) }); err != nil {
+	if err := there(func() error { return errors.Join(allowIPv6(end), addAddresses(end, theirs...)) }); err != nil {
 		return err
 	}
 	return errors.Join(carries(there, end, n.inside, link), carries(n.inside, link, there, end))

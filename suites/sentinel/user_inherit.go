@@ -85,7 +85,7 @@ func LauncherGroup(s *Stage) (*Watch, error) {
 		Target: attack.Target{Path: "/" + filepath.Base(path)},
 		Ready: func(_ context.Context, a *Subject) error {
 			text, err := statusOf(a.PID)
-			groups = StatusField(text, "Groups:")
+			groups = supplementary(text)
 			return err
 		},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
@@ -132,6 +132,14 @@ func LauncherGroupDenied(s *Stage) (*Watch, error) {
 			return f, MustTry(r, "setgroups to another one", "setgroups to none")
 		},
 	}, nil
+}
+
+// supplementary are the groups of a process, of proc_pid_status(5), but for its own gid: engines list that as well, so that
+// a set-group-ID program does not make the process lose it (CVE-2022-36109).
+func supplementary(status string) string {
+	own := strings.Fields(StatusField(status, "Gid:"))
+	groups := slices.DeleteFunc(strings.Fields(StatusField(status, "Groups:")), func(g string) bool { return len(own) > 0 && g == own[0] })
+	return strings.Join(groups, " ")
 }
 
 // groupFile makes a file with the nonce in the root directory, which belongs to the stage's group.

@@ -1,0 +1,78 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"cellwall/runtime/cgroup"
+)
+
+// engineLabel is a label of containers of ours, whose value begins as the lease's name does; the images have it for
+// their own name.
+const engineLabel = "cellwall"
+
+// EngineLeft is something of ours that an engine keeps in its own storage. What podman keeps lies in the trial's
+// directory.
+type EngineLeft struct {
+	What, Name string // Name begins with that of a lease
+	Remove     func() error
+}
+
+// LeftInEngines lists what is in the storage of the engine of docker that answers, if one does: containers first.
+func LeftInEngines(ctx context.Context) ([]EngineLeft, error) {
+	path, err := lookUp("docker")
+	if errors.Is(err, ErrAbsent) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := askDocker(ctx, "docker", path); errors.Is(err, ErrAbsent) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	var left []EngineLeft
+	for _, kind := range []struct {
+		what         string
+		list, remove []string
+	}{
+		{"container", []string{"ps", "--all", "--no-trunc", "--filter=label=" + engineLabel, "--format={{.ID}} {{.Label \"" + engineLabel + "\"}}"}, []string{"rm", "--force", "--volumes"}},
+		{"image", []string{"image", "ls", "--no-trunc", "--filter=reference=" + cgroup.Prefix + "*", "--format={{.ID}} {{.Repository}}"}, []string{"image", "rm", "--force"}},
+	} {
+		out, err := dockerSays(ctx, path, kind.list...)
+		if err != nil {
+			return nil, err
+		}
+		for line := range strings.Lines(out) {
+			id, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+			left = append(left, EngineLeft{What: "docker's " + kind.what, Name: name, Remove: func() error {
+				_, err := dockerSays(context.WithoutCancel(ctx), path, slices.Concat(kind.remove, []string{id})...)
+				return err
+			}})
+		}
+	}
+	return left, nil
+}
+
+// dockerSays is what a command of the client of docker prints.
+func dockerSays(ctx context.Context, path string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.WaitDelay = drained
+	cmd.Env = dockerEnv()
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return "", fmt.Errorf("docker %s: %s (%w)", args[0], inOneLine(string(exit.Stderr)), err)
+	}
+	if err != nil {
+		return "", fmt.Errorf("docker %s: %w", args[0], err)
+	}
+	return string(out), nil
+}
