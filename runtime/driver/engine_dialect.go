@@ -71,7 +71,7 @@ func podman() dialect {
 		global: func(c *engineContainer) []string {
 			return []string{
 				"--remote=false", "--log-level=error", "--cgroup-manager=cgroupfs", "--storage-driver=vfs",
-				"--runtime=" + c.under.path, "--runtime-flag=root=" + c.at("oci"),
+				"--runtime=" + c.under.path,
 				"--root=" + c.at("storage"), "--runroot=" + c.run, "--tmpdir=" + c.at("tmp"),
 			}
 		},

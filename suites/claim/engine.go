@@ -8,8 +8,8 @@ import (
 )
 
 // What engines do not claim is made from the documentation and source of podman 4.3.1 and 5, and of docker
-// 20.10.24 and 28; no real one has been verified yet. What their OCI runtime breaks, such as runc, is none of
-// theirs: its version is not told by the engine's.
+// 20.10.24 and 28, and held against podman 4.3.1 with crun 1.8.1 and docker 20.10.24 with runc 1.1.5.
+//
 
 // guarded are rows that an engine keeps whatever its OCI runtime does: the names that that gets are the engine's own.
 var guarded = []string{"lifecycle.id-traversal"}
