@@ -9,7 +9,7 @@ import (
 
 // What engines do not claim is made from the documentation and source of podman 4.3.1 and 5, and of docker
 // 20.10.24 and 28, and held against podman 4.3.1 with crun 1.8.1 and docker 20.10.24 with runc 1.1.5.
-//
+// What their OCI runtime breaks is in the table of that.
 
 // guarded are rows that an engine keeps whatever its OCI runtime does: the names that that gets are the engine's own.
 var guarded = []string{"lifecycle.id-traversal"}
@@ -56,7 +56,7 @@ var podmanTable = []Exception{
 		Evidence: "the user can read 3: ",
 		Reason:   "it makes its directory of locks (--tmpdir, by default /run/libpod) with mode 0751, and in it three empty files with 0644: alive, alive.lck and a lock. They tell nothing; but who may read a file may take a shared lock of it, and make podman wait",
 		Source:   "libpod/runtime.go, makeRuntime: MkdirAll(tmpDir, 0751); seen by ls -l on 4.3.1",
-		Advice:   "nothing is read there; where other users are not trusted, make the directory with mode 0700 before podman does, which containers with a user namespace do not need",
+		Advice:   "nothing is read there; where other users are not trusted, keep them from the directory",
 	},
 	{
 		Rows:   []string{"device.unlisted"},
