@@ -34,9 +34,9 @@ func endsWith(pid int, procs []int) (wait func() error, err error) {
 	}
 	told := make(chan error, 1)
 	go func() {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(program), Events: unix.POLLIN}}, -1) // a descriptor
+		err := error(unix.EINTR)
 		for errors.Is(err, unix.EINTR) {
-			_, err = unix.Poll([]unix.PollFd{{Fd: int32(program), Events: unix.POLLIN}}, -1)
+			_, err = unix.Poll([]unix.PollFd{{Fd: int32(program), Events: unix.POLLIN}}, -1) // a descriptor
 		}
 		if err == nil {
 			err = unix.PidfdSendSignal(init, unix.SIGTERM, nil, 0)
