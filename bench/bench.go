@@ -33,6 +33,9 @@ type Benchmark struct {
 	// Alone rows are measured one subject after another, each beside the control: what one of them
 	// holds while it is open would change what the others measure.
 	Alone bool
+	// ReadsClock says that the program in the container reads CLOCK_MONOTONIC, and that its time is held against
+	// the host's.
+	ReadsClock bool
 	// Open makes ready what every sample needs.
 	Open func(context.Context, *Env) (Sampler, error)
 	// Control is the same for the measure beside which the row is read: no container, on the same host

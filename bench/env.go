@@ -119,6 +119,8 @@ func (e *Env) Open(ctx context.Context, b *Benchmark) (Sampler, error) {
 	case e.Runtime == Host():
 	case b.Floor != "" && !e.Rung.Covers(b.Floor):
 		return nil, kernel.Unsupported("%s makes sense from rung %s on", b.Name, b.Floor)
+	case b.ReadsClock && driver.Sandboxed(e.Runtime):
+		return nil, kernel.Unsupported("%s reads the clock in the container, and %s has a kernel with a clock of its own", b.Name, e.Runtime.Name())
 	}
 	s, err := open(ctx, e)
 	if err != nil {

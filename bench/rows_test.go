@@ -16,6 +16,7 @@ import (
 	"cellwall/bench"
 	"cellwall/reports/record"
 	"cellwall/runtime/cgroup"
+	"cellwall/runtime/driver"
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/lease"
 	"cellwall/runtime/spec"
@@ -188,6 +189,29 @@ func TestRowsAtEveryRung(t *testing.T) {
 				}
 				samples(t, e, row, 1)
 			})
+		}
+	}
+}
+
+// TestClockOfAnotherKernel: a sandbox has a clock of its own, which says nothing of ours.
+func TestClockOfAnotherKernel(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "runsc")
+	script := "#!/bin/sh\ncase $1 in\n--version) echo runsc version release-20240401.0 ;;\nflags) echo '  -network value' ;;\n*) exit 1 ;;\nesac\n"
+	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	runsc, err := driver.Find(t.Context(), "runsc="+program, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &bench.Env{Runtime: runsc, Rung: spec.Hardened}
+	for _, name := range []string{"start.exec", "start.exec-into"} {
+		row, err := bench.Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Open(t.Context(), row); !errors.Is(err, kernel.ErrNotSupported) || !strings.Contains(err.Error(), "a clock of its own") {
+			t.Errorf("%s: got %v", name, err)
 		}
 	}
 }

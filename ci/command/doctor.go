@@ -162,6 +162,10 @@ func examineRuntimes(ctx context.Context, w io.Writer) (err error) {
 		if i == 1 {
 			label = "runtimes"
 		}
+		if name == driver.VMName {
+			fmt.Fprintf(w, "%s\t%s: not tried: %s\n", label, name, boots)
+			continue
+		}
 		rt, err := driver.Find(ctx, name, nil)
 		if err != nil {
 			fmt.Fprintf(w, "%s\t%s\n", label, strings.TrimPrefix(oneLine(err), "runtime "))

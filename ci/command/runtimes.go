@@ -17,6 +17,8 @@ const (
 	// requireVariable names runtimes, with commas between, whose absence is an error also with
 	// everyRuntime: where one went missing, nobody may take silence for success.
 	requireVariable = "CELLWALL_REQUIRE"
+	// boots is why everyRuntime has not driver.VMName in it.
+	boots = "it boots a machine for every trial: name it"
 )
 
 // checkRuntimes refuses a list of --runtime that names nothing, nothing that is known, or one twice.
@@ -78,7 +80,7 @@ func findRuntimes(ctx context.Context, list []string, core driver.Runtime) (foun
 	}
 	for _, name := range list {
 		if every && name == driver.VMName && !slices.Contains(required, name) {
-			absent = append(absent, name+" (it boots a machine for every trial: name it)")
+			absent = append(absent, name+" ("+boots+")")
 			continue
 		}
 		rt, err := driver.Find(ctx, name, core)

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -173,7 +172,7 @@ func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *r
 	}}
 	start := time.Now()
 	progress.Start(r.report.Run.Asked)
-	tour.Run(c.Context(), io.Discard) // the verdicts say more than its result
+	_, interrupted := tour.Run(c.Context(), io.Discard) // the verdicts say more than whether all stood
 	progress.Finish()
 	r.report.Elapsed = time.Since(start)
 	if lost != nil {
@@ -182,7 +181,7 @@ func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *r
 	if got := len(r.report.Verdicts); got < r.report.Run.Asked {
 		// Silence is no verdict: rows that did not run are not held.
 		r.stopped = fmt.Errorf("stopped after %d of %d guarantees", got, r.report.Run.Asked)
-		if context.Cause(c.Context()) != nil {
+		if interrupted {
 			r.stopped = fmt.Errorf("interrupted: %w", r.stopped)
 		}
 	}

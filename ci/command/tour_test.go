@@ -153,7 +153,7 @@ func TestVerifyAll(t *testing.T) {
 		t.Skip("needs root: makes containers")
 	}
 	hidden := driver.Names()[1]
-	path := without(t, hidden)
+	path := without(t, hidden, "podman") // which would have the broken crun make its containers
 	broken(t, filepath.Join(path, "crun"))
 	t.Setenv("PATH", path)
 	t.Setenv(requireVariable, "")
@@ -234,7 +234,7 @@ func TestABrokenRuntimeIsNoSubject(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "crun")
 	broken(t, path)
-	t.Setenv("PATH", filepath.Dir(path)+":"+os.Getenv("PATH"))
+	t.Setenv("PATH", filepath.Dir(path)+":"+without(t, "podman")) // as above
 	for _, c := range []struct {
 		runtimes, required string
 	}{{runtimes: "crun"}, {runtimes: "core,crun=" + path}, {runtimes: "all", required: "crun"}} {
@@ -249,8 +249,8 @@ func TestABrokenRuntimeIsNoSubject(t *testing.T) {
 	}
 }
 
-// without returns a directory for PATH that has all that is there but one program.
-func without(t *testing.T, hidden string) string {
+// without returns a directory for PATH that has all that is there but some programs.
+func without(t *testing.T, hidden ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, d := range filepath.SplitList(os.Getenv("PATH")) {
@@ -260,13 +260,15 @@ func without(t *testing.T, hidden string) string {
 		}
 		for _, e := range entries {
 			err := os.Symlink(filepath.Join(d, e.Name()), filepath.Join(dir, e.Name()))
-			if e.Name() != hidden && err != nil && !errors.Is(err, os.ErrExist) {
+			if err != nil && !errors.Is(err, os.ErrExist) {
 				t.Fatal(err)
 			}
 		}
 	}
-	if err := os.Remove(filepath.Join(dir, hidden)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		t.Fatal(err)
+	for _, name := range hidden {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/cgroup"
-	"cellwall/runtime/cleanup"
 )
 
 // launch is a command of the engine's.
@@ -259,45 +258,4 @@ func (c *engineContainer) Delete(context.Context) error { return c.undo.Close() 
 
 func (c *engineContainer) State() specs.State {
 	return specs.State{Version: specs.Version, ID: c.bundle.ID, Bundle: c.bundle.Dir, Pid: c.Pid()}
-}
-
-// sweep names and removes what the engine has left behind: processes of its own, control groups, mounts.
-func (c *engineContainer) sweep() error {
-	var left []string
-	var errs []error
-	procs, err := c.lingering()
-	errs = append(errs, err)
-	left = append(left, named(procs)...)
-	if len(procs) > 0 {
-		ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
-		errs = append(errs, c.manager.Kill(ctx))
-		cancel()
-	}
-	if c.below != "" {
-		groups, err := cgroup.At(c.below)
-		errs = append(errs, err)
-		for _, path := range groups {
-			left = append(left, "cgroup "+path)
-			errs = append(errs, cgroup.Remove(path))
-		}
-	}
-	if c.mounts != nil {
-		mounts, err := c.mounts.left()
-		errs = append(errs, err)
-		left = append(left, mounts...)
-	}
-	return errors.Join(append(errs, cleanup.LeftBy(c.name, left))...)
-}
-
-// lingering are processes of the engine's that do not end by themselves: podman has one tidy up after every
-// container.
-func (c *engineContainer) lingering() ([]int, error) {
-	end := time.Now().Add(dying)
-	for {
-		procs, err := c.manager.Procs()
-		if err != nil || len(procs) == 0 || time.Now().After(end) {
-			return procs, err
-		}
-		<-time.After(lookEvery)
-	}
 }

@@ -9,6 +9,7 @@ package isolation
 import (
 	"context"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,21 +83,28 @@ func (t *Tour) declare(outer context.Context, s Subject) {
 	})
 }
 
-// Run declares and runs the specs in a binary that is no test, and reports whether all stood.
+// Run declares and runs the specs in a binary that is no test, and reports whether all stood, and whether an
+// interrupt ended it: Ginkgo may know of a signal before the context does.
 // Ginkgo's own report goes to out. It works once in a process.
-func (t *Tour) Run(ctx context.Context, out io.Writer) bool {
+func (t *Tour) Run(ctx context.Context, out io.Writer) (stood, interrupted bool) {
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	// Ginkgo's default reporter writes to this variable and nowhere else.
 	formatter.ColorableStdOut = out
 	t.Declare(ctx)
+	ginkgo.ReportAfterSuite("interrupted", func(r ginkgo.Report) {
+		interrupted = slices.Contains(r.SpecialSuiteFailureReasons, interruptedByUser)
+	})
 	suite, reporter := ginkgo.GinkgoConfiguration()
 	reporter.NoColor, reporter.Succinct = true, true
 	suite.Timeout = 0 // the rows have their own
-	stood := ginkgo.RunSpecs(quiet{}, "isolation", suite, reporter)
+	stood = ginkgo.RunSpecs(quiet{}, "isolation", suite, reporter)
 	t.row.Lock() // an abandoned row still removes what it has made
 	defer t.row.Unlock()
-	return stood
+	return stood, interrupted || ctx.Err() != nil
 }
+
+// interruptedByUser is how Ginkgo names a signal in a report (internal/interrupt_handler).
+const interruptedByUser = "Interrupted by User"
 
 // quiet is what Ginkgo reports of a failure in a binary that is no test: Run returns it.
 type quiet struct{}

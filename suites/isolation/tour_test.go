@@ -69,7 +69,7 @@ func TestTourKeepsItsOrder(t *testing.T) {
 	tour := isolation.Tour{Subjects: []isolation.Subject{subject("b"), subject("a")}, Begin: func(runtime, id string) {
 		fmt.Println("\nrow", runtime, id)
 	}}
-	if tour.Run(t.Context(), io.Discard) {
+	if stood, interrupted := tour.Run(t.Context(), io.Discard); stood || interrupted {
 		t.Error("all stood")
 	}
 }
@@ -78,7 +78,7 @@ func TestTourKeepsItsOrder(t *testing.T) {
 // yet to remove what it made.
 func TestTourWaitsForAnAbandonedRow(t *testing.T) {
 	if rows, parent := inChild(t); parent {
-		if got, want := strings.Join(rows, ", "), "begins, ends, Run returns"; got != want {
+		if got, want := strings.Join(rows, ", "), "begins, ends, Run returns true"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 		return
@@ -97,6 +97,6 @@ func TestTourWaitsForAnAbandonedRow(t *testing.T) {
 		}
 		fmt.Println("\nrow ends")
 	}}
-	tour.Run(t.Context(), io.Discard)
-	fmt.Println("\nrow Run returns")
+	_, interrupted := tour.Run(t.Context(), io.Discard)
+	fmt.Println("\nrow Run returns", interrupted)
 }

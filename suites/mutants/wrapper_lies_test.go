@@ -104,8 +104,9 @@ func (s *stand) declareLies(runtime string) {
 func (s *stand) declareBystander(runtime string) {
 	ginkgo.It("sees "+runtime+" with "+killsTooMuch+", which no verdict does", func(ctx ginkgo.SpecContext) {
 		own := *s
-		own.bystander = sleeping()
-		gomega.Expect(own.bystander.Start()).To(gomega.Succeed())
+		var err error
+		own.bystander, err = newBystander()
+		gomega.Expect(err).NotTo(gomega.HaveOccurred())
 		defer func() {
 			_ = own.bystander.Process.Kill()
 			_ = own.bystander.Wait() // it was killed

@@ -55,10 +55,10 @@ func newStand(t *testing.T, run *judge.Run) *stand {
 		t.Fatal(err)
 	}
 	s := &stand{
-		run: run, dir: t.TempDir(), self: self, bystander: sleeping(),
+		run: run, dir: t.TempDir(), self: self,
 		programs: map[string]string{}, caught: map[string]map[string]bool{},
 	}
-	if err := s.bystander.Start(); err != nil {
+	if s.bystander, err = newBystander(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -75,6 +75,15 @@ func newStand(t *testing.T, run *judge.Run) *stand {
 		})
 	}
 	return s
+}
+
+// newBystander starts a process that sleeps until it is killed, or until we end.
+func newBystander() (*exec.Cmd, error) {
+	cmd := exec.Command("cat")
+	if _, err := cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	return cmd, cmd.Start()
 }
 
 // declareWrappers has the real runtimes behind wrappers that weaken what they are asked for, or lie
