@@ -192,7 +192,7 @@ func (p *planner) attach(tree slot, m specs.Mount, at string, opts mountFlags) {
 	if opts.attributes() != 0 {
 		p.add(Step{
 			Text:   "set flags of " + at + optionText(m.Options),
-			number: unix.SYS_MOUNT, args: calls(null(), str(at), null(), num(unix.MS_REMOUNT|opts.flags&^unix.MS_REC|p.Host.MountFlags[m.Source]), null()),
+			number: unix.SYS_MOUNT, args: calls(null(), str(at), null(), num(unix.MS_REMOUNT|unix.MS_BIND|opts.flags&^unix.MS_REC|p.Host.MountFlags[m.Source]), null()),
 		})
 	}
 }
