@@ -9,13 +9,15 @@ package isolation
 import (
 	"context"
 	"io"
-	"slices"
+	"os"
+	"os/signal"
 	"sync"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/formatter"
 	"github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
 
 	"cellwall/reports/record"
 	"cellwall/runtime/spec"
@@ -91,20 +93,17 @@ func (t *Tour) Run(ctx context.Context, out io.Writer) (stood, interrupted bool)
 	// Ginkgo's default reporter writes to this variable and nowhere else.
 	formatter.ColorableStdOut = out
 	t.Declare(ctx)
-	ginkgo.ReportAfterSuite("interrupted", func(r ginkgo.Report) {
-		interrupted = slices.Contains(r.SpecialSuiteFailureReasons, interruptedByUser)
-	})
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, unix.SIGTERM) // as Ginkgo does
 	suite, reporter := ginkgo.GinkgoConfiguration()
 	reporter.NoColor, reporter.Succinct = true, true
 	suite.Timeout = 0 // the rows have their own
 	stood = ginkgo.RunSpecs(quiet{}, "isolation", suite, reporter)
 	t.row.Lock() // an abandoned row still removes what it has made
 	defer t.row.Unlock()
-	return stood, interrupted || ctx.Err() != nil
+	signal.Stop(signals) // after which none is under way to us that Ginkgo has got
+	return stood, len(signals) > 0 || ctx.Err() != nil
 }
-
-// interruptedByUser is how Ginkgo names a signal in a report (internal/interrupt_handler).
-const interruptedByUser = "Interrupted by User"
 
 // quiet is what Ginkgo reports of a failure in a binary that is no test: Run returns it.
 type quiet struct{}
