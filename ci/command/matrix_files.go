@@ -35,6 +35,9 @@ func carry(list []string) (_ *carried, err error) {
 		if name == everyRuntime || strings.HasPrefix(name, driver.ExecPrefix) {
 			return nil, misuse("--runtimes %s: a matrix takes runtimes by name: %s, NAME=PATH or oci:PATH", name, strings.Join(driver.Names(), ", "))
 		}
+		if driver.Kind(shortName(name)) == driver.VMName {
+			return nil, misuse("--runtimes %s: a guest boots no guests: cellwall verify --runtime %s does, on this host", name, name)
+		}
 	}
 	if err := checkRuntimes(list); err != nil {
 		return nil, err

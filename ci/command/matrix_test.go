@@ -112,6 +112,7 @@ func TestMatrixMisuse(t *testing.T) {
 		{"--kernels k-1 --runtimes moon", `runtime "moon" is unknown`},
 		{"--kernels k-1 --runtimes all", "a matrix takes runtimes by name"},
 		{"--kernels k-1 --runtimes exec:x.yaml", "a matrix takes runtimes by name"},
+		{"--kernels k-1 --runtimes vm=6.1", "a guest boots no guests"},
 		{"--kernels k-1 --runtimes bwrap=/nosuch", "runtime bwrap=/nosuch is not on this host: install bubblewrap, or name its program: --runtimes bwrap=PATH"},
 		{"--kernels k-1 --expected /nosuch", "--expected: open /nosuch"},
 		{"--kernels k-1 --expected " + bad, "e.yaml:2: field cgruop not found"},
