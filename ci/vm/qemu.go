@@ -23,12 +23,13 @@ type arch struct {
 
 // arches is by GOARCH. The CPU is what the accelerator can do at its best, but for what the
 // translator does badly. On amd64 that is page tables of five levels, with which a second CPU does
-// not start, and fast strings, by which the kernel clears and copies pages byte by byte. On arm64 it is 52-bit addresses, with which old kernels hang, and pointer
-// authentication by its slowest algorithm.
+// not start, fast strings, by which the kernel clears and copies pages byte by byte, and cmpxchg16b, after
+// which QEMU 7.2 has an operand's bits in the flags: the kernel's allocator saves and restores these, and panics.
+// On arm64 it is 52-bit addresses, with which old kernels hang, and pointer authentication by its slowest algorithm.
 var arches = map[string]arch{
 	"amd64": {
 		machine: elf.EM_X86_64, program: "qemu-system-x86_64", debian: "qemu-system-x86", board: "pc",
-		cpu:     map[string]string{KVM: "max", TCG: "max,la57=off,erms=off,fsrm=off"},
+		cpu:     map[string]string{KVM: "max", TCG: "max,la57=off,erms=off,fsrm=off,cx16=off"},
 		console: "console=ttyS0 earlycon=uart8250,io,0x3f8",
 		clock:   map[string]string{TCG: "tsc=reliable"},
 	},
@@ -64,7 +65,7 @@ func (g Guest) arguments(accel string, fd descriptors) []string {
 	const mib = 1 << 20
 	accelerator := accel
 	if accel == TCG {
-		accelerator += ",thread=multi"
+		accelerator += ",thread=single"
 	}
 	return []string{
 		"-name", "cellwall",

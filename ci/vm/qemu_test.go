@@ -13,7 +13,7 @@ func TestArguments(t *testing.T) {
 	g := Guest{Kernel: kernels.Kernel{Arch: "arm64", Image: "/a b,c/Image"}, CPUs: 2, Memory: 300<<20 + 1, Append: []string{"lsm=bpf"}}
 	got := g.arguments(TCG, descriptors{console: 3, channel: 4, initramfs: 5})
 	for _, want := range [][]string{
-		{"-machine", "virt"}, {"-accel", "tcg,thread=multi"}, {"-cpu", "cortex-a72"}, {"-smp", "2"}, {"-m", "301M"}, {"-kernel", "/a b,c/Image"},
+		{"-machine", "virt"}, {"-accel", "tcg,thread=single"}, {"-cpu", "cortex-a72"}, {"-smp", "2"}, {"-m", "301M"}, {"-kernel", "/a b,c/Image"},
 		{"-chardev", "socket,id=console,fd=3", "-serial", "chardev:console", "-chardev", "socket,id=records,fd=4"}, {"-initrd", "/proc/self/fd/5"},
 		{"-append", "console=ttyAMA0 earlycon=pl011,0x9000000 panic=-1 oops=panic lsm=bpf"},
 	} {
@@ -25,7 +25,7 @@ func TestArguments(t *testing.T) {
 		t.Errorf("kvm: %q", got)
 	}
 	g.Kernel.Arch = "amd64"
-	if got := g.arguments(TCG, descriptors{}); !strings.Contains(strings.Join(got, " "), "-cpu max,la57=off,erms=off,fsrm=off ") {
+	if got := g.arguments(TCG, descriptors{}); !strings.Contains(strings.Join(got, " "), "-cpu max,la57=off,erms=off,fsrm=off,cx16=off ") {
 		t.Errorf("amd64: %q", got)
 	}
 }
