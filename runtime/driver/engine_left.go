@@ -81,24 +81,9 @@ func dockerSays(ctx context.Context, path string, args ...string) (string, error
 
 // sweep names and removes what the engine has left behind: processes of its own, control groups, mounts.
 func (c *engineContainer) sweep() error {
-	var left []string
-	var errs []error
 	procs, err := c.lingering()
-	errs = append(errs, err)
-	left = append(left, named(procs)...)
-	if len(procs) > 0 {
-		ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
-		errs = append(errs, c.manager.Kill(ctx))
-		cancel()
-	}
-	if c.below != "" {
-		groups, err := cgroup.At(c.below)
-		errs = append(errs, err)
-		for _, path := range groups {
-			left = append(left, "cgroup "+path)
-			errs = append(errs, cgroup.Remove(path))
-		}
-	}
+	left, swept := sweepGroups(c.manager, procs, c.below)
+	errs := []error{err, swept}
 	if c.mounts != nil {
 		mounts, err := c.mounts.left()
 		errs = append(errs, err)

@@ -44,20 +44,17 @@ func (c *ociContainer) State() specs.State {
 	return specs.State{Version: specs.Version, ID: c.bundle.ID, Bundle: c.dir, Pid: c.init.pid}
 }
 
-// sweep names and removes what the runtime has left behind: processes of its own, control groups,
-// files of its state.
-func (c *ociContainer) sweep() error {
-	var left []string
+// sweepGroups names and removes what a runtime has left behind: processes in the group of its own, and groups at
+// some paths below the hierarchies; an empty path is none.
+func sweepGroups(manager *cgroup.Group, procs []int, at ...string) (left []string, err error) {
 	var errs []error
-	procs, err := c.manager.Procs()
-	errs = append(errs, err)
-	left = append(left, named(procs)...)
+	left = named(procs)
 	if len(procs) > 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
-		errs = append(errs, c.manager.Kill(ctx))
+		errs = append(errs, manager.Kill(ctx))
 		cancel()
 	}
-	for _, below := range []string{c.below, c.strayed} {
+	for _, below := range at {
 		if below == "" {
 			continue
 		}
@@ -68,6 +65,15 @@ func (c *ociContainer) sweep() error {
 			errs = append(errs, cgroup.Remove(path))
 		}
 	}
+	return left, errors.Join(errs...)
+}
+
+// sweep names and removes what the runtime has left behind: processes of its own, control groups,
+// files of its state.
+func (c *ociContainer) sweep() error {
+	procs, err := c.manager.Procs()
+	left, swept := sweepGroups(c.manager, procs, c.below, c.strayed)
+	errs := []error{err, swept}
 	for _, dir := range []string{c.dir, c.at(stateDir)} {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
