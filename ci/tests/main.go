@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -116,7 +117,11 @@ func (r *result) note(out io.Writer, e event) {
 			fmt.Fprintf(out, "%-4s  %s\n", e.Action, e.Package)
 			if e.Action == "fail" {
 				r.broken = true
-				fmt.Fprint(out, strings.Join(r.output[name], ""))
+				for _, unended := range slices.Sorted(maps.Keys(r.output)) { // as of a test that time ran out for
+					if unended == name || strings.HasPrefix(unended, name+" ") {
+						fmt.Fprint(out, strings.Join(r.output[unended], ""))
+					}
+				}
 			}
 			break
 		}

@@ -61,6 +61,18 @@ func TestWhatFails(t *testing.T) {
 	}
 }
 
+// TestATestThatDoesNotEnd is told with what it wrote, as that time has run out, and a test of another package is not.
+func TestATestThatDoesNotEnd(t *testing.T) {
+	var out bytes.Buffer
+	err := run(strings.NewReader(events+`{"Action":"output","Package":"q","Test":"TestC","Output":"panic: test timed out\n"}
+{"Action":"output","Package":"qq","Test":"TestD","Output":"of another\n"}
+{"Action":"fail","Package":"q"}
+`), &out, "")
+	if err == nil || !strings.Contains(out.String(), "fail  q\npanic: test timed out\n") || strings.Contains(out.String(), "another") {
+		t.Errorf("%v:\n%s", err, &out)
+	}
+}
+
 // TestGoTestItselfFails: its events may be all right, or none.
 func TestGoTestItselfFails(t *testing.T) {
 	read := func(r io.Reader) error { _, err := io.Copy(io.Discard, r); return err }

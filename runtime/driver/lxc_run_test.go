@@ -12,6 +12,7 @@ import (
 
 	"cellwall/runtime/driver"
 	"cellwall/runtime/kernel"
+	"cellwall/runtime/rootfs"
 	"cellwall/runtime/spec"
 )
 
@@ -68,6 +69,37 @@ func TestLXCLeavesNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDeafInit has an init that hears SIGTERM the second time only, as LXC's does that is busy with another signal.
+func TestDeafInit(t *testing.T) {
+	s := newStand(t, "wait")
+	path := filepath.Join(t.TempDir(), "lxc-execute")
+	check(t, os.WriteFile(path, []byte(`#!/bin/bash
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+[ "$1" = --version ] && echo 5.0.2 && exit
+heard=0
+trap 'heard=$((heard + 1)); [ $heard = 2 ] && exit 9' TERM
+exec 3<&0
+sleep 600 & # what the program leaves
+chroot '`+s.bundle.Spec.Root.Path+`' `+rootfs.AttackerPath+` wait <&3 &
+while :; do wait; done
+`), 0o755))
+	rt := s.find(t, "lxc-execute="+path)
+	in, hold, err := os.Pipe()
+	check(t, err)
+	s.bundle.Stdin = in
+	c, err := rt.Create(t.Context(), s.bundle)
+	check(t, err)
+	check(t, c.Start(t.Context()))
+	check(t, hold.Close())
+	if status, err := c.Wait(t.Context()); err != nil || status.Code != 9 {
+		t.Errorf("ended: %+v, %v", status, err)
+	}
+	if err := c.Delete(t.Context()); err == nil || !strings.Contains(err.Error(), "(sleep)") {
+		t.Errorf("left: %v", err)
+	}
+	s.clean(t)
 }
 
 func TestOldLXC(t *testing.T) {

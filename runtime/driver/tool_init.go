@@ -34,12 +34,17 @@ func endsWith(pid int, procs []int) (wait func() error, err error) {
 	}
 	told := make(chan error, 1)
 	go func() {
-		err := error(unix.EINTR)
-		for errors.Is(err, unix.EINTR) {
-			_, err = unix.Poll([]unix.PollFd{{Fd: int32(program), Events: unix.POLLIN}}, -1) // a descriptor
-		}
-		if err == nil {
-			err = unix.PidfdSendSignal(init, unix.SIGTERM, nil, 0)
+		_, err := awaitEnd(program, -1)
+		// LXC forgets a signal that comes while it handles another (interrupt_handler in initutils.c), as the
+		// SIGCHLD of the program is: what is said once may never be heard.
+		for again := 1; err == nil; again *= 2 { // ms
+			var ended bool
+			if err = unix.PidfdSendSignal(init, unix.SIGTERM, nil, 0); err == nil {
+				ended, err = awaitEnd(init, again)
+			}
+			if ended {
+				break
+			}
 		}
 		if errors.Is(err, unix.ESRCH) {
 			err = nil
@@ -47,6 +52,16 @@ func endsWith(pid int, procs []int) (wait func() error, err error) {
 		told <- errors.Join(err, unix.Close(program), unix.Close(init))
 	}()
 	return sync.OnceValue(func() error { return <-told }), nil
+}
+
+// awaitEnd waits until the process of a pidfd has ended, at most that many milliseconds; -1 is without end.
+func awaitEnd(pidfd, atMost int) (ended bool, err error) {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, atMost) // a descriptor
+		if !errors.Is(err, unix.EINTR) {
+			return n > 0, err
+		}
+	}
 }
 
 var parentLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^PPid:\s+(\d+)$`) })

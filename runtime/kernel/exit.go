@@ -89,8 +89,12 @@ const (
 
 // pidfdExit asks the pidfd, which knows once the process was waited for.
 func pidfdExit(pidfd int) (unix.WaitStatus, error) {
-	info := pidfdInfo{mask: pidfdInfoExit}
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(pidfd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
+	info, errno := getPidfdInfo(pidfd)
+	if errno == unix.ESRCH {
+		// The kernel looks for the status first and for the process then (pidfd_info in fs/pidfs.c): between them
+		// somebody may have waited for it.
+		info, errno = getPidfdInfo(pidfd)
+	}
 	switch {
 	case errno == unix.ESRCH: // waited for, and nothing kept
 		return 0, Unsupported("ioctl PIDFD_GET_INFO keeps no exit status: it is there since Linux 6.15")
@@ -106,4 +110,10 @@ func pidfdExit(pidfd int) (unix.WaitStatus, error) {
 		return 0, ErrRunning
 	}
 	return unix.WaitStatus(info.exitCode), nil
+}
+
+func getPidfdInfo(pidfd int) (pidfdInfo, unix.Errno) {
+	info := pidfdInfo{mask: pidfdInfoExit}
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(pidfd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
+	return info, errno
 }

@@ -59,6 +59,37 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
+// TestExitStatusAsItIsReaped asks while the parent waits for the process: the kernel, too, looks twice then.
+func TestExitStatusAsItIsReaped(t *testing.T) {
+	for range 300 {
+		cmd := exec.Command("false")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		pid := cmd.Process.Pid
+		pidfd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waited := make(chan error)
+		go func() { waited <- cmd.Wait() }()
+		status, err := unix.WaitStatus(0), kernel.ErrRunning
+		for errors.Is(err, kernel.ErrRunning) {
+			status, err = kernel.ExitStatus(pid, pidfd)
+		}
+		<-waited
+		if _, later := kernel.ExitStatus(pid, pidfd); errors.Is(later, kernel.ErrNotSupported) {
+			t.Skipf("after it was waited for: %v", later)
+		}
+		if err != nil || status.ExitStatus() != 1 {
+			t.Fatalf("status %#x, %v", status, err)
+		}
+		if err := unix.Close(pidfd); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // stat is a line of /proc/PID/stat with zeros where nobody looks.
 func stat(name, state, exitCode string) string {
 	return fmt.Sprintf("7 (%s) %s%s %s\n", name, state, strings.Repeat(" 0", 48), exitCode)
