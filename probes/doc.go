@@ -44,8 +44,8 @@
 // said. Typed tracepoints (tp_btf) need BTF and bpf_get_current_task_btf (Linux 5.11), raw ones
 // (raw_tp) BTF and bpf_probe_read_kernel, which lockdown for confidentiality refuses. Both need the
 // ring buffer (5.8) and root, or CAP_BPF and CAP_PERFMON. Before Linux 5.11 their maps count as locked
-// memory, of which most shells grant less than a probe takes: ulimit -l unlimited grants it. Where no program can be loaded the
-// cgroup's files are polled; that says how much and how often, but neither who nor when. A tracepoint
+// memory, of which most shells grant less than a probe takes: the limit is raised while they are made, which takes
+// CAP_SYS_RESOURCE or a hard limit (ulimit -H -l) that grants it. Where no program can be loaded the cgroup's files are polled; that says how much and how often, but neither who nor when. A tracepoint
 // whose arguments are others than a program expects, by BTF, is refused by name on any rung.
 //
 // # What it costs

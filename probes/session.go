@@ -41,7 +41,11 @@ type session struct {
 
 // newMap makes a map that ends with the session.
 func (s *session) newMap(name string, kind ebpf.MapType, key, value, entries uint32) (*ebpf.Map, error) {
-	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: name, Type: kind, KeySize: key, ValueSize: value, MaxEntries: entries})
+	var m *ebpf.Map
+	err := kernel.LockingMemory(func() (err error) {
+		m, err = ebpf.NewMap(&ebpf.MapSpec{Name: name, Type: kind, KeySize: key, ValueSize: value, MaxEntries: entries})
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("make map %s: %w", name, unsupported(err))
 	}
@@ -105,15 +109,18 @@ func (s *session) attachAs(function ebpf.AttachType, point string, write func(*p
 
 // load loads a program. As a collection it shares the kernel's BTF with the others, which
 // ebpf.NewProgram would read again for each.
-func (s *session) load(spec *ebpf.ProgramSpec) (*ebpf.Program, error) {
-	c, err := ebpf.NewCollectionWithOptions(
-		&ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{spec.Name: spec}},
-		ebpf.CollectionOptions{Cache: s.types},
-	)
-	if err != nil {
-		return nil, err
-	}
-	return c.DetachProgram(spec.Name), nil
+func (s *session) load(spec *ebpf.ProgramSpec) (p *ebpf.Program, err error) {
+	err = kernel.LockingMemory(func() error {
+		c, err := ebpf.NewCollectionWithOptions(
+			&ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{spec.Name: spec}},
+			ebpf.CollectionOptions{Cache: s.types},
+		)
+		if err == nil {
+			p = c.DetachProgram(spec.Name)
+		}
+		return err
+	})
+	return p, err
 }
 
 // unsupported marks an error of the kernel as a thing that it cannot do, since every rung is
@@ -122,8 +129,8 @@ func unsupported(err error) error {
 	if errors.Is(err, kernel.ErrNotSupported) {
 		return err
 	}
-	if errors.Is(err, unix.EPERM) { // the library suspects the memlock limit alone, which has not counted since 5.11
-		return fmt.Errorf("%w: lockdown forbids it, CAP_BPF or CAP_PERFMON is missing, or before Linux 5.11 ulimit -l is too low: %w", kernel.ErrNotSupported, unix.EPERM)
+	if errors.Is(err, unix.EPERM) { // the library suspects the memlock limit, which was raised
+		return fmt.Errorf("%w: lockdown forbids it, CAP_BPF or CAP_PERFMON is missing, or before Linux 5.11 ulimit -l cannot be raised: %w", kernel.ErrNotSupported, unix.EPERM)
 	}
 	return fmt.Errorf("%w: %w", kernel.ErrNotSupported, err)
 }

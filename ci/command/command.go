@@ -182,7 +182,7 @@ func subcommands() []subcommand {
 		{"verify", newVerify}, {"ladder", newLadder}, {"report", newReport}, {"run", newRun}, {"exec", newExec}, {"explain", newExplain},
 		{"doctor", newDoctor}, {"clean", newClean}, {"list", newList}, {"bench", newBench}, {bench.WorkerCommand, newBenchWorker},
 		{"compare", newCompare}, {"history", newHistory}, {"interfere", newInterfere}, {"probe", newProbe}, {"kernels", newKernels},
-		{"matrix", func() *cobra.Command { return newMatrix(new(vm.Host).Run) }},
+		{"matrix", func() *cobra.Command { host := new(vm.Host); return newMatrix(host.Run, host.AtOnce) }},
 		{driver.GuestCommand, func() *cobra.Command { return newGuest(new(vm.Host).Run) }},
 	}
 }

@@ -89,6 +89,9 @@ func TestPipeOfAnother(t *testing.T) {
 // TestEndedBy: run and exec that a signal ends have the exit code that a shell gives for it.
 func TestEndedBy(t *testing.T) {
 	program := build(t)
+	hangup := make(chan os.Signal, 1) // what is caught here is ignored in no child, as it would be below nohup(1)
+	signal.Notify(hangup, unix.SIGHUP)
+	defer signal.Stop(hangup)
 	id := fmt.Sprintf("ended-%d", os.Getpid())
 	start := func(args ...string) *exec.Cmd {
 		cmd := exec.Command(program, append(args, "--", "sh", "-c", "echo up; exec sleep 100")...)

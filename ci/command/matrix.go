@@ -32,12 +32,17 @@ type matrixFlags struct {
 	kernelFlags
 	kernels, runtimes, cgroups, only []string
 	shard, expected, out             string
+	atOnce                           int
 }
+
+// guestCPUs is how many CPUs a guest has.
+const guestCPUs = 2
 
 // bootFunc boots a guest, as (*vm.Host).Run does.
 type bootFunc func(context.Context, vm.Guest) (vm.Result, error)
 
-func newMatrix(boot bootFunc) *cobra.Command {
+// newMatrix boots by a function, and by default as many guests side by side as another says, as (*vm.Host).AtOnce does.
+func newMatrix(boot bootFunc, carries func(guestCPUs int) int) *cobra.Command {
 	var f matrixFlags
 	c := &cobra.Command{
 		Use:   "matrix",
@@ -50,7 +55,7 @@ func newMatrix(boot bootFunc) *cobra.Command {
 		Example: "  cellwall matrix\n  cellwall matrix --kernels 'debian-1*' --runtimes core,runc --only 'fs.*' --out out\n" +
 			"  cellwall matrix --shard 1/4 --out out-1\n  cellwall report out-1 out-2 out-3 out-4",
 		Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error { return f.run(c, boot) },
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c, boot, carries) },
 	}
 	f.add(c)
 	flags := c.Flags()
@@ -59,6 +64,7 @@ func newMatrix(boot bootFunc) *cobra.Command {
 	flags.StringSliceVar(&f.cgroups, "cgroup", []string{"v2"}, "what the guests mount: v2, hybrid, v1")
 	flags.StringSliceVar(&f.only, "only", nil, "globs of guarantee ids, such as 'fs.*,pids.fork-bomb'")
 	flags.StringVar(&f.shard, "shard", "", "one part of the boots, such as 2/4; cellwall report puts the records of all parts together")
+	flags.IntVar(&f.atOnce, "at-once", 0, "how many guests run side by side; 0 is as many as the CPUs of this host carry")
 	flags.StringVar(&f.expected, "expected", "", "from which kernel on guarantees must hold; by default "+expectedFile+" where that is there")
 	flags.StringVar(&f.out, "out", "", "directory for "+recordsFile+" and "+matrixReport+"; made if it is not there")
 	complete(c, "only", ids())
@@ -67,10 +73,13 @@ func newMatrix(boot bootFunc) *cobra.Command {
 	return c
 }
 
-func (f *matrixFlags) run(c *cobra.Command, boot bootFunc) (err error) {
+func (f *matrixFlags) run(c *cobra.Command, boot bootFunc, carries func(int) int) (err error) {
 	expected, err := f.check()
 	if err != nil {
 		return err
+	}
+	if f.atOnce < 0 {
+		return misuse("--at-once %d: want how many guests run side by side, or 0", f.atOnce)
 	}
 	i, n, err := parseShard(f.shard)
 	if err != nil {
@@ -98,13 +107,16 @@ func (f *matrixFlags) run(c *cobra.Command, boot bootFunc) (err error) {
 	if err != nil {
 		return done(err)
 	}
-	job := matrix.Job{Boots: boots, Boot: boot, Records: out, Guest: vm.Guest{
-		CPUs: 2, Memory: 1 << 30, Program: self, Files: programs.files, Boot: 2 * time.Minute, Limit: 30 * time.Minute,
+	job := matrix.Job{Boots: boots, Boot: boot, Records: out, AtOnce: f.atOnce, Guest: vm.Guest{
+		CPUs: guestCPUs, Memory: 1 << 30, Program: self, Files: programs.files, Boot: 2 * time.Minute, Limit: 30 * time.Minute,
 		Command: append([]string{"/cellwall", "verify", "--records", "3", "--runtime", strings.Join(programs.inside, ",")}, f.onlyFlags()...),
 	}}
 	width, is := terminalWidth(c.ErrOrStderr())
 	progress := &render.BenchProgress{Out: c.ErrOrStderr(), Terminal: is, Width: width}
 	job.Step = progress.Step
+	if job.AtOnce == 0 {
+		job.AtOnce = carries(guestCPUs)
+	}
 	stopped := job.Run(c.Context())
 	progress.Finish()
 	if errors.Is(stopped, exec.ErrNotFound) {

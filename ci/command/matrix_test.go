@@ -67,7 +67,7 @@ func guestOf(outcomes map[string]record.Outcome) bootFunc {
 
 func callMatrix(t *testing.T, boot bootFunc, args ...string) (code int, out, errs string) {
 	t.Helper()
-	c := newMatrix(boot)
+	c := newMatrix(boot, func(int) int { return 1 })
 	c.SilenceErrors, c.SilenceUsage = true, true
 	var o, e bytes.Buffer
 	c.SetArgs(args)
@@ -106,6 +106,7 @@ func TestMatrixMisuse(t *testing.T) {
 		{"--kernels k-1 --shard two", `--shard "two" is no part`},
 		{"--kernels k-1 --shard 1/2/3", `--shard "1/2/3" is no part`},
 		{"--kernels k-1 --shard 2/2", "--shard 2/2 is empty: there are only 1 boots"},
+		{"--kernels k-1 --at-once -1", "--at-once -1: want how many"},
 		{"--kernels k-1 --cgroup v3", `--cgroup "v3" is none of v2, hybrid, v1`},
 		{"--kernels k-1 --cgroup v2,v2", "v2 is there twice"},
 		{"--kernels k-1 --only moon", `--only "moon" matches no guarantee`},

@@ -11,14 +11,21 @@ import (
 // receiver gets the records of one guest, checks them, and passes them on. What it refuses ends the
 // guest.
 type receiver struct {
-	out    *record.Writer
+	*board
+	at     int // its place on the board
 	cells  []record.Cell
 	prefix string // of the name of its run: every guest counts its processes from 1
-	step   func()
 
 	run        string // as the guest calls it
 	asked, got int
 	failed     error // of out
+}
+
+func (r *receiver) begins() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.begun = max(r.begun, r.at+1)
+	r.moved()
 }
 
 // Write takes whole lines.
@@ -30,6 +37,8 @@ func (r *receiver) Write(p []byte) (int, error) {
 	if len(set.Benches)+len(set.Interferences)+len(set.Cells) > 0 {
 		return 0, fmt.Errorf("guest: %.80q is a record of something else than verify", p)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, run := range set.Runs {
 		if err := r.begin(run); err != nil {
 			return 0, err
@@ -67,14 +76,9 @@ func (r *receiver) verdict(v record.Verdict) error {
 	r.got++
 	v.Run = r.prefix + v.Run
 	r.failed = r.out.Verdict(v)
-	r.step()
-	return r.failed
-}
-
-// share is how much of the guest's work is done.
-func (r *receiver) share() float64 {
-	if r.asked == 0 {
-		return 0
+	if r.asked > 0 {
+		r.shares[r.at] = min(float64(r.got)/float64(r.asked), 1)
 	}
-	return min(float64(r.got)/float64(r.asked), 1)
+	r.moved()
+	return r.failed
 }

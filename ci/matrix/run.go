@@ -7,6 +7,9 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"cellwall/ci/vm"
 	"cellwall/reports/record"
@@ -21,34 +24,64 @@ type Job struct {
 	Boot func(context.Context, vm.Guest) (vm.Result, error)
 	// Records gets all records, each as soon as it is there.
 	Records io.Writer
-	// Step is told which boot is at work, from 1, and what share of all is behind. It may be nil.
+	// AtOnce is how many guests run side by side; less than 2 is one after the other.
+	AtOnce int
+	// Step is told which boots are at work, the number of the last that began, from 1, and what share of all is
+	// behind. It may be nil. It is never called twice at a time.
 	Step func(what string, boot, of int, share float64)
 }
 
-// Run boots one guest after the other. A guest that fails is no error: its cells say so. An error is
-// that of ctx, of Records, or of a program that this host
-// lacks (exec.ErrNotFound), and leaves the cells that were not begun waiting.
+// board is what the guests of a job share.
+type board struct {
+	mu     sync.Mutex
+	out    *record.Writer
+	names  []string  // of the boots
+	shares []float64 // of them, how much is behind
+	ends   []bool
+	begun  int
+	step   func(what string, boot, of int, share float64)
+}
+
+// moved says how far all boots are. The board is locked.
+func (b *board) moved() {
+	if b.step == nil {
+		return
+	}
+	var at []string
+	behind := 0.0
+	for i, share := range b.shares[:b.begun] {
+		behind += share
+		if !b.ends[i] {
+			at = append(at, b.names[i])
+		}
+	}
+	b.step(strings.Join(at, ", "), b.begun, len(b.names), behind/float64(len(b.names)))
+}
+
+// Run boots the guests in their order. A guest that fails is no error: its cells say so. An error is
+// that of ctx, of Records, or of a program that this host lacks (exec.ErrNotFound), and leaves the cells that were
+// not begun waiting.
 func (j *Job) Run(ctx context.Context) error {
-	out := record.NewWriter(j.Records)
-	for _, b := range j.Boots {
-		if err := writeCells(out, b.Cells); err != nil {
+	b := &board{out: record.NewWriter(j.Records), step: j.Step, shares: make([]float64, len(j.Boots)), ends: make([]bool, len(j.Boots))}
+	for _, boot := range j.Boots {
+		b.names = append(b.names, boot.Kernel.Name+" with cgroup "+boot.Cgroup)
+		if err := writeCells(b.out, boot.Cells); err != nil {
 			return err
 		}
 	}
-	for i, b := range j.Boots {
-		what := b.Kernel.Name + " with cgroup " + b.Cgroup
-		r := &receiver{out: out, cells: b.Cells, prefix: b.Kernel.Name + "/" + b.Cgroup + "/"}
-		r.step = func() {
-			if j.Step != nil {
-				j.Step(what, i+1, len(j.Boots), (float64(i)+r.share())/float64(len(j.Boots)))
+	guests, ctx := errgroup.WithContext(ctx)
+	guests.SetLimit(max(1, j.AtOnce))
+	for i, boot := range j.Boots {
+		guests.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
-		}
-		r.step()
-		if err := j.boot(ctx, b, r); err != nil {
-			return err
-		}
+			r := &receiver{board: b, at: i, cells: boot.Cells, prefix: boot.Kernel.Name + "/" + boot.Cgroup + "/"}
+			r.begins()
+			return j.boot(ctx, boot, r)
+		})
 	}
-	return nil
+	return guests.Wait()
 }
 
 // boot boots a guest and writes how its cells ended.
@@ -56,6 +89,9 @@ func (j *Job) boot(ctx context.Context, b Boot, r *receiver) error {
 	g, said := j.Guest, &lastLine{}
 	g.Kernel, g.Cgroup, g.Records, g.Stderr = b.Kernel, b.Cgroup, r, said
 	result, err := j.Boot(ctx, g)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ends[r.at], r.shares[r.at] = true, 1
 	if r.failed != nil {
 		return r.failed
 	}

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"cellwall/ci/kernels"
@@ -222,6 +224,44 @@ func TestInterruptedLeavesTheRestWaiting(t *testing.T) {
 	}
 	if want := "booted,booted,we failed,we failed" + strings.Repeat(",waiting", 8); strings.Join(got, ",") != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestSideBySide: guests run as many at once as is said and no more, and their tables are those of one after the other.
+func TestSideBySide(t *testing.T) {
+	whole, err := run(t, t.Context(), Job{Boots: plan(), Boot: boots(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{1, 2, 3, 7} {
+		var now, most atomic.Int32
+		var mu sync.Mutex
+		last := 0.0
+		together := sync.NewCond(&mu)
+		set, err := run(t, t.Context(), Job{Boots: plan(), AtOnce: n, Boot: func(ctx context.Context, g vm.Guest) (vm.Result, error) {
+			defer now.Add(-1)
+			mu.Lock()
+			if at := now.Add(1); at > most.Load() {
+				most.Store(at)
+			}
+			together.Broadcast()
+			for int(most.Load()) < min(n, len(plan())) {
+				together.Wait()
+			}
+			mu.Unlock()
+			return boots(nil)(ctx, g)
+		}, Step: func(_ string, _, _ int, share float64) {
+			if share < last {
+				t.Errorf("%d at once: %v after %v", n, share, last)
+			}
+			last = share
+		}})
+		if err != nil || int(most.Load()) != min(n, len(plan())) || last != 1 {
+			t.Errorf("%d at once: %v, %d were, and %v is behind", n, err, most.Load(), last)
+		}
+		if got, want := tables(t, set), tables(t, whole); got != want {
+			t.Errorf("%d at once:\n%s\nwant\n%s", n, got, want)
+		}
 	}
 }
 

@@ -74,16 +74,32 @@ func (h *Host) choices(g Guest) []string {
 	if h.accel != "" {
 		return []string{h.accel}
 	}
+	if !h.opensKVM() {
+		return []string{TCG} // QEMU would say the same
+	}
+	return []string{KVM, TCG}
+}
+
+func (h *Host) opensKVM() bool {
 	device := h.Device
 	if device == "" {
 		device = "/dev/kvm"
 	}
 	f, err := os.OpenFile(device, os.O_RDWR, 0)
 	if err != nil {
-		return []string{TCG} // QEMU would say the same
+		return false
 	}
 	_ = f.Close() // nothing was done with it
-	return []string{KVM, TCG}
+	return true
+}
+
+// AtOnce is how many guests with so many CPUs each this host's CPUs carry side by side, at least one. The translator
+// runs all CPUs of a guest on one of the host's.
+func (h *Host) AtOnce(guestCPUs int) int {
+	if !h.opensKVM() {
+		return runtime.NumCPU()
+	}
+	return max(1, runtime.NumCPU()/guestCPUs)
 }
 
 // remember is only for guests of our own architecture: others have no choice.

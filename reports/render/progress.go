@@ -14,8 +14,8 @@ import (
 )
 
 // Progress shows how far a verify run is, while it runs. On a terminal one line is kept up to
-// date; elsewhere a line is written every tenth of the way. A verdict that is bad news stays as
-// a line of its own on both. It is safe for concurrent use; its fields must not change after
+// date; elsewhere a line is written every tenth of the way, and with a verdict that comes when none
+// was written for 10 s. A verdict that is bad news stays as a line of its own on both. It is safe for concurrent use; its fields must not change after
 // Start. A failed write is ignored: no result depends on it.
 type Progress struct {
 	Out      io.Writer
@@ -30,6 +30,7 @@ type Progress struct {
 	at      string       // the runtime of the last verdict
 	tally   record.Tally // of its verdicts
 	running []running    // in the order of their Begin
+	wrote   time.Time    // the last line, elsewhere than on a terminal
 	stop    chan struct{}
 	stopped sync.WaitGroup
 }
@@ -42,12 +43,15 @@ type running struct {
 // tick is how often the time in the line moves on. It shows tenths of a second.
 const tick = 100 * time.Millisecond
 
+// silence is how long there may be no line while verdicts come.
+const silence = 10 * time.Second
+
 // Start begins a run of total verdicts.
 func (p *Progress) Start(total int) {
 	p.Finish()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.total, p.done, p.at, p.tally, p.running = total, 0, "", record.Tally{}, nil
+	p.total, p.done, p.at, p.tally, p.running, p.wrote = total, 0, "", record.Tally{}, nil, time.Now()
 	if !p.Terminal {
 		return
 	}
@@ -80,7 +84,8 @@ func (p *Progress) Done(v record.Verdict) {
 	if l := lookOf(&v); l == lookBreached || l == lookInconclusive || l == lookNotProven || len(v.Leaks) > 0 {
 		p.stay(l, &v)
 	}
-	if !p.Terminal && p.tenths() > before {
+	if !p.Terminal && (p.tenths() > before || time.Since(p.wrote) >= silence) {
+		p.wrote = time.Now()
 		p.write(p.count() + " " + p.prefix(v.Runtime, ": ") + tallyWords(p.tally) + "\n")
 	}
 	p.redraw()

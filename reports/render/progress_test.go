@@ -80,6 +80,23 @@ func TestProgressOnATerminal(t *testing.T) {
 	})
 }
 
+// Where there is no terminal nobody waits for long, however slow a runtime is.
+func TestProgressBreaksTheSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := &render.Progress{Out: &out}
+		p.Start(1000)
+		for range 5 {
+			time.Sleep(6 * time.Second) //nolint:forbidigo // the clock of the bubble
+			p.Done(verdict("fs.dotdot", "claims", record.Held, "root", "ENOENT"))
+		}
+		p.Finish()
+		if got := out.String(); !strings.HasPrefix(got, "[   2/1000] 2 held,") || !strings.Contains(got, "\n[   4/1000] 4 held,") || strings.Count(got, "\n") != 2 {
+			t.Errorf("wrote %q, want lines for 2 and 4", got)
+		}
+	})
+}
+
 // With several runtimes a line says which one it speaks of, whichever comes first.
 func TestProgressNamesTheRuntime(t *testing.T) {
 	by := func(runtime, id string, o record.Outcome) record.Verdict {

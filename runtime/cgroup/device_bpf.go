@@ -62,16 +62,13 @@ func deviceProgram(rules []DeviceRule) asm.Instructions {
 	return p
 }
 
-func loadDeviceProgram(rules []DeviceRule) (*ebpf.Program, error) {
-	load := func() (*ebpf.Program, error) {
-		return ebpf.NewProgram(&ebpf.ProgramSpec{
+func loadDeviceProgram(rules []DeviceRule) (p *ebpf.Program, err error) {
+	err = kernel.LockingMemory(func() (err error) {
+		p, err = ebpf.NewProgram(&ebpf.ProgramSpec{
 			Name: "cellwall_dev", Type: ebpf.CGroupDevice, Instructions: deviceProgram(rules), License: "Apache-2.0",
 		})
-	}
-	p, err := load()
-	if errors.Is(err, unix.EPERM) {
-		p, err = lockingMemory(load)
-	}
+		return err
+	})
 	if errors.Is(err, unix.EPERM) {
 		return nil, fmt.Errorf("load device program: %w: it needs CAP_BPF and CAP_NET_ADMIN, or root", err)
 	}
@@ -79,24 +76,6 @@ func loadDeviceProgram(rules []DeviceRule) (*ebpf.Program, error) {
 		return nil, fmt.Errorf("load device program: %w", err)
 	}
 	return p, nil
-}
-
-// lockingMemory calls load while this process may lock as much memory as it can. Before Linux 5.11 programs
-// count as locked memory, those of all of a user's processes together: root's has what systemd loaded.
-func lockingMemory(load func() (*ebpf.Program, error)) (_ *ebpf.Program, err error) {
-	var old unix.Rlimit
-	if err := unix.Prlimit(0, unix.RLIMIT_MEMLOCK, nil, &old); err != nil {
-		return nil, fmt.Errorf("read RLIMIT_MEMLOCK: %w", err)
-	}
-	err = unix.Prlimit(0, unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}, nil)
-	if errors.Is(err, unix.EPERM) { // without CAP_SYS_RESOURCE
-		err = unix.Prlimit(0, unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: old.Max, Max: old.Max}, nil)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("raise RLIMIT_MEMLOCK: %w", err)
-	}
-	defer func() { err = errors.Join(err, unix.Prlimit(0, unix.RLIMIT_MEMLOCK, &old, nil)) }()
-	return load()
 }
 
 // probeDeviceProgram is the gate of the "devices" controller on v2.

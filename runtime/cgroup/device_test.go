@@ -202,27 +202,3 @@ func TestLacksDevicePrograms(t *testing.T) {
 		}
 	}
 }
-
-// TestLockingMemory: the limit is the highest while a program is loaded, and what it was before and after.
-func TestLockingMemory(t *testing.T) {
-	var was, during, after unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &was); err != nil {
-		t.Fatal(err)
-	}
-	low := unix.Rlimit{Cur: 0, Max: was.Max}
-	if err := unix.Prlimit(0, unix.RLIMIT_MEMLOCK, &low, nil); err != nil {
-		t.Fatal(err)
-	}
-	_, err := lockingMemory(func() (*ebpf.Program, error) {
-		return nil, errors.Join(unix.EINVAL, unix.Getrlimit(unix.RLIMIT_MEMLOCK, &during))
-	})
-	if !errors.Is(err, unix.EINVAL) || during.Cur < was.Max {
-		t.Errorf("%v; the limit is %v while a program is loaded, want %v", err, during.Cur, was.Max)
-	}
-	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &after); err != nil || after != low {
-		t.Errorf("%v; it was %v, and is %v", err, low, after)
-	}
-	if err := unix.Prlimit(0, unix.RLIMIT_MEMLOCK, &was, nil); err != nil {
-		t.Error(err)
-	}
-}

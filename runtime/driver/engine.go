@@ -31,6 +31,7 @@ func engineWith(d dialect) func(ctx context.Context, name, path string) (Runtime
 		if err != nil {
 			return nil, err
 		}
+		d.name = name // it may have a label
 		return &engine{dialect: d, path: path, version: v, under: under}, nil
 	}
 }

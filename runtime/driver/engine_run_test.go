@@ -113,6 +113,9 @@ func anEngine(t *testing.T, program string, answers ...string) (s *stand, rt dri
 	script := strings.NewReplacer(append(answers, "CALLS", calls, "GROUPS", strings.Join(groups, " "), "CREATE", ":", "RM", ":")...).Replace(fakePodman)
 	path := filepath.Join(dir, "podman")
 	check(t, os.WriteFile(path, []byte(script), 0o755))
+	if labelled := s.find(t, "podman@fake="+path); labelled.Name() != "podman@fake" {
+		t.Errorf("with a label it calls itself %s", labelled.Name())
+	}
 	return s, s.find(t, "podman="+path), calls
 }
 

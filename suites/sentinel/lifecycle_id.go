@@ -40,10 +40,11 @@ func IDsStay(s *Stage) (*Watch, error) {
 				Refused: func(context.Context, error) (Finding, error) { return Finding{}, nil },
 			}
 			before := accepted
-			if _, err := s.Launch(ctx, id, w); err != nil && accepted > before {
-				// Its state is out of the runtime's own reach.
-				return Finding{Breached: true, Evidence: fmt.Sprintf("a container named %.40q was made, and then: %v", id, err)}, nil
-			} else if err != nil {
+			if _, err := s.Launch(ctx, id, w); err != nil {
+				late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) // it says nothing of ids
+				if accepted > before && !late {                                                      // its state is out of the runtime's own reach
+					return Finding{Breached: true, Evidence: fmt.Sprintf("a container named %.40q was made, and then: %v", id, err)}, nil
+				}
 				return Finding{}, fmt.Errorf("make a container named %.40q: %w", id, err)
 			}
 			if s.Has(JoinsAnyID) {

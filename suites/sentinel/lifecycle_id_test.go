@@ -1,12 +1,17 @@
 package sentinel
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"cellwall/runtime/cgroup"
 )
 
 // TestJoinUncheckedStays asks what keeps the stand-in for a careless runtime harmless: whatever the
@@ -61,5 +66,36 @@ func TestStrayInStage(t *testing.T) {
 	got, err := s.strayInStage("x-out", around)
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("found %q, %v", got, err)
+	}
+}
+
+// TestIDThatBreaksItsContainer: one that was made and then goes wrong is a breach, but not for want of time.
+func TestIDThatBreaksItsContainer(t *testing.T) {
+	for _, c := range []struct {
+		made     bool
+		err      error
+		breached bool
+	}{
+		{made: true, err: errors.New("delete: no such container"), breached: true},
+		{made: true, err: fmt.Errorf("delete: %w", context.DeadlineExceeded)},
+		{err: errors.New("create: no space")},
+	} {
+		s := &Stage{Dir: t.TempDir(), Name: "cellwall-t-1", Fence: &cgroup.Group{}}
+		s.Launch = func(ctx context.Context, _ string, w *Watch) (Finding, error) {
+			if c.made {
+				if err := w.Ready(ctx, nil); err != nil {
+					return Finding{}, err
+				}
+			}
+			return Finding{}, c.err
+		}
+		w, err := IDsStay(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := w.Gone(t.Context())
+		if f.Breached != c.breached || (err != nil) == c.breached {
+			t.Errorf("%v: %+v, %v", c.err, f, err)
+		}
 	}
 }
