@@ -56,6 +56,7 @@ func tests(args []string, read func(io.Reader) error) error {
 // event is one line of test2json.
 type event struct {
 	Action, Package, ImportPath, Test, Output string
+	Elapsed                                   float64 // seconds
 }
 
 type result struct {
@@ -114,7 +115,7 @@ func (r *result) note(out io.Writer, e event) {
 	case "pass", "fail", "skip":
 		if e.Test == "" {
 			r.began = slices.DeleteFunc(r.began, func(p string) bool { return p == e.Package })
-			fmt.Fprintf(out, "%-4s  %s\n", e.Action, e.Package)
+			fmt.Fprintf(out, "%-4s  %5.1f s  %s\n", e.Action, e.Elapsed, e.Package)
 			if e.Action == "fail" {
 				r.broken = true
 				for _, unended := range slices.Sorted(maps.Keys(r.output)) { // as of a test that time ran out for
