@@ -185,6 +185,7 @@ func TestRevisionsThatCannotBeBuilt(t *testing.T) {
 
 // TestAnInterruptedBuildLeavesNothing: a compiler that does not come to an end is interrupted.
 func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
+	heeded(t, unix.SIGINT)
 	_, git := repository(t, 0.003)
 	bin := t.TempDir()
 	begun := filepath.Join(bin, "begun")

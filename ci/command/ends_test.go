@@ -86,12 +86,18 @@ func TestPipeOfAnother(t *testing.T) {
 	signal.Reset(Ends()...)
 }
 
+// heeded has children not ignore a signal that was ignored when the test began, as below nohup(1) and in the background
+// of a shell: what is caught here has its default action there.
+func heeded(t *testing.T, signals ...os.Signal) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, signals...)
+	t.Cleanup(func() { signal.Stop(caught) })
+}
+
 // TestEndedBy: run and exec that a signal ends have the exit code that a shell gives for it.
 func TestEndedBy(t *testing.T) {
 	program := build(t)
-	hangup := make(chan os.Signal, 1) // what is caught here is ignored in no child, as it would be below nohup(1)
-	signal.Notify(hangup, unix.SIGHUP)
-	defer signal.Stop(hangup)
+	heeded(t, unix.SIGHUP, unix.SIGINT)
 	id := fmt.Sprintf("ended-%d", os.Getpid())
 	start := func(args ...string) *exec.Cmd {
 		cmd := exec.Command(program, append(args, "--", "sh", "-c", "echo up; exec sleep 100")...)

@@ -15,7 +15,6 @@ import (
 
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/cleanup"
-	"cellwall/runtime/kernel"
 )
 
 func (c *ociContainer) Pid() int { return c.init.pid }
@@ -88,15 +87,6 @@ func (c *ociContainer) sweep() error {
 	return errors.Join(append(errs, cleanup.LeftBy(c.name, left))...)
 }
 
-// awaited is a process that is not our child, and that we wait for all the same.
-type awaited struct {
-	pid    int
-	pidfd  *os.File
-	done   chan struct{}
-	status Status
-	err    error
-}
-
 // maxPid is more than a pid and a newline.
 const maxPid = 40
 
@@ -125,77 +115,4 @@ func awaitFile(path string) (*awaited, error) {
 		return nil, fmt.Errorf("the pid file: %w", err)
 	}
 	return a, nil
-}
-
-// await begins to wait for a process.
-func await(pid int) (*awaited, error) {
-	a := &awaited{pid: pid, done: make(chan struct{})}
-	// Nonblocking, so that the poller takes it: pidfd_open(2).
-	fd, err := unix.PidfdOpen(a.pid, unix.PIDFD_NONBLOCK)
-	if err != nil {
-		return nil, fmt.Errorf("open process %d: %w", a.pid, err)
-	}
-	a.pidfd = os.NewFile(uintptr(fd), "pidfd")
-	conn, err := a.pidfd.SyscallConn()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("poll process %d: %w", a.pid, err), a.pidfd.Close())
-	}
-	go func() {
-		defer close(a.done)
-		if err := conn.Read(a.ended); err != nil {
-			a.err = fmt.Errorf("poll process %d: %w", a.pid, err)
-		}
-	}()
-	return a, nil
-}
-
-// ended asks how the process ended, and returns false if it has not.
-func (a *awaited) ended(pidfd uintptr) bool {
-	status, err := kernel.ExitStatus(a.pid, int(pidfd))
-	switch {
-	case errors.Is(err, kernel.ErrRunning):
-		return false
-	case errors.Is(err, kernel.ErrNotSupported):
-		a.status.Code = -1 // nobody knows any more
-	case err != nil:
-		a.err = err
-	case status.Signaled():
-		a.status.Signal = status.Signal()
-	default:
-		a.status.Code = status.ExitStatus()
-	}
-	return true
-}
-
-// executes is the file that the process executes. It is empty of one that has ended.
-func (a *awaited) executes() string {
-	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", a.pid))
-	if err != nil {
-		return ""
-	}
-	return exe
-}
-
-func (a *awaited) over() bool {
-	select {
-	case <-a.done:
-		return true
-	default:
-		return false
-	}
-}
-
-func (a *awaited) wait(ctx context.Context) (Status, error) {
-	select {
-	case <-a.done:
-		return a.status, a.err
-	case <-ctx.Done():
-		return Status{}, ctx.Err()
-	}
-}
-
-func (a *awaited) close() error {
-	err := a.pidfd.Close() // ends the poll
-	<-a.done
-	return err
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,47 +22,37 @@ func endsWith(pid int, procs []int) (wait func() error, err error) {
 	if err != nil || !slices.Contains(procs, parent) {
 		return nothing, err
 	}
-	program, err := unix.PidfdOpen(pid, 0)
+	program, err := await(pid)
 	if errors.Is(err, unix.ESRCH) {
 		return nothing, nil
 	}
 	if err != nil {
-		return nothing, fmt.Errorf("hold on to process %d: %w", pid, err)
+		return nothing, err
 	}
-	init, err := unix.PidfdOpen(parent, 0)
+	init, err := await(parent)
 	if err != nil {
-		return nothing, errors.Join(fmt.Errorf("hold on to init, process %d: %w", parent, err), unix.Close(program))
+		return nothing, errors.Join(err, program.close())
 	}
 	told := make(chan error, 1)
 	go func() {
-		_, err := awaitEnd(program, -1)
+		<-program.done
+		var err error
 		// LXC forgets a signal that comes while it handles another (interrupt_handler in initutils.c), as the
 		// SIGCHLD of the program is: what is said once may never be heard.
-		for again := 1; err == nil; again *= 2 { // ms
-			var ended bool
-			if err = unix.PidfdSendSignal(init, unix.SIGTERM, nil, 0); err == nil {
-				ended, err = awaitEnd(init, again)
-			}
-			if ended {
-				break
+		for again := lookEvery; err == nil && !init.over(); again *= 2 {
+			if err = init.signal(unix.SIGTERM); err == nil {
+				select {
+				case <-init.done:
+				case <-time.After(again):
+				}
 			}
 		}
 		if errors.Is(err, unix.ESRCH) {
 			err = nil
 		}
-		told <- errors.Join(err, unix.Close(program), unix.Close(init))
+		told <- errors.Join(program.err, err, program.close(), init.close())
 	}()
 	return sync.OnceValue(func() error { return <-told }), nil
-}
-
-// awaitEnd waits until the process of a pidfd has ended, at most that many milliseconds; -1 is without end.
-func awaitEnd(pidfd, atMost int) (ended bool, err error) {
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, atMost) // a descriptor
-		if !errors.Is(err, unix.EINTR) {
-			return n > 0, err
-		}
-	}
 }
 
 var parentLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^PPid:\s+(\d+)$`) })

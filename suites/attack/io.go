@@ -132,7 +132,8 @@ func direct(ctx context.Context, call func(fd int, b []byte, at int64) (int, err
 	return nil
 }
 
-// ReadBeside is a neighbour that reads the device at Target.Path, on the word go.
+// ReadBeside is a neighbour that reads half Target.Count of the device at Target.Path, 0 or 1, on the word go. For
+// two that read the same, the scheduler has one queue; ReadDevice reads half 0.
 var ReadBeside = Attack{Name: "io.weight/neighbour", Run: func(a *Attempt) {
 	fd, err := unix.Open(a.Target.Path, unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -142,9 +143,8 @@ var ReadBeside = Attack{Name: "io.weight/neighbour", Run: func(a *Attempt) {
 	say(nil)
 	var b [1]byte
 	if n, _ := a.in.Read(b[:]); n == 1 {
-		// Another half: for two that read the same, the scheduler has one queue.
 		ctx, cancel := context.WithTimeout(context.Background(), a.Target.For)
-		say(direct(ctx, unix.Pread, fd, 1, largeBlock, a.Target.Bytes))
+		say(direct(ctx, unix.Pread, fd, a.Target.Count, largeBlock, a.Target.Bytes))
 		cancel()
 	}
 }}

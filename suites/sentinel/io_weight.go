@@ -54,9 +54,79 @@ func WithIOWeight(n int) spec.Edit {
 // IOWeightNeighbour is the weight of the neighbour.
 const IOWeightNeighbour = ioWeightNeighbour
 
+// ioReader is a neighbour with a group of its own that reads one half of a device of ours.
+type ioReader struct {
+	*neighbour
+	group  *cgroup.Group
+	device string // major:minor
+}
+
+func (s *Stage) ioReader(name string, half int, number, weight uint64) (r ioReader, err error) {
+	r.device = deviceName(number)
+	if r.group, err = s.group(s.Fence, name, cgroup.Limits{IOWeight: weight}); err != nil {
+		return r, err
+	}
+	r.neighbour, err = s.neighbour(attack.ReadBeside, attack.Target{Path: s.Rootfs + deviceNode, Bytes: 1 << 40, For: 8 * time.Second, Count: half}, r.group)
+	if err != nil {
+		return r, err
+	}
+	if said, err := r.hears(); err != nil || said != "ok" {
+		return r, errors.Join(err, fmt.Errorf("a neighbour cannot read the device: %s", said))
+	}
+	return r, nil
+}
+
+// bytes are what it has read.
+func (r ioReader) bytes() (uint64, error) {
+	stat, err := r.group.Stat()
+	return stat.IO[r.device].Rbytes, err
+}
+
+// ioShares are what one of two readers got in each round.
+type ioShares struct {
+	shares      []float64
+	mine, other uint64 // in all, bytes
+}
+
+func (i *ioShares) add(mine, other uint64) {
+	i.mine, i.other = i.mine+mine, i.other+other
+	i.shares = append(i.shares, float64(mine)/float64(max(1, mine+other)))
+}
+
+// keeps reports whether a neighbour of the attacker's weight gets the attacker's share beside the other one, by
+// rounds as the attacker's.
+func (r ioReader) keeps(ctx context.Context, beside ioReader) (kept bool, seen ioShares, err error) {
+	if err := r.begin(); err != nil {
+		return false, seen, err
+	}
+	for range ioRounds {
+		mine, mineErr := r.bytes()
+		other, otherErr := beside.bytes()
+		if err := errors.Join(mineErr, otherErr); err != nil {
+			return false, seen, err
+		}
+		select {
+		case <-ctx.Done():
+			return false, seen, ctx.Err()
+		case <-time.After(ioRound): // a share needs a time
+		}
+		mineNow, mineErr := r.bytes()
+		otherNow, otherErr := beside.bytes()
+		if err := errors.Join(mineErr, otherErr); err != nil {
+			return false, seen, err
+		}
+		seen.add(mineNow-mine, otherNow-other)
+		if share, ok := agreed(seen.shares); ok {
+			return share <= ioShareMost, seen, nil
+		}
+	}
+	return false, seen, nil
+}
+
 // IOShareKept compares what the attacker and a neighbour read from a device that both want, in several
 // rounds. BFQ is exact, but in some of them one of the two may have waited for a CPU: it goes on until the
-// shares of some rounds agree.
+// shares of some rounds agree. Where they say that the weight is not kept, or nothing, a neighbour of the same weight
+// takes the attacker's place: a host that is too slow for its own disks keeps nobody's weight.
 func IOShareKept(s *Stage) (*Watch, error) {
 	if err := s.original(); err != nil {
 		return nil, err
@@ -68,53 +138,60 @@ func IOShareKept(s *Stage) (*Watch, error) {
 	if err := s.useBFQ(number); err != nil {
 		return nil, err
 	}
-	limits := cgroup.Limits{IOWeight: ioWeightBait}
-	if s.Rung.Covers(spec.Limits) {
-		limits.IOWeight = ioWeightNeighbour // below, nobody has a weight of its own
+	weighs := s.Rung.Covers(spec.Limits) // below, nobody has a weight of its own
+	weight := uint64(ioWeightBait)
+	if weighs {
+		weight = ioWeightNeighbour
 	}
-	group, err := s.group(s.Fence, "neighbour", limits)
+	beside, err := s.ioReader("neighbour", 1, number, weight)
 	if err != nil {
 		return nil, err
 	}
-	beside, err := s.neighbour(attack.ReadBeside, attack.Target{Path: s.Rootfs + deviceNode, Bytes: 1 << 40, For: 5 * time.Second}, group)
+	stand, err := s.ioReader("stand-in", 0, number, ioWeightBait) // where the attacker reads
 	if err != nil {
 		return nil, err
-	}
-	if said, err := beside.hears(); err != nil || said != "ok" {
-		return nil, errors.Join(err, fmt.Errorf("the neighbour cannot read the device: %s", said))
 	}
 	const enough = "/enough"
 	w := &Watch{Target: attack.Target{Path: deviceNode, Bytes: 1 << 40, For: ioRound, Count: ioRounds, Name: enough}, Edits: edits}
-	if s.Rung.Covers(spec.Limits) {
+	if weighs {
 		w.Edits = append(w.Edits, WithIOWeight(ioWeightBait))
 	}
-	read := func(a *Subject) (mine, others uint64, err error) {
+	var mine, other uint64
+	var seen ioShares
+	read := func(a *Subject) (mine, other uint64, err error) {
 		if mine, err = a.readBytes(); err != nil {
 			return 0, 0, err
 		}
-		stat, err := group.Stat()
-		return mine, stat.IO[deviceName(number)].Rbytes, err
+		other, err = beside.bytes()
+		return mine, other, err
 	}
-	var mine, others, allMine, allOthers uint64
-	var shares []float64
-	w.Hold = func(_ context.Context, name string, a *Subject) (err error) {
+	w.Hold = func(ctx context.Context, name string, a *Subject) (err error) {
 		if name == "begin" {
-			if len(shares) == 0 {
+			if len(seen.shares) == 0 {
 				if err := beside.begin(); err != nil {
 					return err
 				}
 			}
-			mine, others, err = read(a)
+			mine, other, err = read(a)
 			return err
 		}
-		mineNow, othersNow, err := read(a)
+		mineNow, otherNow, err := read(a)
 		if err != nil {
 			return err
 		}
-		mine, others = mineNow-mine, othersNow-others
-		allMine, allOthers = allMine+mine, allOthers+others
-		shares = append(shares, float64(mine)/float64(max(1, mine+others)))
-		if _, ok := agreed(shares); ok {
+		seen.add(mineNow-mine, otherNow-other)
+		share, ok := agreed(seen.shares)
+		if weighs && (ok && share > ioShareMost || !ok && len(seen.shares) == ioRounds) {
+			// While the attacker waits for us.
+			kept, theirs, err := stand.keeps(ctx, beside)
+			if err != nil {
+				return err
+			}
+			if !kept {
+				return kernel.Unsupported("io.weight: this host does not keep the weights of our own readers either: %.2f of what both read, in %d rounds", theirs.shares, len(theirs.shares))
+			}
+		}
+		if ok {
 			if err := publicFile(s.Rootfs+enough, ""); err != nil {
 				return err
 			}
@@ -129,16 +206,16 @@ func IOShareKept(s *Stage) (*Watch, error) {
 		if err := MustTry(r, "read the device"); err != nil {
 			return Finding{}, err
 		}
-		if allMine == 0 || allOthers == 0 {
-			return Finding{}, fmt.Errorf("the device was not read by both: %d and %d bytes", allMine, allOthers)
+		if seen.mine == 0 || seen.other == 0 {
+			return Finding{}, fmt.Errorf("the device was not read by both: %d and %d bytes", seen.mine, seen.other)
 		}
-		share, ok := agreed(shares)
+		share, ok := agreed(seen.shares)
 		if !ok {
-			return Finding{}, fmt.Errorf("no %d of %d rounds agree, the host is too busy: %.2f", ioAgree, len(shares), shares)
+			return Finding{}, fmt.Errorf("no %d of %d rounds agree, the host is too busy: %.2f", ioAgree, len(seen.shares), seen.shares)
 		}
 		return Finding{
 			Breached: share > ioShareMost,
-			Evidence: fmt.Sprintf("it read %.1f %% of what two wanted, %d bytes in %d rounds; its weight allows 9 %%, twice the weight 16 %%, equal weights 50 %%", 100*share, allMine+allOthers, len(shares)),
+			Evidence: fmt.Sprintf("it read %.1f %% of what two wanted, %d bytes in %d rounds; its weight allows 9 %%, twice the weight 16 %%, equal weights 50 %%", 100*share, seen.mine+seen.other, len(seen.shares)),
 		}, nil
 	}
 	return w, nil
