@@ -221,9 +221,9 @@ func IOShareKept(s *Stage) (*Watch, error) {
 	return w, nil
 }
 
-// agreed returns the share of the most rounds that agree, if there are enough; of two as many, the larger
-// one. One beyond what weights can give is of
-// a round in which one of the two did not run: BFQ's are 1 to 1000, the neighbour's is some 200.
+// agreed returns the share of the most rounds that agree, if there are enough, a quarter of all at least: some of many
+// do by chance. Of two as many it is the larger one. One beyond what weights can give is of a
+// round in which one of the two did not run: BFQ's are 1 to 1000, the neighbour's is some 200.
 func agreed(shares []float64) (float64, bool) {
 	const least, most, apart = 0.04, 0.9, 1.1
 	sorted := slices.Sorted(slices.Values(shares))
@@ -234,7 +234,7 @@ func agreed(shares []float64) (float64, bool) {
 		for n < len(sorted)-i && sorted[i+n] <= apart*s {
 			n++
 		}
-		if n >= max(agree, ioAgree) {
+		if n >= max(agree, ioAgree) && 4*n >= len(shares) {
 			share, agree = s, n
 		}
 	}

@@ -16,8 +16,9 @@ import (
 const (
 	counters     = 4
 	freezeWindow = 50 * time.Millisecond
-	// freezeSlack is CPU time that a task may still be charged on its way into the freezer.
-	freezeSlack = freezeWindow / 25
+	// freezeSlack is CPU time that a task may still be charged on its way into the freezer, up to a tick: one that
+	// is not frozen takes all of the window.
+	freezeSlack = cpuTick
 )
 
 // StandsStill freezes a group of the trial's own, below which the runtime makes the container, while its
