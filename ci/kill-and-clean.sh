@@ -12,6 +12,7 @@ left() {
 	find /sys/fs/cgroup -type d -name 'cellwall-*' 2>/dev/null || true
 	find /run/cellwall -mindepth 1 -not -path /run/cellwall/containers 2>/dev/null || true
 	find /run/systemd/nspawn /run/lxc/lock -name 'cellwall-*' -prune 2>/dev/null || true
+	find /run/crun /run/runc -mindepth 1 -maxdepth 1 2>/dev/null || true # podman's runtime
 	find /dev/shm -maxdepth 1 -name 'cellwall-*' 2>/dev/null || true
 	for d in /proc/[0-9]*; do
 		tr '\0' ' ' <"$d/cmdline" 2>/dev/null | grep -aE '^(\./cellwall|[^ ]*cellwall-(attacker|sentinel)|runsc-(sandbox|gofer)) ' || true

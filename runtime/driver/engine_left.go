@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"cellwall/runtime/cgroup"
 	"cellwall/runtime/cleanup"
+	"cellwall/runtime/rootfs"
 )
 
 // engineLabel is a label of containers of ours, whose value begins as the lease's name does; the images have it for
@@ -18,27 +23,67 @@ import (
 const engineLabel = "cellwall"
 
 // EngineLeft is something of ours that an engine keeps in its own storage. What podman keeps lies in the trial's
-// directory.
+// directory, but for the state of the OCI runtime under it.
 type EngineLeft struct {
 	What, Name string // Name begins with that of a lease
 	Remove     func() error
 }
 
-// LeftInEngines lists what is in the storage of the engine of docker that answers, if one does: containers first.
+// ociStates are the files in which the runtimes under podman tell of each container: crun(8) and runc(8), --root.
+var ociStates = []string{"/run/crun/*/status", "/run/runc/*/state.json"}
+
+// bundleOf finds the container's bundle in them: crun has a field, runc a label.
+var bundleOf = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`"bundle(?:" ?: ?"|=)(/[^"]*)"`) })
+
+// leftStates lists what OCI runtimes keep of containers of ours.
+func leftStates(patterns []string) ([]EngineLeft, error) {
+	var left []EngineLeft
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", pattern, err)
+		}
+		for _, file := range files {
+			raw, err := readSome(file, 1<<20)
+			if errors.Is(err, os.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			m := bundleOf().FindSubmatch(raw)
+			if m == nil {
+				continue
+			}
+			of := func(name string) bool { return strings.HasPrefix(name, cgroup.Prefix) }
+			if names := strings.Split(string(m[1]), "/"); slices.ContainsFunc(names, of) {
+				dir := filepath.Dir(file)
+				left = append(left, EngineLeft{What: "state " + dir + " of", Name: names[slices.IndexFunc(names, of)], Remove: func() error { return rootfs.Remove(dir) }})
+			}
+		}
+	}
+	return left, nil
+}
+
+// LeftInEngines lists what is in the storage of the engine of docker that answers, if one does, containers first, and
+// what OCI runtimes keep that podman uses.
 func LeftInEngines(ctx context.Context) ([]EngineLeft, error) {
+	left, err := leftStates(ociStates)
+	if err != nil {
+		return nil, err
+	}
 	path, err := lookUp("docker")
 	if errors.Is(err, ErrAbsent) {
-		return nil, nil
+		return left, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	if _, err := askDocker(ctx, "docker", path); errors.Is(err, ErrAbsent) {
-		return nil, nil
+		return left, nil
 	} else if err != nil {
 		return nil, err
 	}
-	var left []EngineLeft
 	for _, kind := range []struct {
 		what         string
 		list, remove []string
