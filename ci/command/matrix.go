@@ -78,9 +78,6 @@ func (f *matrixFlags) run(c *cobra.Command, boot bootFunc, carries func(int) int
 	if err != nil {
 		return err
 	}
-	if f.atOnce < 0 {
-		return misuse("--at-once %d: want how many guests run side by side, or 0", f.atOnce)
-	}
 	i, n, err := parseShard(f.shard)
 	if err != nil {
 		return err
@@ -158,6 +155,9 @@ func (f *matrixFlags) check() (matrix.Expected, error) {
 	}
 	if len(f.cgroups) == 0 {
 		return matrix.Expected{}, misuse("--cgroup names nothing: it takes some of v2, hybrid, v1")
+	}
+	if f.atOnce < 0 {
+		return matrix.Expected{}, misuse("--at-once %d: want how many guests run side by side, or 0", f.atOnce)
 	}
 	file := f.expected
 	if file == "" {

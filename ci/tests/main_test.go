@@ -68,7 +68,7 @@ func TestATestThatDoesNotEnd(t *testing.T) {
 {"Action":"output","Package":"qq","Test":"TestD","Output":"of another\n"}
 {"Action":"fail","Package":"q"}
 `), &out, "")
-	if err == nil || !strings.Contains(out.String(), "  q\npanic: test timed out\n") || strings.Contains(out.String(), "another") {
+	if err == nil || !strings.Contains(out.String(), "fail    0.0 s  q\npanic: test timed out\n") || strings.Contains(out.String(), "another") {
 		t.Errorf("%v:\n%s", err, &out)
 	}
 }

@@ -86,17 +86,17 @@ func TestEventsAreCounted(t *testing.T) {
 		"good": {packages: []string{"./testdata/good"}, want: []string{"3 passed, 0 failed, 1 skipped", "good TestSkipped: needs a tape"}},
 		"both": {
 			packages: []string{"./testdata/bad", "./testdata/good"}, fails: true,
-			want: []string{"  guest k\n", "ended with status 1", "no milk", "3 passed, 2 failed, 1 skipped"},
+			want: []string{"fail    0.0 s  guest k\n", "ended with status 1", "no milk", "3 passed, 2 failed, 1 skipped"},
 		},
 		"a guest that dies after all has passed": {
-			packages: []string{"./testdata/good"}, fails: true, want: []string{"3 passed, 0 failed", "  guest k\n", "kernel k: panic", "Oops: 0000\nRIP: 0010"},
+			packages: []string{"./testdata/good"}, fails: true, want: []string{"3 passed, 0 failed", "fail    0.0 s  guest k\n", "kernel k: panic", "Oops: 0000\nRIP: 0010"},
 			boot: func(ctx context.Context, g vm.Guest) (vm.Result, error) {
 				_, err := chroot(t)(ctx, g)
 				return vm.Result{Tail: []string{"Oops: 0000", "RIP: 0010"}}, errors.Join(err, errors.New("kernel k: panic"))
 			},
 		},
 		"a shell that is killed": {
-			packages: []string{"./testdata/good"}, fails: true, want: []string{"  guest k\n", "ended with status 137"},
+			packages: []string{"./testdata/good"}, fails: true, want: []string{"fail    0.0 s  guest k\n", "ended with status 137"},
 			boot: func(context.Context, vm.Guest) (vm.Result, error) { return vm.Result{Exit: 137}, nil },
 		},
 	} {

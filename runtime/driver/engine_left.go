@@ -55,10 +55,10 @@ func leftStates(patterns []string) ([]EngineLeft, error) {
 			if m == nil {
 				continue
 			}
-			of := func(name string) bool { return strings.HasPrefix(name, cgroup.Prefix) }
-			if names := strings.Split(string(m[1]), "/"); slices.ContainsFunc(names, of) {
+			names := strings.Split(string(m[1]), "/")
+			if at := slices.IndexFunc(names, func(name string) bool { return strings.HasPrefix(name, cgroup.Prefix) }); at >= 0 {
 				dir := filepath.Dir(file)
-				left = append(left, EngineLeft{What: "state " + dir + " of", Name: names[slices.IndexFunc(names, of)], Remove: func() error { return rootfs.Remove(dir) }})
+				left = append(left, EngineLeft{What: "state " + dir + " of", Name: names[at], Remove: func() error { return rootfs.Remove(dir) }})
 			}
 		}
 	}

@@ -191,10 +191,7 @@ func TestLifeOfAnEngine(t *testing.T) {
 // TestKillOfAnEngine kills a container that reads its standard input.
 func TestKillOfAnEngine(t *testing.T) {
 	eachEngine(t, "wait", func(t *testing.T, s *stand, rt driver.Runtime) {
-		in, hold, err := os.Pipe()
-		check(t, err)
-		defer hold.Close()
-		s.bundle.Stdin = in
+		s.holds(t)
 		c, err := rt.Create(t.Context(), s.bundle)
 		check(t, err)
 		check(t, c.Start(t.Context()))
@@ -216,13 +213,11 @@ func TestKillOfAnEngine(t *testing.T) {
 func TestStreamsOfAnEngine(t *testing.T) {
 	eachEngine(t, "wait", func(t *testing.T, s *stand, rt driver.Runtime) {
 		for _, ends := range []bool{true, false} {
-			in, hold, err := os.Pipe()
-			check(t, err)
-			s.bundle.Stdin = in
+			hold := s.holds(t)
 			c, err := rt.Create(t.Context(), s.bundle)
 			check(t, err)
 			check(t, c.Start(t.Context()))
-			check(t, in.Close())
+			check(t, s.bundle.Stdin.Close())
 			if ends {
 				check(t, hold.Close())
 				if status, err := c.Wait(t.Context()); err != nil || status.Code != 0 && status.Code != forgotten {

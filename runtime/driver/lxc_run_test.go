@@ -35,10 +35,7 @@ func TestLXCLeavesNothing(t *testing.T) {
 			if id != "" { // no name
 				s.bundle.ID = id
 			}
-			in, hold, err := os.Pipe()
-			check(t, err)
-			defer hold.Close()
-			s.bundle.Stdin = in
+			hold := s.holds(t)
 			c, err := rt.Create(t.Context(), s.bundle)
 			check(t, err)
 			check(t, c.Start(t.Context()))
@@ -86,9 +83,7 @@ chroot '`+s.bundle.Spec.Root.Path+`' `+rootfs.AttackerPath+` wait <&3 &
 while :; do wait; done
 `), 0o755))
 	rt := s.find(t, "lxc-execute="+path)
-	in, hold, err := os.Pipe()
-	check(t, err)
-	s.bundle.Stdin = in
+	hold := s.holds(t)
 	c, err := rt.Create(t.Context(), s.bundle)
 	check(t, err)
 	check(t, c.Start(t.Context()))

@@ -38,10 +38,7 @@ func TestKillOfNspawn(t *testing.T) {
 	for _, kill := range []bool{true, false} {
 		s := newStand(t, "wait")
 		rt := s.find(t, "systemd-nspawn")
-		in, hold, err := os.Pipe()
-		check(t, err)
-		defer hold.Close()
-		s.bundle.Stdin = in
+		s.holds(t)
 		c, err := rt.Create(t.Context(), s.bundle)
 		check(t, err)
 		check(t, c.Start(t.Context()))

@@ -128,6 +128,16 @@ func (s *stand) find(t *testing.T, name string) driver.Runtime {
 	return rt
 }
 
+// holds gives the container an input that goes on until what it returns is closed, with the test at the latest.
+func (s *stand) holds(t *testing.T) *os.File {
+	t.Helper()
+	in, hold, err := os.Pipe()
+	check(t, err)
+	s.bundle.Stdin = in
+	t.Cleanup(func() { _ = errors.Join(in.Close(), hold.Close()) }) // a test may have closed either
+	return hold
+}
+
 // clean fails if a runtime has left something in the container's directory or cgroups.
 func (s *stand) clean(t *testing.T) {
 	t.Helper()
@@ -180,10 +190,7 @@ func TestLifeOfAnOCIContainer(t *testing.T) {
 func TestKillOfAnOCIContainer(t *testing.T) {
 	eachOCI(t, func(t *testing.T, name string) {
 		s := newStand(t, "wait")
-		in, hold, err := os.Pipe()
-		check(t, err)
-		defer hold.Close()
-		s.bundle.Stdin = in
+		s.holds(t)
 		c, err := s.find(t, name).Create(t.Context(), s.bundle)
 		check(t, err)
 		check(t, c.Start(t.Context()))

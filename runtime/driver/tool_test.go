@@ -106,10 +106,7 @@ func TestLifeOfATool(t *testing.T) {
 
 func TestKillOfATool(t *testing.T) {
 	eachTool(t, "wait", func(t *testing.T, s *stand, rt driver.Runtime) {
-		in, hold, err := os.Pipe()
-		check(t, err)
-		defer hold.Close()
-		s.bundle.Stdin = in
+		s.holds(t)
 		c, err := rt.Create(t.Context(), s.bundle)
 		check(t, err)
 		check(t, c.Start(t.Context()))
@@ -149,10 +146,7 @@ func (s *stand) procs(t *testing.T) []string {
 // TestDeleteOfARunningTool ends a container that nobody has killed, also one that never started.
 func TestDeleteOfARunningTool(t *testing.T) {
 	eachTool(t, "wait", func(t *testing.T, s *stand, rt driver.Runtime) {
-		in, hold, err := os.Pipe()
-		check(t, err)
-		defer hold.Close()
-		s.bundle.Stdin = in
+		s.holds(t)
 		for _, starts := range []bool{false, true} {
 			c, err := rt.Create(t.Context(), s.bundle)
 			check(t, err)
@@ -274,10 +268,7 @@ func TestJoinedNamespace(t *testing.T) {
 		defer func() { _, _ = other.Process.Kill(), other.Wait() }()
 		want, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", other.Process.Pid))
 		check(t, err)
-		in, hold, err := os.Pipe()
-		check(t, err)
-		defer hold.Close()
-		s.bundle.Stdin = in
+		s.holds(t)
 		edits := spec.Edits{
 			spec.WithoutNamespace(specs.NetworkNamespace),
 			spec.StandIn(specs.NetworkNamespace, fmt.Sprintf("/proc/%d/ns/net", other.Process.Pid)),

@@ -82,10 +82,7 @@ func TestVMLife(t *testing.T) {
 // TestVMIsLimitedFromOutside: the machine is in the container's cgroup, which limits its CPU time, and ends with it.
 func TestVMIsLimitedFromOutside(t *testing.T) {
 	s := newStand(t, "wait")
-	in, hold, err := os.Pipe()
-	check(t, err)
-	defer hold.Close()
-	s.bundle.Stdin = in
+	s.holds(t)
 	rt := s.find(t, "vm")
 	c, err := rt.Create(t.Context(), s.bundle)
 	check(t, err)

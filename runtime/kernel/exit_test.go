@@ -12,6 +12,24 @@ import (
 	"cellwall/runtime/kernel"
 )
 
+// started starts a program and opens its pidfd, which the test closes at its end.
+func started(t *testing.T, cmd *exec.Cmd) (pid, pidfd int) {
+	t.Helper()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pidfd, err := unix.PidfdOpen(cmd.Process.Pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Close(pidfd); err != nil {
+			t.Error(err)
+		}
+	})
+	return cmd.Process.Pid, pidfd
+}
+
 // TestExitStatus asks for a process that runs, one that nobody has waited for, and one that is gone.
 func TestExitStatus(t *testing.T) {
 	for script, want := range map[string]func(unix.WaitStatus) bool{
@@ -25,15 +43,7 @@ func TestExitStatus(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			pid := cmd.Process.Pid
-			pidfd, err := unix.PidfdOpen(pid, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer unix.Close(pidfd)
+			pid, pidfd := started(t, cmd)
 			if _, err := kernel.ExitStatus(pid, pidfd); !errors.Is(err, kernel.ErrRunning) {
 				t.Errorf("while it runs: %v, want ErrRunning", err)
 			}
@@ -63,14 +73,7 @@ func TestExitStatus(t *testing.T) {
 func TestExitStatusAsItIsReaped(t *testing.T) {
 	for range 300 {
 		cmd := exec.Command("/bin/sh", "-c", "exit 1") // guests have no more
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		pid := cmd.Process.Pid
-		pidfd, err := unix.PidfdOpen(pid, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		pid, pidfd := started(t, cmd)
 		waited := make(chan error)
 		go func() { waited <- cmd.Wait() }()
 		status, err := unix.WaitStatus(0), kernel.ErrRunning
@@ -83,9 +86,6 @@ func TestExitStatusAsItIsReaped(t *testing.T) {
 		}
 		if err != nil || status.ExitStatus() != 1 {
 			t.Fatalf("status %#x, %v", status, err)
-		}
-		if err := unix.Close(pidfd); err != nil {
-			t.Fatal(err)
 		}
 	}
 }

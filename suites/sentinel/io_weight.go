@@ -82,6 +82,15 @@ func (r ioReader) bytes() (uint64, error) {
 	return stat.IO[r.device].Rbytes, err
 }
 
+// beside are the bytes that somebody has read, and that this reader has.
+func (r ioReader) beside(read func() (uint64, error)) (theirs, own uint64, err error) {
+	if theirs, err = read(); err != nil {
+		return 0, 0, err
+	}
+	own, err = r.bytes()
+	return theirs, own, err
+}
+
 // ioShares are what one of two readers got in each round.
 type ioShares struct {
 	shares      []float64
@@ -95,14 +104,13 @@ func (i *ioShares) add(mine, other uint64) {
 
 // keeps reports whether a neighbour of the attacker's weight gets the attacker's share beside the other one, by
 // rounds as the attacker's.
-func (r ioReader) keeps(ctx context.Context, beside ioReader) (kept bool, seen ioShares, err error) {
+func (r ioReader) keeps(ctx context.Context, neighbour ioReader) (kept bool, seen ioShares, err error) {
 	if err := r.begin(); err != nil {
 		return false, seen, err
 	}
 	for range ioRounds {
-		mine, mineErr := r.bytes()
-		other, otherErr := beside.bytes()
-		if err := errors.Join(mineErr, otherErr); err != nil {
+		mine, other, err := neighbour.beside(r.bytes)
+		if err != nil {
 			return false, seen, err
 		}
 		select {
@@ -110,9 +118,8 @@ func (r ioReader) keeps(ctx context.Context, beside ioReader) (kept bool, seen i
 			return false, seen, ctx.Err()
 		case <-time.After(ioRound): // a share needs a time
 		}
-		mineNow, mineErr := r.bytes()
-		otherNow, otherErr := beside.bytes()
-		if err := errors.Join(mineErr, otherErr); err != nil {
+		mineNow, otherNow, err := neighbour.beside(r.bytes)
+		if err != nil {
 			return false, seen, err
 		}
 		seen.add(mineNow-mine, otherNow-other)
@@ -143,7 +150,7 @@ func IOShareKept(s *Stage) (*Watch, error) {
 	if weighs {
 		weight = ioWeightNeighbour
 	}
-	beside, err := s.ioReader("neighbour", 1, number, weight)
+	neighbour, err := s.ioReader("neighbour", 1, number, weight)
 	if err != nil {
 		return nil, err
 	}
@@ -158,24 +165,17 @@ func IOShareKept(s *Stage) (*Watch, error) {
 	}
 	var mine, other uint64
 	var seen ioShares
-	read := func(a *Subject) (mine, other uint64, err error) {
-		if mine, err = a.readBytes(); err != nil {
-			return 0, 0, err
-		}
-		other, err = beside.bytes()
-		return mine, other, err
-	}
 	w.Hold = func(ctx context.Context, name string, a *Subject) (err error) {
 		if name == "begin" {
 			if len(seen.shares) == 0 {
-				if err := beside.begin(); err != nil {
+				if err := neighbour.begin(); err != nil {
 					return err
 				}
 			}
-			mine, other, err = read(a)
+			mine, other, err = neighbour.beside(a.readBytes)
 			return err
 		}
-		mineNow, otherNow, err := read(a)
+		mineNow, otherNow, err := neighbour.beside(a.readBytes)
 		if err != nil {
 			return err
 		}
@@ -183,7 +183,7 @@ func IOShareKept(s *Stage) (*Watch, error) {
 		share, ok := agreed(seen.shares)
 		if weighs && (ok && share > ioShareMost || !ok && len(seen.shares) == ioRounds) {
 			// While the attacker waits for us.
-			kept, theirs, err := stand.keeps(ctx, beside)
+			kept, theirs, err := stand.keeps(ctx, neighbour)
 			if err != nil {
 				return err
 			}

@@ -42,7 +42,8 @@ func IDsStay(s *Stage) (*Watch, error) {
 			before := accepted
 			if _, err := s.Launch(ctx, id, w); err != nil {
 				late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) // it says nothing of ids
-				if accepted > before && !late {                                                      // its state is out of the runtime's own reach
+				if accepted > before && !late {
+					// Its state is out of the runtime's own reach.
 					return Finding{Breached: true, Evidence: fmt.Sprintf("a container named %.40q was made, and then: %v", id, err)}, nil
 				}
 				return Finding{}, fmt.Errorf("make a container named %.40q: %w", id, err)
