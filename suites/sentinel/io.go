@@ -158,17 +158,17 @@ func RatesKept(s *Stage) (*Watch, error) {
 	var window time.Duration
 	var before, after [2]ioUse
 	w.Hold = func(_ context.Context, name string, _ *Subject) (err error) {
-		use := &before
-		if name == "end" {
-			use, window = &after, time.Since(begun)
+		use := &after
+		if name == "begin" {
+			use, begun = &before, time.Now() // the time is taken outside of what it is held against, as in spent
 		}
 		for i, number := range numbers {
 			if use[i], err = useOf(number); err != nil {
 				return err
 			}
 		}
-		if name == "begin" {
-			begun = time.Now()
+		if name == "end" {
+			window = time.Since(begun)
 		}
 		return nil
 	}

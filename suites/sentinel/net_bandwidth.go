@@ -43,11 +43,7 @@ func BandwidthKept(s *Stage) (*Watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	type moment struct {
-		at            time.Time
-		offered, sent uint64 // bytes: by the attacker's wire, to the sink
-	}
-	seen := map[string]moment{}
+	seen := map[string]carried{}
 	return w.jail.guard(&Watch{
 		Target: attack.Target{Address: allowed, For: bandwidthWindow, Bytes: bandwidthBytes},
 		Ready: func(_ context.Context, a *Subject) error {
@@ -66,30 +62,48 @@ func BandwidthKept(s *Stage) (*Watch, error) {
 		},
 		Hold: func(_ context.Context, name string, _ *Subject) error {
 			return w.host.inside(func() error {
-				at := time.Now()
-				offered, _, err := linkBytes(w.link)
-				_, sent, err2 := linkBytes(bandwidthSink)
-				seen[name] = moment{at: at, offered: offered, sent: sent}
+				p := carried{before: time.Now()}
+				var err, err2 error
+				p.offered, _, err = linkBytes(w.link)
+				_, p.sent, err2 = linkBytes(bandwidthSink)
+				p.after = time.Now()
+				seen[name] = p
 				return errors.Join(err, err2)
 			})
 		},
 		Look: func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-			start, end := seen["start"], seen["end"]
-			if end.at.IsZero() {
-				return Finding{}, errors.New("the attacker did not come to its end")
-			}
-			limit := bandwidth*end.at.Sub(start.at).Seconds() + bandwidthBurst
-			got, offered := float64(end.sent-start.sent), float64(end.offered-start.offered)
-			f := Finding{
-				Breached: got > bandwidthOver*limit,
-				Evidence: fmt.Sprintf("%.0f bytes left the host in %v, of %.0f that the limit allows", got, end.at.Sub(start.at).Round(time.Millisecond), limit),
-			}
-			if offered < bandwidthOver*limit || got == 0 {
-				return f, fmt.Errorf("the flood was no flood: %.0f bytes came from the container; %s", offered, f.Evidence)
+			f, err := flooded(seen["start"], seen["end"])
+			if err != nil {
+				return f, err
 			}
 			return f, MustTry(r, "flood")
 		},
 	}), nil
+}
+
+// carried is what had passed the links between two moments: bytes by the attacker's wire, and to the sink.
+type carried struct {
+	before, after time.Time
+	offered, sent uint64
+}
+
+// flooded holds what left the host between two readings against the limit. The window is the widest that the
+// readings may be apart: a busy host may stop us within one, while the queue empties.
+func flooded(start, end carried) (Finding, error) {
+	if end.after.IsZero() {
+		return Finding{}, errors.New("the attacker did not come to its end")
+	}
+	window := end.after.Sub(start.before)
+	limit := bandwidth*window.Seconds() + bandwidthBurst
+	got, offered := float64(end.sent-start.sent), float64(end.offered-start.offered)
+	f := Finding{
+		Breached: got > bandwidthOver*limit,
+		Evidence: fmt.Sprintf("%.0f bytes left the host in %v, of %.0f that the limit allows", got, window.Round(time.Millisecond), limit),
+	}
+	if offered < bandwidthOver*limit || got == 0 {
+		return f, fmt.Errorf("the flood was no flood: %.0f bytes came from the container; %s", offered, f.Evidence)
+	}
+	return f, nil
 }
 
 // bridge joins links of the calling thread's namespace.
