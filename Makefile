@@ -6,13 +6,17 @@ LINTER  ?= golangci-lint
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build verify ladder runtimes docs matrix test test-vm race fuzz lint arm64 bench bench-core clean
+.PHONY: help build attacker verify ladder runtimes docs matrix test test-vm race fuzz lint arm64 bench bench-core clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r t d; do printf '  %-10s %s\n' "$$t" "$$d"; done
 
-build: ## build the static program
-	$(GO) build -trimpath -o $(BIN) .
+build: attacker ## build the static program
+	$(GO) build -trimpath -tags embedded -o $(BIN) .
+
+# The small program that containers run, which the tag embeds: suites/attacker.
+attacker:
+	@$(GO) generate ./suites/attacker
 
 # What needs root gets it by sudo, and only that: the build and the directories stay the user's.
 SUDO ?= $(if $(filter 0,$(shell id -u)),,sudo)
@@ -32,8 +36,8 @@ runtimes: build ## verify the walls of every runtime that is found, and show whe
 docs: runtimes ## write docs/runtimes, a page for each runtime that is found (root, by sudo)
 	./$(BIN) report $(OUT)/runtimes/records.jsonl --format page --out docs/runtimes
 
-test: ## run all tests; those that need root say so and are counted
-	@$(GO) run ./ci/tests $(TESTFLAGS) -- -p 1 -count=1 ./...
+test: attacker ## run all tests; those that need root say so and are counted
+	@$(GO) run ./ci/tests $(TESTFLAGS) -- -tags embedded -p 1 -count=1 ./...
 
 KERNEL ?= debian-12
 CGROUP ?= v2
@@ -61,7 +65,8 @@ lint: ## vet and golangci-lint
 	$(LINTER) run ./...
 
 arm64: ## build and vet for arm64
-	GOARCH=arm64 $(GO) build -o /dev/null .
+	@GOARCH=arm64 $(MAKE) --no-print-directory attacker
+	GOARCH=arm64 $(GO) build -tags embedded -o /dev/null .
 	GOARCH=arm64 $(GO) vet ./...
 
 bench: build ## measure what the walls cost: start latency of every runtime that is found (root, by sudo)
@@ -73,4 +78,4 @@ bench-core: ## measure the core against the same calls from C, and the whole pro
 	unshare --mount sh -c "umount /sys/fs/cgroup/unified 2>/dev/null; exec $(GO) test -run '^$$' -bench WholeProcess -benchtime 100x ./runtime/core" # crun refuses v1 beside a cgroup2 mount
 
 clean: ## remove what was built
-	rm -rf $(BIN) $(OUT)
+	rm -rf $(BIN) $(OUT) suites/attacker/attacker-*

@@ -214,9 +214,8 @@ func Main(args []string) int {
 	return 0
 }
 
-// The attacker is this whole binary under another name. It takes over before the packages that
-// only the harness needs are initialised: Go initialises by import path among those whose
-// imports are ready.
+// The program that has this package is the attacker where it has that name, also where it is the whole harness
+// (package attacker). It takes over as soon as this package is initialised.
 func init() {
 	if filepath.Base(os.Args[0]) == Program {
 		os.Exit(Main(os.Args))

@@ -37,5 +37,6 @@ func TestCore(t *testing.T) {
 	tour.Declare(t.Context())
 	suite, reporter := ginkgo.GinkgoConfiguration()
 	suite.FailOnEmpty = true
+	reporter.NoColor, reporter.Succinct = true, true // what matters is not to drown in what passed
 	ginkgo.RunSpecs(t, "isolation", suite, reporter)
 }

@@ -3,6 +3,7 @@ package judge
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -10,14 +11,14 @@ import (
 	"cellwall/runtime/driver"
 	"cellwall/runtime/kernel"
 	"cellwall/runtime/place"
+	"cellwall/suites/attacker"
 	"cellwall/suites/claim"
 )
 
 // Run is what all trials of one invocation share on the host. Close removes it all.
 type Run struct {
 	*place.Place
-	// Binary is the attacker: a copy of this program, so that a container that can write to it
-	// harms nothing.
+	// Binary is the file of the attacker.
 	Binary string
 
 	trials  atomic.Int64
@@ -41,8 +42,8 @@ func NewRun(dir string) (_ *Run, err error) {
 	if err := p.Unrestricted(); err != nil {
 		return nil, err
 	}
-	r := &Run{Place: p, swap: kernel.SwapAccounting.Check()}
-	if r.Binary, err = p.CopySelf("attacker"); err != nil {
+	r := &Run{Place: p, Binary: filepath.Join(p.Dir, "attacker"), swap: kernel.SwapAccounting.Check()}
+	if err := attacker.Write(r.Binary); err != nil {
 		return nil, err
 	}
 	return r, nil

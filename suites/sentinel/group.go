@@ -171,15 +171,11 @@ type neighbour struct {
 // neighbour starts a part of an attack on the host, in a group if one is given. It ends with the
 // stage. Parts that must not begin before they are in the group read a line first.
 func (s *Stage) neighbour(what attack.Attack, t attack.Target, g *cgroup.Group) (*neighbour, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("start a neighbour: %w", err)
-	}
 	target, err := json.Marshal(t)
 	if err != nil {
 		return nil, fmt.Errorf("start a neighbour: %w", err)
 	}
-	cmd := exec.Command(self, what.Name, string(target))
+	cmd := exec.Command(s.Binary, what.Name, string(target))
 	cmd.Args[0] = attack.Program
 	cmd.Env = []string{}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -40,7 +40,7 @@ type Stage struct {
 	Sandboxed bool
 	// Rung is that of the container's spec.
 	Rung spec.Rung
-	// Binary is a copy of this program that every uid can execute.
+	// Binary is the attacker's file, which every uid can execute.
 	Binary string
 	// Nonce is a secret of this trial: an attacker that returns it has read it.
 	Nonce string

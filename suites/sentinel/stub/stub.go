@@ -1,7 +1,7 @@
 // Package stub is the sentinel process: a host process that does nothing but be there.
 //
-// It is this whole binary under another name, and takes over before the packages of the
-// harness are initialised. Package sentinel starts and watches it.
+// It is the attacker's program under another name (package attacker), and takes over as it is initialised.
+// Package sentinel starts and watches it.
 package stub
 
 import (
