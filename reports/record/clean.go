@@ -39,7 +39,7 @@ func Clean(s string, limit int) string {
 func (v Verdict) cleaned() Verdict {
 	v.DeniedBy, v.Errno = Clean(v.DeniedBy, MaxCall), Clean(v.Errno, MaxErrno)
 	v.Evidence, v.Reason = Clean(v.Evidence, MaxText), Clean(v.Reason, MaxText)
-	v.Again = Clean(v.Again, MaxText)
+	v.Retried, v.Again = Clean(v.Retried, MaxText), Clean(v.Again, MaxText)
 	v.Tries, v.Dropped = cleanTries(v.Tries, v.Dropped)
 	v.Controls = slices.Clone(v.Controls)
 	for i := range v.Controls {

@@ -67,7 +67,7 @@ func TestWriterLimitsEveryHostileText(t *testing.T) {
 	}
 	trial := record.Trial{Outcome: record.Held, DeniedBy: nul, Errno: nul, Evidence: nul, Reason: nul, Tries: tries}
 	v := record.Verdict{
-		Guarantee: "g", Outcome: record.Held, DeniedBy: nul, Errno: nul, Evidence: nul, Reason: nul, Again: nul,
+		Guarantee: "g", Outcome: record.Held, DeniedBy: nul, Errno: nul, Evidence: nul, Reason: nul, Retried: nul, Again: nul,
 		Tries: tries, Leaks: leaks, Control: &trial, Alone: &trial, Controls: []record.Trial{trial, trial, trial},
 	}
 	var b bytes.Buffer
@@ -103,6 +103,7 @@ func TestWriterLimitsEveryHostileText(t *testing.T) {
 		check(what+" errno of a try", tr.Tries[0].Errno, record.MaxErrno)
 	}
 	check("again", got.Again, record.MaxText)
+	check("retried", got.Retried, record.MaxText)
 	check("leak", got.Leaks[0], record.MaxText)
 	if len(got.Leaks) != record.MaxLeaks || got.Leaks[record.MaxLeaks-1] != "[...]" {
 		t.Errorf("%d leaks, the last %.20q", len(got.Leaks), got.Leaks[len(got.Leaks)-1])

@@ -132,6 +132,7 @@ type Verdict struct {
 	Errno          string        `json:"errno,omitempty"`
 	Evidence       string        `json:"evidence,omitempty"`
 	Reason         string        `json:"reason,omitempty"`
+	Retried        string        `json:"retried,omitempty"` // why a first attempt was inconclusive, where there was a second
 	KeptBy         string        `json:"kept_by,omitempty"` // who keeps the guarantee, where it is not the runtime: "kernel", "harness"
 	Tries          []Try         `json:"tries,omitempty"`
 	Dropped        int           `json:"tries_dropped,omitempty"` // tries beyond MaxTries, which Writer left out

@@ -160,6 +160,7 @@ func details(v *record.Verdict, tries bool) []detail {
 	}
 	add("evidence", v.Evidence)
 	add("reason", v.Reason)
+	add("tried again, first inconclusive", v.Retried)
 	if e := v.Exception; e != nil {
 		add(map[bool]string{true: "known", false: "not claimed"}[e.Known], e.Reason+sourceWords(e))
 		add("advice", e.Advice)

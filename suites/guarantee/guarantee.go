@@ -87,7 +87,8 @@ type Guarantee struct {
 	// Controls each take the barrier away, or one of several: with every one of them the witness must
 	// see a breach, and one of all that the claim names (sentinel.Finding.Intact).
 	Controls spec.Edits
-	// Alone rows measure time or a resource of the whole host and run beside nothing else.
+	// Alone rows measure time or a resource of the whole host and run beside nothing else. The judge tries one
+	// again that is inconclusive.
 	Alone bool
 }
 

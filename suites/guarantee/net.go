@@ -116,6 +116,7 @@ func netRows() []Guarantee {
 		Kept:     ByKernel,
 		Rung:     spec.Limits,
 		Attack:   attack.Bandwidth,
+		Alone:    true,
 		Witness:  sentinel.BandwidthKept,
 		Controls: spec.Edits{{Name: sentinel.NoQdisc}},
 	}}

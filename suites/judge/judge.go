@@ -105,17 +105,14 @@ func (j *Judge) decide(ctx context.Context, g *guarantee.Guarantee, rung spec.Ru
 	}
 	tries = slices.Concat(tries, alone, controls)
 	results := j.tryAll(ctx, tries, !g.Alone)
-	real := results[0]
-	v.Outcome, v.DeniedBy, v.Errno = real.Outcome, real.DeniedBy, real.Errno
-	v.Evidence, v.Reason, v.Tries = real.Evidence, real.Reason, real.Tries
-	if v.Claimed {
-		if len(alone) > 0 {
-			v.Alone = &results[1]
-		}
-		v.Controls = results[1+len(alone):]
-		weigh(v)
-	} else if v.Outcome == record.Held {
-		v.Outcome, v.Reason = record.Unproven, "not claimed: no control has shown that the attack can succeed"
+	conclude(v, results, len(alone))
+	if v.Outcome == record.Inconclusive && g.Alone && ctx.Err() == nil {
+		// What has to run alone is disturbed by what else the host does, for a moment perhaps. A breach is never
+		// tried again.
+		first := v.Reason
+		results = j.tryAll(ctx, tries, false)
+		conclude(v, results, len(alone))
+		v.Retried = first
 	}
 	v.Leaks = j.leaks(before)
 	if j.strange(v.Leaks) && !j.leavesAgain(ctx, tries, !g.Alone, results) {
@@ -123,6 +120,22 @@ func (j *Judge) decide(ctx context.Context, g *guarantee.Guarantee, rung spec.Ru
 	}
 	if len(v.Leaks) > 0 && v.Outcome == record.Held {
 		v.Outcome, v.Reason = record.Inconclusive, "something was left on the host: "+strings.Join(v.Leaks, "; ")
+	}
+}
+
+// conclude makes a verdict of trials: the real one, those with the barrier alone, and the controls.
+func conclude(v *record.Verdict, results []record.Trial, alone int) {
+	real := results[0]
+	v.Outcome, v.DeniedBy, v.Errno = real.Outcome, real.DeniedBy, real.Errno
+	v.Evidence, v.Reason, v.Tries = real.Evidence, real.Reason, real.Tries
+	if v.Claimed {
+		if alone > 0 {
+			v.Alone = &results[1]
+		}
+		v.Controls = results[1+alone:]
+		weigh(v)
+	} else if v.Outcome == record.Held {
+		v.Outcome, v.Reason = record.Unproven, "not claimed: no control has shown that the attack can succeed"
 	}
 }
 

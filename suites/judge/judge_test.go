@@ -73,25 +73,3 @@ func TestLadder(t *testing.T) {
 		}
 	}
 }
-
-// TestCatalogueOnCore tries every row on the core at the top rung.
-func TestCatalogueOnCore(t *testing.T) {
-	j, rows := newJudge(t)
-	for _, g := range rows {
-		t.Run(g.ID, func(t *testing.T) {
-			v := j.Check(t.Context(), g, spec.Hardened)
-			for i := range v.Controls {
-				t.Logf("control with %s on %s: %s %s %s %v", v.Controls[i].Edit, v.Controls[i].On, v.Controls[i].Outcome, v.Controls[i].Evidence, v.Controls[i].Reason, v.Controls[i].Tries)
-			}
-			if v.Alone != nil {
-				t.Logf("alone: %s denied by %s (%s) %s %s %v", v.Alone.Outcome, v.Alone.DeniedBy, v.Alone.Errno, v.Alone.Evidence, v.Alone.Reason, v.Alone.Tries)
-			}
-			t.Logf("real: %s denied by %s (%s) %s %s %v %s", v.Outcome, v.DeniedBy, v.Errno, v.Evidence, v.Reason, v.Tries, v.Duration)
-			switch {
-			case v.Outcome == record.Unsupported, v.Outcome == record.Unproven:
-			case v.Outcome != record.Held || !v.Proven():
-				t.Errorf("%s %s: %s, proven %v: %s %v", g.ID, g.Claim, v.Outcome, v.Proven(), v.Reason, v.Leaks)
-			}
-		})
-	}
-}
