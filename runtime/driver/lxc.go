@@ -130,6 +130,9 @@ func (x *lxc) command(b Bundle, undo *cleanup.Stack) (l launch, err error) {
 	}
 	undo.Push("remove the container's directory", func() error { return rootfs.Remove(dir) })
 	undo.Push("remove LXC's directory for locks", func() error { return removeEmpty(lxcLocks, dir) })
+	if err := makeBelow(lxcLocks, dir); err != nil {
+		return l, fmt.Errorf("make LXC's directory for locks: %w", err)
+	}
 	// A mapped root must pass, which LXC asks first (do_start in start.c).
 	if err := errors.Join(os.Chmod(dir, 0o755), os.Mkdir(filepath.Join(dir, lxcRoot), 0o755)); err != nil {
 		return l, fmt.Errorf("make the container's directory: %w", err)
@@ -177,6 +180,20 @@ func (x *lxc) command(b Bundle, undo *cleanup.Stack) (l launch, err error) {
 
 // lxcLocks is where LXC makes a directory for the locks of each path (lxclock_name in lxclock.c), and leaves it.
 const lxcLocks = "/run/lxc/lock"
+
+// makeBelow makes the directory of that path below base. LXC would, but it asks once for each that is above, and
+// removeEmpty may take one away in between that another container does not need any more.
+func makeBelow(base, path string) error {
+	const races = 1000 // that can be lost; each time somebody else has got on
+	var err error
+	for range races {
+		// One that goes as MkdirAll looks what it is exists, it says.
+		if err = os.MkdirAll(filepath.Join(base, path), 0o755); !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
+	return err
+}
 
 // removeEmpty removes the directory of that path below base, and those above it that are empty then.
 func removeEmpty(base, path string) error {
