@@ -17,10 +17,14 @@ const (
 // anonPages is MM_ANONPAGES, the index of a process's anonymous memory in its counters.
 const anonPages = "1"
 
-// rssFields are where the counter has been, the newest first.
-var rssFields = []string{
-	"mm_struct.rss_stat[" + anonPages + "].count",         // struct percpu_counter, since 6.2
-	"mm_struct.rss_stat.count[" + anonPages + "].counter", // struct mm_rss_stat
+// rssFields are where the counter has been, the newest first, and how it is loaded.
+var rssFields = []struct {
+	path string
+	load func(*program, asm.Register, asm.Register, string)
+}{
+	{"mm_struct.rss_stat[" + anonPages + "].count", (*program).Field}, // since 6.2
+	// The verifier knows no element of an array of atomic_long_t.
+	{"mm_struct.rss_stat.count[" + anonPages + "].counter", (*program).FieldAt},
 }
 
 func openOOM(s *session) error {
@@ -116,8 +120,9 @@ func writeMark(p *program, victims *ebpf.Map) {
 	p.lose(lostStates)
 	p.Label(kept)
 	for _, rss := range rssFields {
-		if p.Layout().Has(rss) {
-			p.Path(asm.R0, asm.R7, "task_struct.mm", rss)
+		if p.Layout().Has(rss.path) {
+			p.Field(asm.R0, asm.R7, "task_struct.mm")
+			rss.load(p, asm.R0, asm.R0, rss.path)
 			p.set(rawPages, asm.R0, asm.DWord)
 			break
 		}

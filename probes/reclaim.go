@@ -29,7 +29,7 @@ func openReclaim(s *session) error {
 			done := p.NewLabel("done")
 			p.Arg(asm.R6, 0) // pages freed
 			p.current(asm.R7)
-			w.end(Reclaimed, done)
+			w.end(Reclaimed, done, nil)
 			p.set(rawPages, asm.R6, asm.DWord)
 			p.send()
 			p.Label(done)
@@ -52,7 +52,7 @@ func openReclaim(s *session) error {
 		p.task(asm.R7, 2)
 		p.Field(asm.R0, asm.R7, "task_struct.in_memstall")
 		p.Do(asm.JEq.Imm(asm.R0, 0, off))
-		w.end(HighStall, off)
+		w.end(HighStall, off, nil)
 		p.send()
 		p.Label(off)
 		p.task(asm.R7, 1)

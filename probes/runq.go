@@ -10,6 +10,13 @@ import (
 // without bandwidth limits lacks it.
 const throttleCount = "cfs_rq.throttle_count"
 
+// stoppedTimes are where a queue's time without runtime has been, its own and that of its ancestors, the newest
+// first. The clock does not matter.
+var stoppedTimes = []string{
+	"cfs_rq.throttled_clock_pelt_time", // since 5.19
+	"cfs_rq.throttled_clock_task_time",
+}
+
 // openRunq follows each task from the moment it can run to the moment it does. A task that waits
 // for runtime, not for a CPU, is left to the throttle probe.
 func openRunq(s *session, slow time.Duration) error {
@@ -63,12 +70,41 @@ func (w *waits) queued(none string) {
 		w.Do(asm.Ja.Label(none))
 		w.Label(runs)
 	}
+	w.stopped(func(time string) {
+		w.Field(asm.R0, asm.R7, "task_struct.se.cfs_rq")
+		w.store(w.wait+waitQueue, asm.R0)
+		w.Field(asm.R0, asm.R0, time)
+		w.store(w.wait+waitStopped, asm.R0)
+	})
 	w.start(none)
+}
+
+// stopped calls write with the field of a queue's time without runtime, if this kernel has one.
+func (w *waits) stopped(write func(time string)) {
+	for _, time := range stoppedTimes {
+		if w.Layout().Has(time) {
+			write(time)
+			return
+		}
+	}
+}
+
+// notStopped jumps to none where the queue in which the task in R7 waited has been stopped meanwhile. Before Linux
+// 6.18 it stays there then, also one that another task of the group has brought to an end of the runtime.
+func (w *waits) notStopped(none string) {
+	w.stopped(func(time string) {
+		moved := w.NewLabel("moved") // the times of two queues tell nothing
+		w.Field(asm.R0, asm.R7, "task_struct.se.cfs_rq")
+		w.Do(asm.LoadMem(asm.R1, asm.RFP, w.wait+waitQueue, asm.DWord), asm.JNE.Reg(asm.R0, asm.R1, moved))
+		w.Field(asm.R0, asm.R0, time)
+		w.Do(asm.LoadMem(asm.R1, asm.RFP, w.wait+waitStopped, asm.DWord), asm.JNE.Reg(asm.R0, asm.R1, none))
+		w.Label(moved)
+	})
 }
 
 // running ends the wait of the task in R7, which gets the CPU that the task in R6 had.
 func (w *waits) running(slow time.Duration, none string) {
-	w.end(Waited, none)
+	w.end(Waited, none, w.notStopped)
 	w.Do(asm.LoadMem(asm.R0, asm.RFP, w.event+rawLength, asm.DWord), asm.LoadImm(asm.R1, int64(slow), asm.DWord), asm.JLT.Reg(asm.R0, asm.R1, none))
 	w.Field(asm.R0, asm.R6, "task_struct.pid")
 	w.set(rawByPid, asm.R0, asm.Word)
