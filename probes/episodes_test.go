@@ -31,7 +31,7 @@ func TestNestedLimitsHaveTheirOwnEpisodes(t *testing.T) {
 				t.Cleanup(func() { _ = g.Close() })
 				all = append(all, &counted{group: g})
 			}
-			p := open(t, "throttle", above, Options{Each: true})
+			p := programs(t, "throttle", above, Options{Each: true})
 			agree(t, func() error {
 				toldOnce(t, gather(t, p, func() { spinIn(t, all[1:]) }))
 				var errs []error

@@ -193,6 +193,16 @@ func inGroup(t testing.TB, g *cgroup.Group, what string, args ...string) *exec.C
 	return c
 }
 
+// programs opens a probe, and skips a test of what only programs tell where this kernel takes none of the probe's.
+func programs(t testing.TB, name string, g *cgroup.Group, o Options) *Probe {
+	t.Helper()
+	p := open(t, name, g, o)
+	if p.Rung() == Files {
+		t.Skipf("this kernel takes no program of %s: %v", name, p.Attempts())
+	}
+	return p
+}
+
 // open opens a probe on a group, and closes it at the end.
 func open(t testing.TB, name string, g *cgroup.Group, o Options) *Probe {
 	t.Helper()
@@ -207,7 +217,7 @@ func open(t testing.TB, name string, g *cgroup.Group, o Options) *Probe {
 		}
 	}
 	p, err := Open(name, o)
-	if len(o.Rungs) > 0 && errors.Is(err, kernel.ErrNotSupported) {
+	if (len(o.Rungs) > 0 || g == nil) && errors.Is(err, kernel.ErrNotSupported) { // the last rung, files, needs a group
 		t.Skip(err)
 	}
 	if err != nil {

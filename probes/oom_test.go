@@ -76,7 +76,7 @@ func killInARow(t *testing.T, times int, o Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := open(t, "oom", g, o)
+	p := programs(t, "oom", g, o)
 	var pids []int
 	events := gather(t, p, func() {
 		for range times {
@@ -117,7 +117,7 @@ func TestOOMKillsAtOnceHaveTheirOwnCgroups(t *testing.T) {
 		all[i] = newGroup(t, fmt.Sprintf("oom-%d", i), cgroup.Limits{MemoryMax: hogLimit})
 		o.Cgroups = append(o.Cgroups, all[i].Path("memory"))
 	}
-	p := open(t, "oom", nil, o)
+	p := programs(t, "oom", nil, o)
 	pids := make([]int, groups)
 	events := gather(t, p, func() {
 		var running sync.WaitGroup
@@ -158,7 +158,7 @@ func TestOOMKillBelowAWatchedCgroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := open(t, "oom", above, Options{})
+	p := programs(t, "oom", above, Options{})
 	events := gather(t, p, func() { overLimit(t, below) })
 	if len(events) == 0 || events[0].Kind != OOMKill || events[0].Cgroup != id || events[0].Watched != watched {
 		t.Errorf("cgroup %d below %d: %+v", id, watched, events)
