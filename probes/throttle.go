@@ -5,6 +5,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+
+	"cellwall/probes/code"
 )
 
 // depth is how many levels of cgroups above a task the throttle probe looks at.
@@ -24,7 +26,8 @@ const (
 	episodePid     = 24 // of the first task that was stopped
 	episodeCPU     = 28 // of the queue
 	episodeComm    = 32
-	episodeBytes   = 48
+	episodeAbove   = 48 // address of the queue above its own, or zero
+	episodeBytes   = 56
 )
 
 // openPerCPU is how many open episodes a CPU keeps at hand. The end of one beyond them is seen late:
@@ -125,6 +128,7 @@ func (e *episodes) look(done string) {
 		e.Do(asm.JNE.Imm(asm.R0, 0, next))
 		e.store(e.queue, asm.R7)
 		e.close(next)
+		e.beganAbove(next)
 		e.Label(next)
 	}
 }
@@ -172,27 +176,52 @@ func (e *episodes) each(done string, do func(next string)) {
 func (e *episodes) began() {
 	done := e.NewLabel("begun")
 	e.each(done, func(next string) {
-		e.Do(asm.JEq.Imm(asm.R8, 0, next))
-		for _, field := range []string{"cfs_rq.throttled", "cfs_rq.throttled_clock"} {
-			e.Field(asm.R0, asm.R8, field)
-			e.Do(asm.JEq.Imm(asm.R0, 0, next))
-		}
-		e.store(e.queue, asm.R8)
-		e.Lookup(e.open, e.queue)
-		e.Do(asm.JNE.Imm(asm.R0, 0, next))
+		e.runs(next)
 		e.store(e.above, asm.R6)
+		e.Field(asm.R0, asm.R6, "sched_entity.cfs_rq")
+		e.store(e.value+episodeAbove, asm.R0)
+		e.Path(asm.R6, asm.R8, "cfs_rq.rq", "rq.cpu")
+		e.Do(asm.StoreMem(asm.RFP, e.value+episodeCPU, asm.R6, asm.Word))
 		begun := e.NewLabel("begun")
-		e.begin(begun)
+		e.begin(begun, func() {
+			e.Field(asm.R0, asm.R7, "task_struct.pid")
+			e.Do(asm.StoreMem(asm.RFP, e.value+episodePid, asm.R0, asm.Word))
+			e.Text(e.value+episodeComm, asm.R7, "task_struct.comm", commBytes)
+		})
 		e.Label(begun)
 		e.Do(asm.LoadMem(asm.R6, asm.RFP, e.above, asm.DWord))
 	})
 	e.Label(done)
 }
 
-// begin begins the episode of the queue in R8, whose address is in its slot, unless nobody watches it.
-// It jumps to none, or ends there.
-func (e *episodes) begin(none string) {
-	e.Path(asm.R6, asm.R8, "cfs_rq.rq", "rq.cpu")
+// runs jumps to none unless the clock of throttled time runs for the queue in R8 and it has no episode. It
+// leaves its address in its slot.
+func (e *episodes) runs(none string) {
+	e.Do(asm.JEq.Imm(asm.R8, 0, none))
+	for _, field := range []string{"cfs_rq.throttled", "cfs_rq.throttled_clock"} {
+		e.Field(asm.R0, asm.R8, field)
+		e.Do(asm.JEq.Imm(asm.R0, 0, none))
+	}
+	e.store(e.queue, asm.R8)
+	e.Lookup(e.open, e.queue)
+	e.Do(asm.JNE.Imm(asm.R0, 0, none))
+}
+
+// beganAbove begins the episode of the queue above that of the one that was closed last. In between Linux 6.4 and
+// 6.18 the clock of a throttled queue without tasks does not run until one is added, and a queue below that has runtime
+// again adds its own without a word.
+func (e *episodes) beganAbove(none string) {
+	e.Unknown(func() {
+		e.Do(asm.LoadMem(asm.R8, asm.RFP, e.value+episodeAbove, asm.DWord))
+		e.runs(none)
+		e.Do(code.Zero(e.value + episodeAbove)) // nobody says what is above that one
+		e.begin(none, func() {})                // of the same task, on the same CPU
+	})
+}
+
+// begin begins the episode of the queue in R8, whose address is in its slot and whose CPU is in the value, unless
+// nobody watches it; task adds whose it is. It jumps to none, or ends there.
+func (e *episodes) begin(none string, task func()) {
 	e.Path(asm.R8, asm.R8, "cfs_rq.tg", "task_group.css.cgroup")
 	e.watch(none)
 	e.Now()
@@ -200,15 +229,14 @@ func (e *episodes) begin(none string) {
 	e.Do(asm.LoadMem(asm.R0, asm.RFP, e.id, asm.DWord), asm.LoadMem(asm.R1, asm.RFP, e.watched, asm.DWord))
 	e.store(e.value+episodeCgroup, asm.R0)
 	e.store(e.value+episodeWatched, asm.R1)
-	e.Field(asm.R0, asm.R7, "task_struct.pid")
-	e.Do(asm.StoreMem(asm.RFP, e.value+episodePid, asm.R0, asm.Word), asm.StoreMem(asm.RFP, e.value+episodeCPU, asm.R6, asm.Word))
-	e.Text(e.value+episodeComm, asm.R7, "task_struct.comm", commBytes)
+	task()
 	kept := e.NewLabel("kept")
 	e.Insert(e.open, e.queue, e.value, ebpf.UpdateNoExist)
 	e.Do(asm.JEq.Imm(asm.R0, 0, kept))
 	e.lose(lostStates)
 	e.Do(asm.Ja.Label(none))
 	e.Label(kept)
+	e.Do(asm.LoadMem(asm.R6, asm.RFP, e.value+episodeCPU, asm.Word))
 	e.queues(none)
 	e.Do(asm.Mov.Imm(asm.R1, 0), asm.LoadMem(asm.R2, asm.RFP, e.queue, asm.DWord))
 	e.replace()

@@ -118,6 +118,14 @@ func (b *Builder) Field(dst, src asm.Register, path string) { b.field(dst, src, 
 // what it points to, so this takes bpf_probe_read_kernel in any program.
 func (b *Builder) FieldAt(dst, src asm.Register, path string) { b.field(dst, src, path, Helper) }
 
+// Unknown writes code for such addresses: what do loads of fields and texts takes bpf_probe_read_kernel.
+func (b *Builder) Unknown(do func()) {
+	load := b.load
+	b.load = Helper
+	do()
+	b.load = load
+}
+
 func (b *Builder) field(dst, src asm.Register, path string, load Load) {
 	f, err := b.layout.Field(path)
 	if err != nil {
