@@ -29,7 +29,8 @@
 //
 // runq sees the time from a wakeup, or from losing the CPU while runnable, until a task has a CPU
 // again (sched_wakeup, sched_switch). The one it waited for is the one that had the CPU last, which
-// need not have had it all the time. Time without runtime left is not counted: that is throttle's.
+// need not have had it all the time. Time without runtime left is not counted: that is throttle's,
+// nor is a wait in which there was such time.
 //
 // reclaim sees direct reclaim for a cgroup's limit and for the host's, and the sleep that
 // memory.high imposes (mm_vmscan_*, sched_switch; the sleep needs PSI). kswapd's work is nobody's.

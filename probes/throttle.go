@@ -207,9 +207,8 @@ func (e *episodes) runs(none string) {
 	e.Do(asm.JNE.Imm(asm.R0, 0, none))
 }
 
-// beganAbove begins the episode of the queue above that of the one that was closed last. In between Linux 6.4 and
-// 6.18 the clock of a throttled queue without tasks does not run until one is added, and a queue below that has runtime
-// again adds its own without a word.
+// beganAbove begins the episode of the queue above that of the one that was closed last. From Linux 6.4 to 6.17 the
+// clock of a throttled queue waits for a task, and a queue below that has runtime again adds its own without a word.
 func (e *episodes) beganAbove(none string) {
 	e.Unknown(func() {
 		e.Do(asm.LoadMem(asm.R8, asm.RFP, e.value+episodeAbove, asm.DWord))
