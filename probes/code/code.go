@@ -112,21 +112,7 @@ func (b *Builder) Arg(dst asm.Register, i int) {
 
 // Field loads a field of the structure that src points to; see Layout.Field for the path. In
 // Helper mode a src that is no kernel address reads as zero. dst may be src.
-func (b *Builder) Field(dst, src asm.Register, path string) { b.field(dst, src, path, b.load) }
-
-// FieldAt loads a field of the structure at an address that was kept in a map: no verifier knows
-// what it points to, so this takes bpf_probe_read_kernel in any program.
-func (b *Builder) FieldAt(dst, src asm.Register, path string) { b.field(dst, src, path, Helper) }
-
-// Unknown writes code for such addresses: what do loads of fields and texts takes bpf_probe_read_kernel.
-func (b *Builder) Unknown(do func()) {
-	load := b.load
-	b.load = Helper
-	do()
-	b.load = load
-}
-
-func (b *Builder) field(dst, src asm.Register, path string, load Load) {
+func (b *Builder) Field(dst, src asm.Register, path string) {
 	f, err := b.layout.Field(path)
 	if err != nil {
 		b.Fail(err)
@@ -137,7 +123,7 @@ func (b *Builder) field(dst, src asm.Register, path string, load Load) {
 		b.Fail(fmt.Errorf("field %s: no load has %d bytes", path, f.Size))
 		return
 	}
-	if load == Direct {
+	if b.load == Direct {
 		b.Do(asm.LoadMem(dst, src, int16(f.Offset), size))
 	} else {
 		b.read(src, f)
@@ -160,6 +146,20 @@ func (b *Builder) field(dst, src asm.Register, path string, load Load) {
 	} else {
 		b.Do(asm.RSh.Imm(dst, int32(down)))
 	}
+}
+
+// FieldAt loads a field of the structure at an address that was kept in a map: no verifier knows
+// what it points to, so this takes bpf_probe_read_kernel in any program.
+func (b *Builder) FieldAt(dst, src asm.Register, path string) {
+	b.Unknown(func() { b.Field(dst, src, path) })
+}
+
+// Unknown writes code for such addresses: what do loads of fields and texts takes bpf_probe_read_kernel.
+func (b *Builder) Unknown(do func()) {
+	load := b.load
+	b.load = Helper
+	do()
+	b.load = load
 }
 
 // read copies a field to the scratch slot, which holds zero if the address is bad.

@@ -176,12 +176,17 @@ func CopyProgram(from, to string) (err error) {
 		return fmt.Errorf("copy the program: %w", err)
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
+	return WriteProgram(in, to)
+}
+
+// WriteProgram writes a program to a file that is not there yet, and lets everybody execute it.
+func WriteProgram(from io.Reader, to string) (err error) {
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
 	if err != nil {
 		return fmt.Errorf("copy the program: %w", err)
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	if _, err := io.Copy(out, in); err != nil {
+	if _, err := io.Copy(out, from); err != nil {
 		return fmt.Errorf("copy the program: %w", err)
 	}
 	return nil

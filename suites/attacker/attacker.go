@@ -6,7 +6,7 @@
 package attacker
 
 import (
-	"errors"
+	"bytes"
 	"fmt"
 	"os"
 
@@ -17,7 +17,7 @@ import (
 
 // Write writes the attacker to a file that is not there yet, and lets everybody execute it. A file of its own:
 // a container that can write to it harms nothing.
-func Write(to string) (err error) {
+func Write(to string) error {
 	if len(small) == 0 {
 		self, err := os.Executable()
 		if err != nil {
@@ -25,13 +25,5 @@ func Write(to string) (err error) {
 		}
 		return place.CopyProgram(self, to)
 	}
-	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
-	if err != nil {
-		return fmt.Errorf("write the attacker: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.Write(small); err != nil {
-		return fmt.Errorf("write the attacker: %w", err)
-	}
-	return nil
+	return place.WriteProgram(bytes.NewReader(small), to)
 }
