@@ -24,33 +24,62 @@ func readManager() (m manager, err error) {
 	if err != nil {
 		return m, fmt.Errorf("count descriptors: %w", err)
 	}
-	tasks, err := os.ReadDir("/proc/self/task")
+	threads, err := countThreads()
 	if err != nil {
-		return m, fmt.Errorf("count threads: %w", err)
+		return m, err
 	}
 	// Twice, since what has a finalizer goes in the second round.
 	runtime.GC()
 	runtime.GC()
 	var heap runtime.MemStats
 	runtime.ReadMemStats(&heap)
-	return manager{len(fds), len(tasks), int(heap.HeapAlloc)}, nil // no heap is so large
+	return manager{len(fds), threads, int(heap.HeapAlloc)}, nil // no heap is so large
 }
 
-// leaks are what a careless manager keeps of a container.
-func (s *Stage) leaks() func() error {
-	stop := make(chan struct{})
-	s.Undo.Push("end the threads left on purpose", func() error { close(stop); return nil })
+func countThreads() (int, error) {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return 0, fmt.Errorf("count threads: %w", err)
+	}
+	return len(tasks), nil
+}
+
+// keepThread takes a thread away from the Go runtime until stop is closed.
+func keepThread(stop <-chan struct{}) {
+	started := make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
+		close(started)
+		<-stop
+	}()
+	<-started
+}
+
+// occupy takes the threads that the Go runtime has idle until stop is closed: one that a container leaves
+// behind would be one of them, and not be seen. A thread may be on its way to be idle: several in a row have to
+// be new.
+func occupy(stop <-chan struct{}) error {
+	last, err := countThreads()
+	for fresh := 0; err == nil && fresh < 4; {
+		keepThread(stop)
+		var n int
+		if n, err = countThreads(); n > last {
+			fresh++
+		} else {
+			fresh = 0
+		}
+		last = n
+	}
+	return err
+}
+
+// leaks are what a careless manager keeps of a container. Its threads are kept until stop is closed.
+func (s *Stage) leaks(stop <-chan struct{}) func() error {
 	var kept [][]byte
 	s.Undo.Push("forget the memory left on purpose", func() error { kept = nil; return nil })
 	return func() error {
 		if s.Has(LeavesThread) {
-			started := make(chan struct{})
-			go func() {
-				runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
-				close(started)
-				<-stop
-			}()
-			<-started
+			keepThread(stop)
 		}
 		if s.Has(LeavesMemory) {
 			kept = append(kept, make([]byte, 4*memoryLeak))
@@ -70,8 +99,13 @@ func (s *Stage) leaks() func() error {
 // come and go. The threads of a Go program are its runtime's affair, so only a growth with the
 // containers counts.
 func NoGrowth(s *Stage) (*Watch, error) {
-	leak := s.leaks()
+	stop := make(chan struct{})
+	s.Undo.Push("end the threads kept on purpose", func() error { close(stop); return nil })
+	leak := s.leaks(stop)
 	return &Watch{Gone: func(ctx context.Context) (Finding, error) {
+		if err := occupy(stop); err != nil { // before the warm-up, in which what a container needs comes back
+			return Finding{}, err
+		}
 		var before manager
 		for i := range warmUp + cycles {
 			if i == warmUp {

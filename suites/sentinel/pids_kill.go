@@ -21,7 +21,7 @@ import (
 const KillByList = "a kill by the list of pids"
 
 const (
-	comets     = 16
+	comets     = 4                       // more take so much of two CPUs that the witness waits for its turn
 	flightTime = 1500 * time.Millisecond // how long they would go on
 	killWait   = time.Second             // how long a kill of them may take
 	strayWait  = killWait / 5            // and how long anybody may be elsewhere who is about to end
