@@ -23,11 +23,13 @@ import (
 // programs of this host are what tests start.
 var programs = []string{"sh", "sleep", "true", "mount", "unshare"}
 
-// script runs the tests of one package after the other. test2json makes events of what they
-// print, also of a test that dies.
+// script runs the tests of one package after the other, with the flags in its first argument. test2json makes
+// events of what they print, also of a test that dies.
 const script = `status=0
+flags=$1
+shift
 for p in "$@"; do
-	cd "/tests/$p" && /test2json -t -p "$p" ./test -test.v=test2json || status=1
+	cd "/tests/$p" && /test2json -t -p "$p" ./test -test.v=test2json $flags || status=1
 done
 exit $status`
 
@@ -37,9 +39,12 @@ type job struct {
 	cgroup   string
 	cpus     int
 	packages []string // as `go list` takes them
-	boot     func(context.Context, vm.Guest) (vm.Result, error)
-	out, log io.Writer
-	console  io.Writer // nil shows its end, if the guest fails
+	flags    string   // of the tests, between spaces
+	// instructions has the guest's clock count them.
+	instructions bool
+	boot         func(context.Context, vm.Guest) (vm.Result, error)
+	out, log     io.Writer
+	console      io.Writer // nil shows its end, if the guest fails
 }
 
 // run builds everything, boots the guest and passes on the events.
@@ -57,8 +62,11 @@ func (j job) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	g := vm.Guest{
-		Kernel: j.kernel, CPUs: j.cpus, Memory: 1 << 30, Cgroup: j.cgroup, Command: []string{"/bin/sh", "-c", script, "sh"},
+		Kernel: j.kernel, CPUs: j.cpus, Memory: 1 << 30, Cgroup: j.cgroup, Command: []string{"/bin/sh", "-c", script, "sh", j.flags},
 		Boot: 2 * time.Minute, Limit: 20 * time.Minute, Stdout: j.out, Stderr: j.log, Console: j.console,
+	}
+	if j.instructions {
+		g.Accel, g.Instructions = vm.TCG, true
 	}
 	fmt.Fprintf(j.log, "%s: build the tests\n", j.kernel.Name)
 	if g.Program, err = build(ctx, dir, "build", "cellwall"); err != nil {

@@ -60,10 +60,10 @@ func chroot(t *testing.T) func(context.Context, vm.Guest) (vm.Result, error) {
 }
 
 // counted runs the tests of packages, and returns what ci/tests says of them.
-func counted(t *testing.T, boot func(context.Context, vm.Guest) (vm.Result, error), packages ...string) (string, error) {
+func counted(t *testing.T, boot func(context.Context, vm.Guest) (vm.Result, error), flags string, packages ...string) (string, error) {
 	t.Helper()
 	var events, log bytes.Buffer
-	j := job{kernel: kernels.Kernel{Name: "k", Arch: runtime.GOARCH}, packages: packages, boot: boot, out: &events, log: &log}
+	j := job{kernel: kernels.Kernel{Name: "k", Arch: runtime.GOARCH}, packages: packages, flags: flags, boot: boot, out: &events, log: &log}
 	if err := j.run(t.Context()); err != nil {
 		report(&events, "k", err)
 	}
@@ -79,11 +79,13 @@ func TestEventsAreCounted(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		packages []string
+		flags    string
 		boot     func(context.Context, vm.Guest) (vm.Result, error)
 		want     []string
 		fails    bool
 	}{
-		"good": {packages: []string{"./testdata/good"}, want: []string{"3 passed, 0 failed, 1 skipped", "good TestSkipped: needs a tape"}},
+		"good":        {packages: []string{"./testdata/good"}, want: []string{"3 passed, 0 failed, 1 skipped", "good TestSkipped: needs a tape"}},
+		"one of them": {packages: []string{"./testdata/good"}, flags: "-test.count 2 -test.run ^TestData$", want: []string{"2 passed, 0 failed, 0 skipped"}},
 		"both": {
 			packages: []string{"./testdata/bad", "./testdata/good"}, fails: true,
 			want: []string{"fail    0.0 s  guest k\n", "ended with status 1", "no milk", "3 passed, 2 failed, 1 skipped"},
@@ -104,7 +106,7 @@ func TestEventsAreCounted(t *testing.T) {
 			if c.boot == nil {
 				c.boot = chroot(t)
 			}
-			out, err := counted(t, c.boot, c.packages...)
+			out, err := counted(t, c.boot, c.flags, c.packages...)
 			if (err != nil) != c.fails {
 				t.Errorf("%v", err)
 			}

@@ -28,11 +28,13 @@ func main() {
 	name := flag.String("kernel", "debian-12", "a kernel of the matrix file")
 	cgroup := flag.String("cgroup", "v2", "what the guest mounts: v2, hybrid or v1")
 	cpus := flag.Int("cpus", 2, "how many the guest has")
+	flags := flag.String("flags", "", "more flags of the tests: '-test.run Start -test.bench Start'")
+	instructions := flag.Bool("instructions", false, "the guest's clock counts instructions, so that no load of this host disturbs what is measured; with -cpus 1")
 	console := flag.Bool("console", false, "show what the kernel prints")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
-	j := job{cgroup: *cgroup, cpus: *cpus, packages: flag.Args(), boot: vm.Run, out: os.Stdout, log: os.Stderr}
+	j := job{cgroup: *cgroup, cpus: *cpus, packages: flag.Args(), flags: *flags, instructions: *instructions, boot: vm.Run, out: os.Stdout, log: os.Stderr}
 	if *console {
 		j.console = os.Stderr
 	}

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,7 +68,11 @@ func (g Guest) arguments(accel string, fd descriptors) []string {
 	if accel == TCG {
 		accelerator += ",thread=single"
 	}
-	return []string{
+	var clock []string
+	if g.Instructions {
+		clock = []string{"-icount", "shift=1,sleep=off"}
+	}
+	return slices.Concat([]string{
 		"-name", "cellwall",
 		"-no-user-config",
 		"-nodefaults",
@@ -87,7 +92,7 @@ func (g Guest) arguments(accel string, fd descriptors) []string {
 		"-kernel", g.Kernel.Image,
 		"-initrd", fmt.Sprintf("/proc/self/fd/%d", fd.initramfs),
 		"-append", g.commandLine(accel),
-	}
+	}, clock)
 }
 
 // commandLine is the kernel's. All else is as the distribution built it: what is measured is a

@@ -40,7 +40,12 @@ func TestDocumentHasEachWord(t *testing.T) {
 	for _, arch := range []string{"amd64", "arm64"} {
 		g := Guest{Kernel: kernels.Kernel{Arch: arch, Image: "vmlinuz"}, CPUs: 2, Memory: 512 << 20}
 		args := g.arguments(TCG, descriptors{console: 3, channel: 4, initramfs: 5})
-		words := slices.Concat(args[:len(args)-1], strings.Fields(g.commandLine(TCG)))
+		g.Instructions = true
+		clock := g.arguments(TCG, descriptors{})[len(args):]
+		if len(clock) == 0 {
+			t.Error("no clock of instructions")
+		}
+		words := slices.Concat(args[:len(args)-1], strings.Fields(g.commandLine(TCG)), clock)
 		for _, w := range words {
 			if !strings.Contains(document, w) {
 				t.Errorf("%s: docs/vm.md does not give a reason for %q", arch, w)

@@ -34,6 +34,9 @@ type Guest struct {
 	Memory int64  // bytes; 0: 512 MiB
 	Cgroup string // "v2", "hybrid" or "v1": what the guest mounts; "" mounts no control groups
 	Accel  string // KVM, TCG, or "" to try
+	// Instructions has the guest's clock count the instructions of its CPU, 2 ns each, so that what it measures
+	// depends on no load of this host. Only TCG can.
+	Instructions bool
 
 	// Program is the cellwall binary that becomes /init and /cellwall, for Kernel.Arch. It must
 	// be static.
@@ -125,6 +128,8 @@ func (g Guest) check() (Guest, error) {
 		return g, fmt.Errorf("guest: control groups %q: v2, hybrid or v1", g.Cgroup)
 	case !slices.Contains([]string{"", KVM, TCG}, g.Accel):
 		return g, fmt.Errorf("guest: accelerator %q: kvm, tcg, or none to try", g.Accel)
+	case g.Instructions && g.Accel != TCG:
+		return g, fmt.Errorf("guest: a clock of instructions needs the accelerator %s", TCG)
 	case g.Container != nil && (len(g.Files) > 0 || g.Cgroup != "" || g.Records != nil):
 		return g, errors.New("guest: a container has its own files, and neither control groups nor records")
 	case len(g.Command) == 0 || !path.IsAbs(g.Command[0]):
