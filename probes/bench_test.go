@@ -2,6 +2,7 @@ package probes
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellwall/runtime/cgroup"
+	"cellwall/runtime/kernel"
 )
 
 // pingPong hands a byte to and fro between two threads on one CPU: each trip is two context
@@ -77,14 +79,14 @@ func (p *pingPong) trips(n int) time.Duration {
 }
 
 // interleaved measures do without and with a probe that watches another cgroup, in turns, and
-// reports the medians, what the probe adds, and the ratio.
-func interleaved(b *testing.B, name, unit string, do func() time.Duration) {
+// reports the medians, what the probe adds, and the ratio. Without rungs it has the first that can be had.
+func interleaved(b *testing.B, name, unit string, rungs []Rung, do func() time.Duration) {
 	g := newGroup(b, "other", cgroup.Limits{Controllers: []string{"cpu", "memory", "pids"}})
 	_, controller, err := Describe(name)
 	if err != nil {
 		b.Fatal(err)
 	}
-	o := Options{Root: 1 << 22}
+	o := Options{Root: 1 << 22, Rungs: rungs}
 	if controller != "" {
 		o.Cgroups = []string{g.Path(controller)}
 	}
@@ -95,6 +97,9 @@ func interleaved(b *testing.B, name, unit string, do func() time.Duration) {
 			return
 		}
 		p, err := Open(name, o)
+		if errors.Is(err, kernel.ErrNotSupported) {
+			b.Skip(err)
+		}
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -125,7 +130,7 @@ func BenchmarkSwitch(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			const n = 20000
 			p := newPingPong(b)
-			interleaved(b, name, "switch", func() time.Duration { return p.trips(n) })
+			interleaved(b, name, "switch", nil, func() time.Duration { return p.trips(n) })
 			counting, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
 			if err != nil {
 				b.Fatal(err)
@@ -144,10 +149,12 @@ func BenchmarkSwitch(b *testing.B) {
 // what a fork takes depends on the size of its caller, and ours has just read the kernel's BTF.
 func BenchmarkStart(b *testing.B) {
 	for _, name := range Names() {
-		b.Run(name, func(b *testing.B) {
-			next := newStarter(b)
-			interleaved(b, name, "start", func() time.Duration { return next() })
-		})
+		for _, rung := range []Rung{FEntry, TPBTF} {
+			b.Run(name+"/"+string(rung), func(b *testing.B) {
+				next := newStarter(b)
+				interleaved(b, name, "start", []Rung{rung}, func() time.Duration { return next() })
+			})
+		}
 	}
 }
 

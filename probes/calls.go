@@ -34,6 +34,41 @@ func callName(n uint32) string {
 	return fmt.Sprintf("system call %d", n)
 }
 
+// callNumber is the number of a call by its name.
+func callNumber(name string) uint64 {
+	if n, ok := oldCalls[name]; ok {
+		return n
+	}
+	return calls[name]
+}
+
+// callFunctions are the kernel's functions of startCalls, by the name of the call. exit is not among them: it
+// does not return, and the end of a task is told anyway. Nor are oldForks.
+func callFunctions() map[string]string {
+	functions := map[string]string{}
+	for _, names := range []map[string]uint64{calls, oldCalls} {
+		for name := range names {
+			functions[name] = callFunctionPrefix + name
+		}
+	}
+	functions["umount2"] = callFunctionPrefix + "umount" // as the kernel calls it
+	for _, name := range []string{"exit", "fork", "vfork"} {
+		delete(functions, name)
+	}
+	return functions
+}
+
+// oldForks are the numbers of fork and vfork, where there are such calls.
+func oldForks() []uint64 {
+	var numbers []uint64
+	for _, name := range []string{"fork", "vfork"} {
+		if n, ok := oldCalls[name]; ok {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
+}
+
 // startCalls are the numbers of the system calls that a container's start is made of.
 func startCalls() []uint64 {
 	numbers := slices.AppendSeq(slices.Collect(maps.Values(calls)), maps.Values(oldCalls))
@@ -43,11 +78,5 @@ func startCalls() []uint64 {
 
 // forkCalls are the numbers of the system calls that make tasks.
 func forkCalls() []uint64 {
-	numbers := []uint64{calls["clone"], calls["clone3"]}
-	for _, name := range []string{"fork", "vfork"} {
-		if n, ok := oldCalls[name]; ok {
-			numbers = append(numbers, n)
-		}
-	}
-	return numbers
+	return append(oldForks(), calls["clone"], calls["clone3"])
 }

@@ -66,7 +66,11 @@ var catalogue = []*kindOfProbe{
 	},
 	{
 		name: "start", sees: "the steps of a container's start: clone, namespaces, mounts, exec, each with its length",
-		on: traced(func(s *session, o Options) error { return openStart(s, o.Root) }),
+		on: map[Rung]func(*session, Options) error{
+			FEntry:        func(s *session, o Options) error { return openStartFunctions(s, o.Root) },
+			TPBTF:         func(s *session, o Options) error { return openStart(s, o.Root) },
+			RawTracepoint: func(s *session, o Options) error { return openStart(s, o.Root) },
+		},
 	},
 }
 

@@ -36,8 +36,10 @@
 // memory.high imposes (mm_vmscan_*, sched_switch; the sleep needs PSI). kswapd's work is nobody's.
 //
 // start follows the descendants of a process through the system calls that make a container
-// (task_newtask, sys_enter, sys_exit, sched_process_exec, sched_process_exit). What a runtime does
-// by other calls shows as the gap between two steps.
+// (task_newtask, sched_process_exec, sched_process_exit, and on the rung fentry the functions of those calls,
+// below it sys_enter and sys_exit, which make every call of the host a little slower). What a runtime does
+// by other calls shows as the gap between two steps. On the rung fentry calls of 32-bit programs are not seen; below it
+// their numbers are taken for those of 64-bit ones.
 //
 // # Rungs
 //

@@ -35,7 +35,11 @@ func (noTypes) TypeByName(string, any) error { return btf.ErrNotFound }
 func TestAttachToWhatIsNotThere(t *testing.T) {
 	for rung, says := range map[Rung]string{FEntry: "no function gone", TPBTF: "no tracepoint gone", RawTracepoint: "no tracepoint gone"} {
 		s := &session{types: btf.NewCache(), layout: code.NewLayout(noTypes{}), rung: rung}
-		err := s.attach("gone", func(*program) { t.Errorf("%s: a program was written", rung) })
+		kind := ebpf.AttachTraceRawTp
+		if rung == FEntry {
+			kind = ebpf.AttachTraceFExit
+		}
+		err := s.attachAs(kind, "gone", func(*program) { t.Errorf("%s: a program was written", rung) })
 		if !errors.Is(err, kernel.ErrNotSupported) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", rung, err)
 		}

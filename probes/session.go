@@ -53,16 +53,17 @@ func (s *session) newMap(name string, kind ebpf.MapType, key, value, entries uin
 	return m, nil
 }
 
-// attach writes a program, loads it and attaches it to a tracepoint, or on the rung fentry to the
-// entry of a function.
+// attach writes a program, loads it and attaches it to a tracepoint: with arguments of the kernel's types,
+// unless the rung is that without.
 func (s *session) attach(point string, write func(*program)) error {
-	return s.attachAs(ebpf.AttachTraceFEntry, point, write)
+	return s.attachAs(ebpf.AttachTraceRawTp, point, write)
 }
 
-func (s *session) attachAs(function ebpf.AttachType, point string, write func(*program)) error {
-	has := s.layout.Tracepoint
-	if s.rung == FEntry {
-		has = s.layout.Function
+// attachAs does so at a tracepoint, or at the entry or exit of a function.
+func (s *session) attachAs(kind ebpf.AttachType, point string, write func(*program)) error {
+	has := s.layout.Function
+	if kind == ebpf.AttachTraceRawTp {
+		has = s.layout.Tracepoint
 	}
 	// What the kernel itself lacks the library would look for in every module: slow, and with
 	// CAP_BPF alone not permitted.
@@ -80,14 +81,9 @@ func (s *session) attachAs(function ebpf.AttachType, point string, write func(*p
 		return fmt.Errorf("write program for %s: %w", point, err)
 	}
 	// Some helpers and all tracing programs are for programs under the GPL; ours are under either.
-	spec := &ebpf.ProgramSpec{Name: programName, Type: ebpf.Tracing, AttachTo: point, Instructions: ins, License: "Dual MIT/GPL"}
-	switch s.rung {
-	case TPBTF:
-		spec.AttachType = ebpf.AttachTraceRawTp
-	case FEntry:
-		spec.AttachType = function
-	default:
-		spec.Type, spec.AttachTo = ebpf.RawTracepoint, ""
+	spec := &ebpf.ProgramSpec{Name: programName, Type: ebpf.Tracing, AttachType: kind, AttachTo: point, Instructions: ins, License: "Dual MIT/GPL"}
+	if s.rung == RawTracepoint {
+		spec.Type, spec.AttachType, spec.AttachTo = ebpf.RawTracepoint, ebpf.AttachNone, ""
 	}
 	loaded, err := s.load(spec)
 	if err != nil {

@@ -2,9 +2,12 @@ package probes
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
 
 	"cellwall/probes/code"
 )
@@ -12,54 +15,92 @@ import (
 // openStart follows the descendants of a process: the tasks that they make, the system calls of
 // startCalls with their length, exec and exit.
 func openStart(s *session, root int) error {
-	family, err := s.newMap("family", ebpf.Hash, 4, 4, 16384) // process -> 1 if its own calls are told
+	f, err := newFamily(s, root)
 	if err != nil {
 		return err
 	}
-	if err := family.Put(uint32(root), uint32(0)); err != nil { // a pid
-		return fmt.Errorf("follow process %d: %w", root, err)
+	if err := s.attach("sys_enter", f.writes((*member).enters)); err != nil {
+		return err
 	}
-	inside, err := s.newMap("calls", ebpf.LRUHash, 4, 16, 4096) // task -> call, since when
+	return s.attach("sys_exit", f.writes((*member).leaves))
+}
+
+// openStartFunctions does so at the functions of those calls: no other call of the host gets slower.
+func openStartFunctions(s *session, root int) error {
+	f, err := newFamily(s, root)
 	if err != nil {
 		return err
 	}
-	for _, t := range []struct {
-		point string
-		write func(*member)
-	}{
-		{"task_newtask", (*member).born},
-		{"sys_enter", (*member).enters},
-		{"sys_exit", (*member).leaves},
-		{"sched_process_exec", func(m *member) { m.moment("execve") }},
-		{"sched_process_exit", (*member).dies},
-	} {
-		err := s.attach(t.point, func(p *program) {
-			p.begin()
-			m := &member{program: p, family: family, inside: inside, value: p.Slot(16), done: p.NewLabel("done")}
-			t.write(m)
-			p.Label(m.done)
-			p.Exit()
-		})
-		if err != nil {
+	functions := callFunctions()
+	for _, call := range slices.Sorted(maps.Keys(functions)) {
+		function, enters := functions[call], func(m *member) { m.begins(call) }
+		if err := s.attachAs(ebpf.AttachTraceFEntry, function, f.writes(enters)); err != nil {
+			return err
+		}
+		if err := s.attachAs(ebpf.AttachTraceFExit, function, f.writes((*member).ends)); err != nil {
 			return err
 		}
 	}
-	return nil
+	if len(oldForks()) == 0 {
+		return nil
+	}
+	if err := s.attachAs(ebpf.AttachTraceFEntry, "kernel_clone", f.writes((*member).forks)); err != nil {
+		return err
+	}
+	return s.attachAs(ebpf.AttachTraceFExit, "kernel_clone", f.writes((*member).forked))
+}
+
+// family is the processes that are followed, and the calls that they are in.
+type family struct{ members, inside *ebpf.Map }
+
+// newFamily begins with the children of root.
+func newFamily(s *session, root int) (f *family, err error) {
+	f = &family{}
+	if f.members, err = s.newMap("family", ebpf.Hash, 4, 4, 16384); err != nil { // process -> 1 if its own calls are told
+		return nil, err
+	}
+	if err := f.members.Put(uint32(root), uint32(0)); err != nil { // a pid
+		return nil, fmt.Errorf("follow process %d: %w", root, err)
+	}
+	if f.inside, err = s.newMap("calls", ebpf.LRUHash, 4, 16, 4096); err != nil { // task -> call, since when
+		return nil, err
+	}
+	for point, write := range map[string]func(*member){
+		"task_newtask":       (*member).born,
+		"sched_process_exec": func(m *member) { m.moment("execve") },
+		"sched_process_exit": (*member).dies,
+	} {
+		if err := s.attach(point, f.writes(write)); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// writes makes a program of what one member does.
+func (f *family) writes(write func(*member)) func(*program) {
+	return func(p *program) {
+		p.begin()
+		m := &member{program: p, family: f, value: p.Slot(16), done: p.NewLabel("done")}
+		write(m)
+		p.Label(m.done)
+		p.Exit()
+	}
 }
 
 // member is the part of a program that knows the family.
 type member struct {
 	*program
-	family, inside *ebpf.Map
-	value          int16  // slot of a value of either map
-	done           string // label at the end
+	*family
+	value int16  // slot of a value of either map
+	done  string // label at the end
 }
 
 // own jumps to done if the current process is not of the family, or its calls are not told. It
 // leaves the task in R7 and its pid in the slot key.
 func (m *member) own() {
 	m.process()
-	m.Lookup(m.family, m.key)
+	m.Lookup(m.members, m.key)
 	m.Do(asm.JEq.Imm(asm.R0, 0, m.done), asm.LoadMem(asm.R0, asm.R0, 0, asm.Word), asm.JEq.Imm(asm.R0, 0, m.done))
 	m.Do(asm.FnGetCurrentPidTgid.Call(), asm.StoreMem(asm.RFP, m.key, asm.R0, asm.Word))
 	m.current(asm.R7)
@@ -79,7 +120,7 @@ func (m *member) start() {
 // born takes the child process of a member into the family.
 func (m *member) born() {
 	m.process()
-	m.Lookup(m.family, m.key)
+	m.Lookup(m.members, m.key)
 	m.Do(asm.JEq.Imm(asm.R0, 0, m.done))
 	m.task(asm.R7, 0)
 	m.Field(asm.R6, asm.R7, "task_struct.tgid")
@@ -88,7 +129,7 @@ func (m *member) born() {
 		asm.JNE.Reg(asm.R0, asm.R6, m.done), // a thread
 		asm.StoreMem(asm.RFP, m.key, asm.R0, asm.Word), asm.StoreImm(asm.RFP, m.value, 1, asm.Word),
 	)
-	m.Insert(m.family, m.key, m.value, ebpf.UpdateAny)
+	m.Insert(m.members, m.key, m.value, ebpf.UpdateAny)
 	m.Do(asm.JEq.Imm(asm.R0, 0, m.done))
 	m.lose(lostStates)
 }
@@ -98,6 +139,36 @@ func (m *member) enters() {
 	m.Arg(asm.R6, 1)
 	m.among(asm.R6)
 	m.own()
+	m.note()
+}
+
+// begins does so at the function of the call.
+func (m *member) begins(call string) {
+	m.own()
+	m.Do(asm.Mov.Imm(asm.R6, int32(callNumber(call)))) // numbers of system calls
+	m.note()
+}
+
+// forks does so at what fork and vfork call: BTF does not have their own functions. clone and clone3 call it too,
+// after they have begun.
+func (m *member) forks() {
+	m.own()
+	m.Lookup(m.inside, m.key)
+	m.Do(asm.JNE.Imm(asm.R0, 0, m.done))
+	m.Arg(asm.R6, 0)
+	m.Field(asm.R0, asm.R6, "kernel_clone_args.flags")
+	vfork := m.NewLabel("vfork")
+	m.Do(
+		asm.Mov.Imm(asm.R6, int32(oldCalls["vfork"])), // numbers of system calls
+		asm.JSet.Imm(asm.R0, unix.CLONE_VFORK, vfork),
+		asm.Mov.Imm(asm.R6, int32(oldCalls["fork"])),
+	)
+	m.Label(vfork)
+	m.note()
+}
+
+// note keeps that a member is in the call whose number is in R6.
+func (m *member) note() {
 	m.store(m.value, asm.R6)
 	m.Now()
 	m.store(m.value+8, asm.R0)
@@ -119,8 +190,34 @@ func (m *member) leaves() {
 	m.pointer(asm.R7, 0, "pt_regs")
 	m.Field(asm.R6, asm.R7, callNumberField)
 	m.among(asm.R6) // cheaper than to ask who it is, for all system calls of the host
+	m.ends()
+}
+
+// ends does so where what the call returns is argument 1: after its registers, at its function too.
+func (m *member) ends() {
 	m.Arg(asm.R6, 1)
 	m.own()
+	m.tell()
+}
+
+// forked does so for fork and vfork, whose function returns 32 bits.
+func (m *member) forked() {
+	m.Arg(asm.R6, 1)
+	m.Do(asm.LSh.Imm(asm.R6, 32), asm.ArSh.Imm(asm.R6, 32))
+	m.own()
+	m.Lookup(m.inside, m.key)
+	old := m.NewLabel("old")
+	m.Do(asm.JEq.Imm(asm.R0, 0, m.done), asm.LoadMem(asm.R0, asm.R0, 0, asm.DWord))
+	for _, n := range oldForks() {
+		m.Do(asm.JEq.Imm(asm.R0, int32(n), old)) // numbers of system calls
+	}
+	m.Do(asm.Ja.Label(m.done))
+	m.Label(old)
+	m.tell()
+}
+
+// tell sends the call that a member is in, which has returned what is in R6.
+func (m *member) tell() {
 	m.Lookup(m.inside, m.key)
 	m.Do(
 		asm.JEq.Imm(asm.R0, 0, m.done),
@@ -159,5 +256,5 @@ func (m *member) dies() {
 	m.Path(asm.R0, asm.R7, "task_struct.signal", "signal_struct.live.counter")
 	m.Do(asm.JNE.Imm(asm.R0, 0, m.done))
 	m.process()
-	m.Delete(m.family, m.key)
+	m.Delete(m.members, m.key)
 }

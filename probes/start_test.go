@@ -8,7 +8,9 @@ import (
 )
 
 // The steps of unshare(1) and what it runs, in their order; our own calls are not among them.
-func TestTheStepsOfAStartAreSeen(t *testing.T) { onRungs(t, []Rung{TPBTF, RawTracepoint}, followStart) }
+func TestTheStepsOfAStartAreSeen(t *testing.T) {
+	onRungs(t, []Rung{FEntry, TPBTF, RawTracepoint}, followStart)
+}
 
 func followStart(t *testing.T, o Options) {
 	needRoot(t)
@@ -44,4 +46,39 @@ func followStart(t *testing.T, o Options) {
 		}
 		at += i + 1
 	}
+}
+
+// Every rung tells the same steps. Most shells vfork for a command that is not their last.
+func TestRungsTellTheSameSteps(t *testing.T) {
+	needRoot(t)
+	if err := exec.Command("/bin/true").Run(); err != nil { // the first that a program of Go starts is a trial of its own
+		t.Fatal(err)
+	}
+	told := map[Rung][]string{}
+	onRungs(t, []Rung{TPBTF, RawTracepoint, FEntry}, func(t *testing.T, o Options) {
+		o.Root = os.Getpid()
+		p := open(t, "start", nil, o)
+		events := gather(t, p, func() {
+			if out, err := exec.Command("/bin/sh", "-c", "cd /; sleep 0; umask 077").CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		})
+		began := map[int]int{} // process -> how many began before it: the two run side by side
+		for _, e := range events {
+			if _, ok := began[e.Pid]; !ok {
+				began[e.Pid] = len(began)
+			}
+		}
+		slices.SortStableFunc(events, func(a, b Event) int { return began[a.Pid] - began[b.Pid] })
+		for _, e := range events {
+			told[p.Rung()] = append(told[p.Rung()], e.Call+" "+e.Errno)
+			if forks := []string{"fork", "vfork", "clone", "clone3"}; slices.Contains(forks, e.Call) && e.Length <= 0 {
+				t.Errorf("%+v took no time", e)
+			}
+		}
+		t.Logf("%q", told[p.Rung()])
+		if len(told[p.Rung()]) < 5 || !slices.Equal(told[p.Rung()], told[TPBTF]) {
+			t.Errorf("%s tells %q, %s %q", p.Rung(), told[p.Rung()], TPBTF, told[TPBTF])
+		}
+	})
 }
