@@ -240,19 +240,20 @@ func TestAcceleratorByTrial(t *testing.T) {
 func TestGuestThatCannotBe(t *testing.T) {
 	dynamic := "/bin/sh"
 	for want, change := range map[string]func(*Guest){
-		"architecture \"mips\"":    func(g *Guest) { g.Kernel.Arch = "mips" },
-		"at least 1":               func(g *Guest) { g.CPUs = -1 },
-		"bytes of memory":          func(g *Guest) { g.Memory = 1 << 20 },
-		"control groups \"v3\"":    func(g *Guest) { g.Cgroup = "v3" },
-		"accelerator \"hvf\"":      func(g *Guest) { g.Accel = "hvf" },
-		"must be a path":           func(g *Guest) { g.Command = []string{"cellwall"} },
-		"time limits":              func(g *Guest) { g.Boot = 0 },
-		"printable":                func(g *Guest) { g.Append = []string{"a\nb"} },
-		"no such file":             func(g *Guest) { g.Kernel.Image += "x" },
-		"is not a file":            func(g *Guest) { g.Kernel.Image = filepath.Dir(g.Kernel.Image) },
-		"build it with its GOARCH": func(g *Guest) { g.Program = elfFile(t, elf.EM_AARCH64, nil) },
-		"an absolute path":         func(g *Guest) { g.Files = []File{{Path: "etc"}} },
-		"is not static":            func(g *Guest) { g.Program = dynamic },
+		"architecture \"mips\"":         func(g *Guest) { g.Kernel.Arch = "mips" },
+		"at least 1":                    func(g *Guest) { g.CPUs = -1 },
+		"bytes of memory":               func(g *Guest) { g.Memory = 1 << 20 },
+		"control groups \"v3\"":         func(g *Guest) { g.Cgroup = "v3" },
+		"accelerator \"hvf\"":           func(g *Guest) { g.Accel = "hvf" },
+		"a clock of instructions needs": func(g *Guest) { g.Accel, g.Instructions = KVM, true },
+		"must be a path":                func(g *Guest) { g.Command = []string{"cellwall"} },
+		"time limits":                   func(g *Guest) { g.Boot = 0 },
+		"printable":                     func(g *Guest) { g.Append = []string{"a\nb"} },
+		"no such file":                  func(g *Guest) { g.Kernel.Image += "x" },
+		"is not a file":                 func(g *Guest) { g.Kernel.Image = filepath.Dir(g.Kernel.Image) },
+		"build it with its GOARCH":      func(g *Guest) { g.Program = elfFile(t, elf.EM_AARCH64, nil) },
+		"an absolute path":              func(g *Guest) { g.Files = []File{{Path: "etc"}} },
+		"is not static":                 func(g *Guest) { g.Program = dynamic },
 	} {
 		g := plain(t, script{})
 		change(&g)
