@@ -54,7 +54,7 @@ func TestRungsTellTheSameSteps(t *testing.T) {
 	if err := exec.Command("/bin/true").Run(); err != nil { // the first that a program of Go starts is a trial of its own
 		t.Fatal(err)
 	}
-	told := map[Rung][]string{}
+	var told []string // by the first rung that this kernel has
 	onRungs(t, []Rung{TPBTF, RawTracepoint, FEntry}, func(t *testing.T, o Options) {
 		o.Root = os.Getpid()
 		p := open(t, "start", nil, o)
@@ -70,15 +70,19 @@ func TestRungsTellTheSameSteps(t *testing.T) {
 			}
 		}
 		slices.SortStableFunc(events, func(a, b Event) int { return began[a.Pid] - began[b.Pid] })
+		var steps []string
 		for _, e := range events {
-			told[p.Rung()] = append(told[p.Rung()], e.Call+" "+e.Errno)
+			steps = append(steps, e.Call+" "+e.Errno)
 			if forks := []string{"fork", "vfork", "clone", "clone3"}; slices.Contains(forks, e.Call) && e.Length <= 0 {
 				t.Errorf("%+v took no time", e)
 			}
 		}
-		t.Logf("%q", told[p.Rung()])
-		if len(told[p.Rung()]) < 5 || !slices.Equal(told[p.Rung()], told[TPBTF]) {
-			t.Errorf("%s tells %q, %s %q", p.Rung(), told[p.Rung()], TPBTF, told[TPBTF])
+		t.Logf("%q", steps)
+		if told == nil {
+			told = steps
+		}
+		if len(steps) < 5 || !slices.Equal(steps, told) {
+			t.Errorf("%s tells %q, another rung %q", p.Rung(), steps, told)
 		}
 	})
 }
