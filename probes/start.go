@@ -65,12 +65,15 @@ func newFamily(s *session, root int) (f *family, err error) {
 	if f.inside, err = s.newMap("calls", ebpf.LRUHash, 4, 16, 4096); err != nil { // task -> call, since when
 		return nil, err
 	}
-	for point, write := range map[string]func(*member){
-		"task_newtask":       (*member).born,
-		"sched_process_exec": func(m *member) { m.moment("execve") },
-		"sched_process_exit": (*member).dies,
+	for _, t := range []struct {
+		point string
+		write func(*member)
+	}{
+		{"task_newtask", (*member).born},
+		{"sched_process_exec", func(m *member) { m.moment("execve") }},
+		{"sched_process_exit", (*member).dies},
 	} {
-		if err := s.attach(point, f.writes(write)); err != nil {
+		if err := s.attach(t.point, f.writes(t.write)); err != nil {
 			return nil, err
 		}
 	}

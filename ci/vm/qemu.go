@@ -4,7 +4,6 @@ import (
 	"debug/elf"
 	"fmt"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -68,11 +67,7 @@ func (g Guest) arguments(accel string, fd descriptors) []string {
 	if accel == TCG {
 		accelerator += ",thread=single"
 	}
-	var clock []string
-	if g.Instructions {
-		clock = []string{"-icount", "shift=1,sleep=off"}
-	}
-	return slices.Concat([]string{
+	args := []string{
 		"-name", "cellwall",
 		"-no-user-config",
 		"-nodefaults",
@@ -92,7 +87,11 @@ func (g Guest) arguments(accel string, fd descriptors) []string {
 		"-kernel", g.Kernel.Image,
 		"-initrd", fmt.Sprintf("/proc/self/fd/%d", fd.initramfs),
 		"-append", g.commandLine(accel),
-	}, clock)
+	}
+	if g.Instructions {
+		args = append(args, "-icount", "shift=1,sleep=off")
+	}
+	return args
 }
 
 // commandLine is the kernel's. All else is as the distribution built it: what is measured is a
