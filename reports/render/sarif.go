@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -9,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"cellwall/reports/record"
 )
@@ -37,59 +36,67 @@ func SARIF(w io.Writer, r Report, rules map[string]Rule) error {
 	if len(r.Verdicts) == 0 {
 		return errEmpty
 	}
-	log := sarif.NewReport()
-	log.Schema = "https://json.schemastore.org/sarif-2.1.0.json" // the address that SARIF's own tools and GitHub's documentation give
+	log := sarifLog{
+		Schema:  "https://json.schemastore.org/sarif-2.1.0.json", // the address that SARIF's own tools and GitHub's documentation give
+		Version: "2.1.0",
+	}
 	for _, part := range r.parts() {
-		log.AddRun(r.sarifRun(part.Verdicts, rules))
+		log.Runs = append(log.Runs, r.sarifRun(part.Verdicts, rules))
 	}
 	var b bytes.Buffer
-	if err := log.PrettyWrite(&b); err != nil {
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false) // that is for whoever shows it
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(log); err != nil {
 		return fmt.Errorf("encode SARIF: %w", err)
 	}
-	b.WriteByte('\n')
 	return flush(w, &b)
 }
 
-func (r Report) sarifRun(verdicts []record.Verdict, rules map[string]Rule) *sarif.Run {
+func (r Report) sarifRun(verdicts []record.Verdict, rules map[string]Rule) sarifRun {
 	first := &verdicts[0]
-	// GitHub takes what precedes the last slash for the category, and refuses two runs of one tool in
-	// the same category.
-	category := EscapeTerminal("cellwall/" + first.Runtime + "/" + first.Rung + "/")
-	tool := sarif.NewToolComponent().WithName("cellwall").WithVersion(EscapeTerminal(r.Run.Version))
+	driver := sarifDriver{Name: "cellwall", Version: EscapeTerminal(r.Run.Version)}
 	if m := semantic().FindStringSubmatch(r.Run.Version); m != nil {
-		tool.WithSemanticVersion(m[1])
+		driver.SemanticVersion = m[1]
 	}
-	run := sarif.NewRun().WithTool(sarif.NewTool().WithDriver(tool)).WithProperties(r.sarifProperties(first)).
-		WithAutomationDetails(sarif.NewRunAutomationDetails().WithID(category))
+	results := []sarifResult{}
 	var open []string
 	for i := range verdicts {
 		v := &verdicts[i]
-		tool.AddRule(sarifRuleOf(v, rules[v.Guarantee]))
+		driver.Rules = append(driver.Rules, sarifRuleOf(v, rules[v.Guarantee]))
 		kind, level, why := sarifWords(v)
 		if kind == "open" {
 			open = append(open, v.Guarantee)
 		}
 		if kind != "pass" {
-			run.AddResult(sarifResultOf(v, i, kind, level, why))
+			results = append(results, sarifResultOf(v, i, kind, level, why))
 		}
 	}
-	invocation := sarif.NewInvocation().WithExecutionSuccessful(len(open) == 0)
+	invocation := sarifInvocation{ExecutionSuccessful: len(open) == 0}
 	if len(open) > 0 {
-		invocation.AddToolExecutionNotification(sarif.NewNotification().WithLevel("warning").
-			WithMessage(messageOf(fmt.Sprintf("%d guarantees are open: %s", len(open), strings.Join(open, ", ")))))
+		text := fmt.Sprintf("%d guarantees are open: %s", len(open), strings.Join(open, ", "))
+		invocation.ToolExecutionNotifications = []sarifNotification{{Level: "warning", Message: messageOf(text)}}
 	}
-	return run.AddInvocation(invocation)
+	return sarifRun{
+		Tool: sarifTool{driver},
+		// GitHub takes what precedes the last slash for the category, and refuses two runs of one tool in
+		// the same category.
+		AutomationDetails: sarifAutomation{EscapeTerminal("cellwall/" + first.Runtime + "/" + first.Rung + "/")},
+		Invocations:       []sarifInvocation{invocation},
+		Results:           results,
+		Properties:        r.sarifProperties(first),
+	}
 }
 
 // sarifProperties are what a record says of the run as a whole; what it does not say is left out.
-func (r Report) sarifProperties(first *record.Verdict) *sarif.PropertyBag {
-	bag := sarif.NewPropertyBag()
+func (r Report) sarifProperties(first *record.Verdict) map[string]any {
+	bag := map[string]any{}
 	for name, s := range map[string]string{
 		"runtime": first.Runtime, "runtimeVersion": first.RuntimeVersion, "rung": first.Rung,
 		"kernel": r.Run.Kernel, "cgroupMode": r.Run.CgroupMode,
 	} {
 		if s != "" {
-			bag.Add(name, EscapeTerminal(s))
+			bag[name] = EscapeTerminal(s)
 		}
 	}
 	var lacks []string
@@ -100,7 +107,7 @@ func (r Report) sarifProperties(first *record.Verdict) *sarif.PropertyBag {
 	}
 	for name, list := range map[string][]string{"lacks": lacks, "absent": r.Run.Absent, "idle": r.Run.Idle, "unasked": r.Run.Unasked} {
 		if len(list) > 0 {
-			bag.Add(name, escapeAll(list))
+			bag[name] = escapeAll(list)
 		}
 	}
 	return bag
@@ -135,7 +142,7 @@ func sarifWords(v *record.Verdict) (kind, level, why string) {
 	return kind, level, why
 }
 
-func sarifRuleOf(v *record.Verdict, rule Rule) *sarif.ReportingDescriptor {
+func sarifRuleOf(v *record.Verdict, rule Rule) sarifRule {
 	help := ""
 	for _, said := range [][2]string{{"Barrier: ", rule.Barrier}, {"Source: ", rule.Source}} {
 		if said[1] != "" {
@@ -144,14 +151,11 @@ func sarifRuleOf(v *record.Verdict, rule Rule) *sarif.ReportingDescriptor {
 	}
 	help += "A breach means that a witness outside the container saw an attack from inside succeed, so nobody may rely on this. " +
 		"To run it again: cellwall verify --only " + v.Guarantee + " -v"
-	plain := func(text string) *sarif.MultiformatMessageString {
-		return sarif.NewMultiformatMessageString().WithText(EscapeSARIF(text))
-	}
-	return sarif.NewRule(EscapeTerminal(v.Guarantee)).WithHelp(plain(help)).
-		WithShortDescription(plain("A container " + v.Claim)).WithFullDescription(plain("A container " + v.Claim))
+	claim := messageOf("A container " + v.Claim)
+	return sarifRule{ID: EscapeTerminal(v.Guarantee), ShortDescription: claim, FullDescription: claim, Help: messageOf(help)}
 }
 
-func sarifResultOf(v *record.Verdict, index int, kind, level, why string) *sarif.Result {
+func sarifResultOf(v *record.Verdict, index int, kind, level, why string) sarifResult {
 	id := EscapeTerminal(v.Guarantee)
 	text := fmt.Sprintf("%s on %s: a container %s: %s", lookOf(v).word(), v.Runtime, v.Claim, or(why, "no reason given"))
 	if v.Again != "" {
@@ -161,16 +165,18 @@ func sarifResultOf(v *record.Verdict, index int, kind, level, why string) *sarif
 	// GitHub shows nothing without a file. A guarantee has none, so it gets the name of its group, at
 	// a relative path that no repository has by chance, and always the same line: alerts stay the same
 	// from run to run.
-	at := sarif.NewPhysicalLocation().
-		WithArtifactLocation(sarif.NewSimpleArtifactLocation("guarantees/" + url.PathEscape(or(v.Group, "none")))).
-		WithRegion(sarif.NewRegion().WithStartLine(1).WithStartColumn(1).WithEndLine(1).WithEndColumn(2))
-	name := sarif.NewLogicalLocation().WithName(id).WithFullyQualifiedName(full).WithKind("guarantee")
-	return sarif.NewRuleResult(id).WithRuleIndex(index).WithKind(kind).WithLevel(level).WithMessage(messageOf(text)).
-		AddLocation(sarif.NewLocation().WithPhysicalLocation(at).AddLogicalLocation(name)).
-		WithPartialFingerprints(map[string]string{"primaryLocationLineHash": full + ":1"}) // the one that GitHub uses
+	at := sarifPhysical{
+		ArtifactLocation: sarifArtifact{"guarantees/" + url.PathEscape(or(v.Group, "none"))},
+		Region:           sarifRegion{StartLine: 1, StartColumn: 1, EndLine: 1, EndColumn: 2},
+	}
+	return sarifResult{
+		RuleID: id, RuleIndex: index, Kind: kind, Level: level, Message: messageOf(text),
+		Locations:           []sarifLocation{{PhysicalLocation: at, LogicalLocations: []sarifLogical{{Name: id, FullyQualifiedName: full, Kind: "guarantee"}}}},
+		PartialFingerprints: map[string]string{"primaryLocationLineHash": full + ":1"}, // the one that GitHub uses
+	}
 }
 
-func messageOf(text string) *sarif.Message { return sarif.NewTextMessage(EscapeSARIF(text)) }
+func messageOf(text string) sarifMessage { return sarifMessage{EscapeSARIF(text)} }
 
 func escapeAll(list []string) []string {
 	out := make([]string, len(list))

@@ -16,7 +16,6 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/formatter"
-	"github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 
 	"cellwall/reports/record"
@@ -79,7 +78,9 @@ func (t *Tour) declare(outer context.Context, s Subject) {
 				if t.Done != nil {
 					t.Done(v)
 				}
-				gomega.Expect(v).To(Stand())
+				if !stands(&v) {
+					ginkgo.Fail(failure(&v))
+				}
 			}, ginkgo.SpecTimeout(specTimeout))
 		}
 	})
@@ -89,7 +90,6 @@ func (t *Tour) declare(outer context.Context, s Subject) {
 // interrupt ended it: Ginkgo may know of a signal before the context does.
 // Ginkgo's own report goes to out. It works once in a process.
 func (t *Tour) Run(ctx context.Context, out io.Writer) (stood, interrupted bool) {
-	gomega.RegisterFailHandler(ginkgo.Fail)
 	// Ginkgo's default reporter writes to this variable and nowhere else.
 	formatter.ColorableStdOut = out
 	t.Declare(ctx)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/onsi/ginkgo/v2"
-	"github.com/onsi/gomega"
 
 	"cellwall/runtime/lease"
 	"cellwall/runtime/spec"
@@ -33,7 +32,6 @@ func TestCore(t *testing.T) {
 		t.Fatal(err)
 	}
 	tour := isolation.Tour{Subjects: []isolation.Subject{{Judge: j, Rung: spec.Hardened, Rows: guarantee.All()}}}
-	gomega.RegisterFailHandler(ginkgo.Fail)
 	tour.Declare(t.Context())
 	suite, reporter := ginkgo.GinkgoConfiguration()
 	suite.FailOnEmpty = true
