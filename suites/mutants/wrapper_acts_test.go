@@ -16,17 +16,11 @@ import (
 
 // on is a wrapper that does something in place of one command. Whoever comes to its end has the
 // command's success.
-func on(command string, steps ...wrapper) wrapper {
-	return func(c *call) error {
-		if c.command() != command {
-			return nil
-		}
-		if err := inOrder(steps...)(c); err != nil {
-			return err
-		}
+func on(command string, steps ...step) wrapper {
+	return before(command, append(steps, func(*call) error {
 		os.Exit(0)
 		return nil
-	}
+	})...)
 }
 
 func nothing(*call) error { return nil }
@@ -41,7 +35,7 @@ func fail(*call) error {
 }
 
 // pidFile writes what a pid file must not say.
-func pidFile(text string) wrapper {
+func pidFile(text string) step {
 	return func(c *call) error { return os.WriteFile(c.option("--pid-file"), []byte(text), 0o600) }
 }
 
@@ -61,8 +55,8 @@ func startToo(c *call) error {
 // elsewhere puts the container into another group of the fence.
 func elsewhere(s *specs.Spec) { s.Linux.CgroupsPath += "-elsewhere" }
 
-// leave is a wrapper that leaves a file in the bundle.
-func leave(path ...string) wrapper {
+// leave leaves a file in the bundle.
+func leave(path ...string) step {
 	return func(c *call) error {
 		return os.WriteFile(filepath.Join(append([]string{c.bundle()}, path...)...), nil, 0o600)
 	}

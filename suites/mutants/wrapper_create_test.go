@@ -33,7 +33,7 @@ func createLies() []lie {
 }
 
 // failing is a wrapper whose create does something more where the runtime's fails.
-func failing(steps ...wrapper) wrapper {
+func failing(steps ...step) wrapper {
 	return on("create", func(c *call) error {
 		err := c.run()
 		if err == nil {

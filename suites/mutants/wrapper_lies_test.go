@@ -48,7 +48,7 @@ func lies() []lie {
 		{name: "a create that fails when the container is made", do: on("create", really, fail), row: dotdot, want: record.Inconclusive, says: "exit status 1"},
 		{name: "a create that starts the program as well", do: on("create", startToo), row: dotdot, want: record.Inconclusive, says: " start: "},
 		{name: "a start that starts nothing", do: on("start", nothing), row: dotdot, want: record.Inconclusive, waits: true, says: "the attacker did not end"},
-		{name: "a start and a kill that do nothing", do: inOrder(on("start", nothing), on("kill", nothing)), row: dotdot, want: record.Inconclusive, waits: true, says: "the attacker did not end"},
+		{name: "a start and a kill that do nothing", do: together(on("start", nothing), on("kill", nothing)), row: dotdot, want: record.Inconclusive, waits: true, says: "the attacker did not end"},
 		{name: "a start that fails when the program has started", do: on("start", really, fail), row: dotdot, want: record.Inconclusive, says: " start: "},
 		{name: "another attack in place of the one", do: edited(func(s *specs.Spec) { s.Process.Args[1] = attack.Live.Name }), row: signal, want: record.Inconclusive, says: "did not get to"},
 
@@ -60,11 +60,11 @@ func lies() []lie {
 		})},
 
 		{name: "state in another place than it was told", row: "fs.bundle-private", want: record.Inconclusive, says: "none was found",
-			do: inOrder(otherState, on("delete", really, removeState))},
+			do: together(always(otherState), on("delete", really, removeState))},
 
 		{name: "a delete that deletes nothing", do: on("delete", nothing), row: dotdot, want: record.Inconclusive, says: "has left cgroup"},
-		{name: "a delete that deletes nothing that lives", do: inOrder(on("start", fail), on("delete", nothing)), row: dotdot, want: record.Inconclusive, says: "has left "},
-		{name: "a delete that deletes nothing in another cgroup", do: inOrder(edited(elsewhere), on("delete", nothing)), row: dotdot, want: record.Inconclusive, says: "-elsewhere"},
+		{name: "a delete that deletes nothing that lives", do: together(on("start", fail), on("delete", nothing)), row: dotdot, want: record.Inconclusive, says: "has left "},
+		{name: "a delete that deletes nothing in another cgroup", do: together(edited(elsewhere), on("delete", nothing)), row: dotdot, want: record.Inconclusive, says: "-elsewhere"},
 		{name: "a delete that leaves a cgroup", do: on("delete", really, leaveGroup), row: dotdot, want: record.Inconclusive, says: "has left cgroup"},
 		{name: "a delete that leaves a process", do: on("delete", leaveProcess), row: dotdot, want: record.Inconclusive, says: "has left process"},
 		{name: "a delete that leaves state", do: on("delete", really, leave("state", "left")), row: dotdot, want: record.Inconclusive, says: "has left file state/left"},

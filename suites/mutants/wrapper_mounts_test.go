@@ -95,12 +95,12 @@ func mountWeaknesses() []weakness {
 			do: volumes(func(o []string) []string { return append(lacking("rro")(o), "ro") })},
 		{name: "one volume of a common directory", do: edited(oneVolume), rung: spec.Limits, rows: []string{"fs.hardlink-host"}},
 		{name: "a shared root and shared volumes", rung: spec.Limits, rows: []string{"fs.mount-propagation"}, only: "runc",
-			why: "crun cuts a volume off from its source whatever it is told", do: inOrder(
+			why: "crun cuts a volume off from its source whatever it is told", do: together(
 				edited(func(s *specs.Spec) { s.Linux.RootfsPropagation = "shared" }),
 				volumes(func(o []string) []string { return append(o, "rshared") }),
 			)},
 		{name: "a shared root and private volumes", rung: spec.Limits, rows: []string{"fs.mount-propagation"}, only: "runc",
-			why: "crun makes the root private before, so that it has no peer then", do: inOrder(
+			why: "crun makes the root private before, so that it has no peer then", do: together(
 				edited(func(s *specs.Spec) { s.Linux.RootfsPropagation = "shared" }),
 				volumes(func(o []string) []string { return append(o, "rprivate") }),
 			)},

@@ -35,24 +35,18 @@ func (c *call) neighbour() (int, error) {
 
 // joinNeighbour is a wrapper that puts a container into a namespace of another one of the trial.
 func joinNeighbour(t specs.LinuxNamespaceType, file string) wrapper {
-	return func(c *call) error {
-		if c.command() != "create" {
-			return nil
-		}
+	return before("create", func(c *call) error {
 		pid, err := c.neighbour()
 		if err != nil || pid == 0 {
 			return err
 		}
 		return c.edit(spec.JoinNamespace(t, fmt.Sprintf("/proc/%d/ns/%s", pid, file)).Apply)
-	}
+	})
 }
 
 // neighbourTerminals gives a container the devpts of another one of the trial. It mounts it for the real
 // runtime alone: the thread that is to become that has a private copy of the mounts.
 func neighbourTerminals(c *call) error {
-	if c.command() != "create" {
-		return nil
-	}
 	pid, err := c.neighbour()
 	if err != nil || pid == 0 {
 		return err
@@ -105,7 +99,7 @@ func namespaceWeaknesses() []weakness {
 		{name: "one pid namespace for all containers", do: joinNeighbour(specs.PIDNamespace, "pid"), rung: spec.Limits, rows: []string{"process.neighbour-namespaces"}},
 		{name: "one ipc namespace for all containers", do: joinNeighbour(specs.IPCNamespace, "ipc"), rung: spec.Limits, rows: []string{"process.neighbour-namespaces"}},
 		{name: "one net namespace for all containers", do: joinNeighbour(specs.NetworkNamespace, "net"), rung: spec.Limits, rows: []string{"process.neighbour-namespaces"}},
-		{name: "one devpts for all containers", do: neighbourTerminals, rung: spec.Limits, rows: []string{"device.private-pts"}},
+		{name: "one devpts for all containers", do: before("create", neighbourTerminals), rung: spec.Limits, rows: []string{"device.private-pts"}},
 		// Without its mount of cgroups too: a cgroup2 mount in the host's namespace takes nsdelegate off the host's.
 		{name: "the host's cgroup namespace", do: edited(func(s *specs.Spec) {
 			spec.WithoutNamespace(specs.CgroupNamespace).Apply(s)

@@ -52,7 +52,7 @@ func privilegeWeaknesses() []weakness {
 		{name: "no_new_privs off", do: edited(func(s *specs.Spec) { s.Process.NoNewPrivileges = false }), rows: []string{"user.no-new-privs"}},
 		{name: "root in place of the user", do: edited(func(s *specs.Spec) { s.Process.User = specs.User{} }), rung: spec.Limits, rows: []string{"user.supplementary-groups"}},
 		// A group without a mapping cannot be kept: so this is tried without a user namespace.
-		{name: "the launcher's supplementary groups", do: keepGroups, rung: spec.Limits, rows: []string{"user.supplementary-groups"}},
+		{name: "the launcher's supplementary groups", do: before("create", keepGroups), rung: spec.Limits, rows: []string{"user.supplementary-groups"}},
 		{name: "sysctls of devices that may be written", do: edited(func(s *specs.Spec) {
 			i := slices.Index(s.Linux.ReadonlyPaths, "/proc/sys")
 			if i >= 0 {
@@ -68,13 +68,13 @@ func privilegeWeaknesses() []weakness {
 
 // everyCapability is a wrapper that hands out what the launcher itself holds.
 func everyCapability(give func(c *specs.LinuxCapabilities, all []string)) wrapper {
-	return func(c *call) error {
+	return before("create", func(c *call) error {
 		all, err := kernel.HeldCapabilities()
 		if err != nil {
 			return err
 		}
-		return edited(func(s *specs.Spec) { give(s.Process.Capabilities, all) })(c)
-	}
+		return c.edit(func(s *specs.Spec) { give(s.Process.Capabilities, all) })
+	})
 }
 
 // keepGroups gives the container's process the groups of whoever starts the runtime.
@@ -83,25 +83,25 @@ func keepGroups(c *call) error {
 	if err != nil {
 		return err
 	}
-	return edited(func(s *specs.Spec) {
+	return c.edit(func(s *specs.Spec) {
 		for _, g := range groups {
 			s.Process.User.AdditionalGids = append(s.Process.User.AdditionalGids, uint32(g))
 		}
-	})(c)
+	})
 }
 
 // launchWeaknesses are what a container inherits of whoever starts it.
 func launchWeaknesses() []weakness {
 	return []weakness{
-		{name: "the launcher's session keyring", do: with("--no-new-keyring"), rows: []string{"user.session-keyring"}},
+		{name: "the launcher's session keyring", do: before("create", with("--no-new-keyring")), rows: []string{"user.session-keyring"}},
 		{name: "the launcher's environment", do: edited(func(s *specs.Spec) {
 			s.Process.Env = append(os.Environ(), s.Process.Env...)
 		}), rows: []string{"leak.launcher-environment"}},
 		{name: "the launcher's TERM", do: edited(func(s *specs.Spec) {
 			s.Process.Env = append(s.Process.Env, "TERM="+os.Getenv("TERM"))
 		}), rows: []string{"leak.launcher-environment"}},
-		{name: "a descriptor of the launcher's", do: inOrder(openDirectory, with("--preserve-fds=1")), rows: []string{"fs.inherited-dirfd"}},
-		{name: "a socket of the launcher's", do: inOrder(openSocket, with("--preserve-fds=1")), rows: []string{"fs.inherited-dirfd"}},
+		{name: "a descriptor of the launcher's", do: before("create", openDirectory, with("--preserve-fds=1")), rows: []string{"fs.inherited-dirfd"}},
+		{name: "a socket of the launcher's", do: before("create", openSocket, with("--preserve-fds=1")), rows: []string{"fs.inherited-dirfd"}},
 		{name: "a filter that allows packets of AF_VSOCK", do: edited(func(s *specs.Spec) {
 			if s.Linux.Seccomp != nil {
 				s.Linux.Seccomp.Syscalls = append(s.Linux.Seccomp.Syscalls, specs.LinuxSyscall{
@@ -111,7 +111,7 @@ func launchWeaknesses() []weakness {
 				})
 			}
 		}), rows: []string{"net.vsock"}},
-		{name: "an id of dots that is a path", do: joinDots, rows: []string{"lifecycle.id-traversal"}, sees: "made outside the state directory",
+		{name: "an id of dots that is a path", do: always(joinDots), rows: []string{"lifecycle.id-traversal"}, sees: "made outside the state directory",
 			only: "runc", why: "crun 1.8 takes other hostile ids, and is breached before"},
 		{name: "a state that all may read", do: on("create", really, openState), rows: []string{"fs.bundle-private"}},
 	}
@@ -128,10 +128,7 @@ func openState(c *call) error {
 }
 
 // openSocket leaves a socket open as the first descriptor after the standard ones.
-func openSocket(c *call) error {
-	if c.command() != "create" {
-		return nil
-	}
+func openSocket(*call) error {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -142,9 +139,6 @@ func openSocket(c *call) error {
 // openDirectory leaves the bundle open as the first descriptor after the standard ones, which is
 // what --preserve-fds=1 passes on.
 func openDirectory(c *call) error {
-	if c.command() != "create" {
-		return nil
-	}
 	fd, err := unix.Open(c.bundle(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err

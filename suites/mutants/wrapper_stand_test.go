@@ -34,7 +34,7 @@ type stand struct {
 // runtimes are those whose real programs are wrapped.
 func runtimes() []string { return []string{"runc", "crun"} }
 
-// script is a wrapper's program. What is about no container goes to the real runtime at once, since a shell starts in
+// script is a wrapper's program. What the wrapper is not for goes to the real runtime at once, since a shell starts in
 // a tenth of this program's time.
 const script = `#!/bin/sh
 case " $* " in
@@ -49,7 +49,9 @@ exec "$self" "$@"
 // wrapped returns a runtime as the driver sees it, whose program is a wrapper.
 func (s *stand) wrapped(ctx context.Context, runtime, name string) driver.Runtime {
 	file := filepath.Join(s.dir, runtime+"-"+strings.ReplaceAll(name, "/", "-"))
-	text := fmt.Sprintf(script, strings.Join(commands, " '* | *' "), quoted(s.programs[runtime]), quoted(s.self),
+	w, ok := wrapperOf(name)
+	gomega.Expect(ok).To(gomega.BeTrue(), "no wrapper %q", name)
+	text := fmt.Sprintf(script, strings.Join(w.commands, " '* | *' "), quoted(s.programs[runtime]), quoted(s.self),
 		wrapperVariable, quoted(name), realVariable, quoted(s.programs[runtime]), bystanderVariable, s.bystander.Process.Pid)
 	gomega.Expect(os.WriteFile(file, []byte(text), 0o700)).To(gomega.Succeed())
 	rt, err := driver.Find(ctx, runtime+"="+file, s.run.Core)

@@ -31,10 +31,10 @@ func TestMain(m *testing.M) {
 	}
 	c := &call{program: os.Getenv(realVariable), bystander: os.Getenv(bystanderVariable), args: os.Args[1:]}
 	err := errors.Join(os.Unsetenv(wrapperVariable), os.Unsetenv(realVariable), os.Unsetenv(bystanderVariable))
-	if do, ok := wrapperOf(name); !ok {
+	if w, ok := wrapperOf(name); !ok {
 		err = errors.Join(err, fmt.Errorf("no wrapper %q", name))
 	} else if err == nil {
-		err = do(c)
+		err = w.do(c)
 	}
 	if err == nil {
 		err = unix.Exec(c.program, append([]string{c.program}, c.args...), os.Environ())
@@ -43,9 +43,16 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// wrapper does what it wants with a command before the real runtime gets it. One that ends the
-// program keeps the command to itself.
-type wrapper func(*call) error
+// step does what it wants with a command before the real runtime gets it. One that ends the program
+// keeps the command to itself.
+type step func(*call) error
+
+// wrapper is a step, and the commands about a container that it is for: all others go to the real
+// runtime at once, without this program, which takes as long to start as some runtimes to make a container.
+type wrapper struct {
+	commands []string
+	do       step
+}
 
 // unchanged is the name of the wrapper that changes nothing.
 const unchanged = "nothing"
@@ -54,7 +61,7 @@ const unchanged = "nothing"
 func wrapperOf(name string) (wrapper, bool) {
 	switch name {
 	case unchanged:
-		return nothing, true
+		return always(nothing), true
 	case killsTooMuch:
 		return on("delete", killBystander, really), true
 	}
@@ -73,7 +80,7 @@ func wrapperOf(name string) (wrapper, bool) {
 			return l.do, true
 		}
 	}
-	return nil, false
+	return wrapper{}, false
 }
 
 // call is one command that a runtime was given.
@@ -83,7 +90,7 @@ type call struct {
 	args      []string
 }
 
-// commands are those about a container: what a wrapper gets to see.
+// commands are those about a container.
 var commands = []string{"create", "start", "kill", "delete"}
 
 // command is the command of the call.
@@ -140,16 +147,11 @@ func (c *call) run() error {
 
 // edited is a wrapper that changes the spec of every container.
 func edited(apply func(*specs.Spec)) wrapper {
-	return func(c *call) error {
-		if c.command() != "create" {
-			return nil
-		}
-		return c.edit(apply)
-	}
+	return before("create", func(c *call) error { return c.edit(apply) })
 }
 
-// inOrder is one wrapper after another.
-func inOrder(all ...wrapper) wrapper {
+// inOrder is one step after another.
+func inOrder(all ...step) step {
 	return func(c *call) error {
 		for _, do := range all {
 			if err := do(c); err != nil {
@@ -160,12 +162,36 @@ func inOrder(all ...wrapper) wrapper {
 	}
 }
 
-// with is a wrapper that adds options to create.
-func with(options ...string) wrapper {
-	return func(c *call) error {
-		if i := slices.Index(c.args, "create"); i >= 0 {
-			c.args = slices.Insert(slices.Clone(c.args), i+1, options...)
+// together is one wrapper after another.
+func together(all ...wrapper) wrapper {
+	var w wrapper
+	var steps []step
+	for _, one := range all {
+		w.commands = append(w.commands, one.commands...)
+		steps = append(steps, one.do)
+	}
+	w.do = inOrder(steps...)
+	return w
+}
+
+// always is a wrapper of every command about a container.
+func always(do step) wrapper { return wrapper{commands, do} }
+
+// before is a wrapper that does something before the real runtime carries out one command.
+func before(command string, steps ...step) wrapper {
+	return wrapper{[]string{command}, func(c *call) error {
+		if c.command() != command {
+			return nil
 		}
+		return inOrder(steps...)(c)
+	}}
+}
+
+// with adds options to create.
+func with(options ...string) step {
+	return func(c *call) error {
+		i := slices.Index(c.args, "create")
+		c.args = slices.Insert(slices.Clone(c.args), i+1, options...)
 		return nil
 	}
 }

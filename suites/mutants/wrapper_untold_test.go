@@ -19,7 +19,7 @@ type untold struct {
 func allUntold() []untold {
 	return []untold{
 		{
-			weakness: weakness{name: "--no-pivot", do: with("--no-pivot"), rows: []string{"fs.nested-chroot"}},
+			weakness: weakness{name: "--no-pivot", do: before("create", with("--no-pivot")), rows: []string{"fs.nested-chroot"}},
 			because: "the root directory is moved to the top of the mount namespace, so that its .. is itself; " +
 				"what lies below shows only to whoever may unmount it, which CAP_SYS_ADMIN alone is caught for",
 		},
