@@ -99,10 +99,16 @@ var OtherCPUs = Attack{Name: "cpu.cpuset", Run: func(a *Attempt) {
 // RaisePriority asks for every better place in the queues for CPU and disks, and holds at "raised".
 var RaisePriority = Attack{Name: "cpu.priority-raise", Run: func(a *Attempt) {
 	const (
-		nice           = -5
+		better         = 5
 		ioprioProcess  = 1       // IOPRIO_WHO_PROCESS of linux/ioprio.h
 		ioprioRealtime = 1 << 13 // IOPRIO_CLASS_RT, level 0
 	)
+	// Better than what all have, and than what it has of its launcher: getpriority(2) tells 20 minus the nice value.
+	has, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if !a.Try("getpriority", err) {
+		return
+	}
+	nice := min(20-has, 0) - better
 	a.Try(fmt.Sprintf("setpriority %d", nice), unix.Setpriority(unix.PRIO_PROCESS, 0, nice))
 	_, _, errno := unix.Syscall(unix.SYS_IOPRIO_SET, ioprioProcess, 0, ioprioRealtime)
 	a.Try("ioprio_set realtime", asError(errno))

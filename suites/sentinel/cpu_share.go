@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -200,52 +199,4 @@ func parseLastCPU(stat string) (int, error) {
 		return 0, err
 	}
 	return strconv.Atoi(field)
-}
-
-// PriorityKept reads the attacker's place in the queues.
-func PriorityKept(*Stage) (*Watch, error) {
-	w := &Watch{}
-	var raised []string
-	niced, disk, real := false, false, false
-	w.Hold = func(_ context.Context, _ string, a *Subject) error {
-		attr, err := unix.SchedGetAttr(a.PID, 0)
-		if err != nil {
-			return fmt.Errorf("read the attacker's scheduling policy: %w", err)
-		}
-		const ioprioProcess, ioprioShift, ioprioRealtime = 1, 13, 1
-		ioprio, _, errno := unix.Syscall(unix.SYS_IOPRIO_GET, ioprioProcess, uintptr(a.PID), 0)
-		if errno != 0 {
-			return fmt.Errorf("read the attacker's I/O priority: %w", errno)
-		}
-		switch attr.Policy {
-		case unix.SCHED_FIFO, unix.SCHED_RR, unix.SCHED_DEADLINE:
-			real = true
-			raised = append(raised, fmt.Sprintf("policy %d", attr.Policy))
-		default:
-			// getpriority(2), as the system call gives it: 20 minus nice.
-			n, err := unix.Getpriority(unix.PRIO_PROCESS, a.PID)
-			if err != nil {
-				return fmt.Errorf("read the attacker's nice value: %w", err)
-			}
-			if n > 20 {
-				niced = true
-				raised = append(raised, fmt.Sprintf("nice %d", 20-n))
-			}
-		}
-		if ioprio>>ioprioShift == ioprioRealtime {
-			disk = true
-			raised = append(raised, "real-time I/O")
-		}
-		return nil
-	}
-	w.Look = func(_ context.Context, _ *Subject, r attack.Record) (Finding, error) {
-		f := Finding{Breached: real, Evidence: "policy, nice value and I/O priority are as they were"}
-		if len(raised) > 0 {
-			f.Evidence = "the attacker has " + strings.Join(slices.Compact(raised), ", ")
-		}
-		// A cgroup of v1 may have no time for real-time policies, whatever the capability.
-		return f.of(part{"nice value", niced}, part{"I/O priority", disk}),
-			MustTry(r, "setpriority", "ioprio_set", "sched_setscheduler", "sched_setattr")
-	}
-	return w, nil
 }
