@@ -119,6 +119,10 @@ func (r *result) exit() error {
 // tour tries every runtime at its rungs on the rows that are chosen and wanted there, with progress on
 // stderr.
 func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *result, err error) {
+	if _, err := os.Getwd(); err != nil {
+		// Ginkgo would end this process for it, with the exit code of a breach and all that it has made.
+		return nil, misuse("the working directory is gone: cd to one that is there (%w)", err)
+	}
 	if err := needRoot(c.Name() + " makes containers and cgroups"); err != nil {
 		return nil, err
 	}

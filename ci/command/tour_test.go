@@ -20,6 +20,23 @@ import (
 	"cellwall/runtime/lease"
 )
 
+// TestWorkingDirectoryIsGone: the exit code is not that of a breach, and nothing is made.
+func TestWorkingDirectoryIsGone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"verify", "ladder"} {
+		if code, _, said := call(t, command, "--only", "fs.dotdot"); code != exitUsage || !strings.Contains(said, "working directory is gone") {
+			t.Errorf("%s: exit %d, %s", command, code, said)
+		}
+	}
+}
+
 func TestExit(t *testing.T) {
 	v := func(runtime string, o record.Outcome, claimed bool) record.Verdict {
 		verdict := record.Verdict{Runtime: runtime, Outcome: o, Claimed: claimed}
