@@ -25,7 +25,7 @@ var denials = map[string]struct {
 		},
 		absent: []*Feature{
 			Openat2, MountSetattr, PidfdOpen, PidfdSendSignal, PidfdGetfd, WaitidPidfd, CloseRange, CloseRangeCloexec,
-			LandlockFS, LandlockNet, LandlockScope, Keyrings, SysVIPC, PosixMQ, IPv6, Packet, Vsock, Alg,
+			LandlockFS, LandlockNet, LandlockScope, Keyrings, SysVIPC, PosixMQ, Loopback, IPv6, Packet, Vsock, Alg,
 			NetlinkAudit, NetlinkRoute, BPF, BPFCgroupDevice, PerfEventOpen, IOUring, AIO, Userfaultfd, UserfaultfdUser,
 		},
 		unknown: []*Feature{MoveMount, Fsopen, Tmpfs, Devpts, Mqueue, Cgroup2, Overlay},

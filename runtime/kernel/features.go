@@ -18,7 +18,7 @@ func Features() []*Feature {
 
 		SysVIPC, PosixMQ,
 
-		IPv6, Packet, Vsock, Alg, NetlinkAudit, NetlinkRoute,
+		Loopback, IPv6, Packet, Vsock, Alg, NetlinkAudit, NetlinkRoute,
 
 		BPF, BPFCgroupDevice, BTF, PerfEventOpen,
 

@@ -1,6 +1,17 @@
 package kernel
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// Loopback is a way to 127.0.0.1, which a new network namespace has not.
+var Loopback = &Feature{
+	Name: "loopback device", Since: Version{2, 0},
+	Remedy: "ip link set lo up",
+	probe:  loopback,
+}
 
 // Address families. Asking for a socket may load the module of its family.
 var (
@@ -43,4 +54,18 @@ func family(domain, kind, protocol int, capability string) func() error {
 		}
 		return unix.Close(fd)
 	}
+}
+
+func loopback() (err error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return refused(err, "")
+	}
+	defer func() { err = errors.Join(err, unix.Close(fd)) }()
+	// It sends nothing: it looks for the way.
+	err = unix.Connect(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: 9})
+	if errors.Is(err, unix.ENETUNREACH) {
+		return absent(NotSetUp, "%v: lo is down", err)
+	}
+	return refused(err, "")
 }

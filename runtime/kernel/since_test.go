@@ -35,6 +35,7 @@ var allowed = []struct {
 	{feature: I386, cause: Hardware, reason: "not an x86"},
 	{feature: X32, cause: NotBuilt, config: "CONFIG_X86_X32_ABI", reason: "not configured, or off at boot"},
 	{feature: X32, cause: Hardware, reason: "not an x86"},
+	{feature: Loopback, cause: NotSetUp, reason: "lo is down in this network namespace"},
 	{feature: LandlockFS, cause: NotBuilt, config: "CONFIG_SECURITY_LANDLOCK", reason: "not configured"},
 	{feature: LandlockNet, cause: NotBuilt, config: "CONFIG_SECURITY_LANDLOCK", reason: "not configured"},
 	{feature: LandlockScope, cause: NotBuilt, config: "CONFIG_SECURITY_LANDLOCK", reason: "not configured"},

@@ -47,12 +47,12 @@ func allowIPv6(name string) error {
 }
 
 // listenTCP makes a nonblocking listener of the calling thread's namespace. Port 0 takes any.
-func (s *Stage) listenTCP(at unix.Sockaddr, backlog int, reuse bool) (fd, port int, err error) {
+func (s *Stage) listenTCP(at unix.Sockaddr, backlog int, reuse bool) (listener, port int, err error) {
 	family := unix.AF_INET
 	if _, ok := at.(*unix.SockaddrInet6); ok {
 		family = unix.AF_INET6
 	}
-	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return -1, 0, fmt.Errorf("make a listener: %w", err)
 	}
