@@ -152,10 +152,10 @@ func (p *Place) directory() error {
 	return nil
 }
 
-// onTmpfs reports whether a path lies on a tmpfs whose files can be executed.
+// onTmpfs reports whether a path lies on a tmpfs that takes files, and lets them be executed.
 func onTmpfs(path string) bool {
 	var st unix.Statfs_t
-	return unix.Statfs(path, &st) == nil && int64(st.Type) == unix.TMPFS_MAGIC && st.Flags&unix.ST_NOEXEC == 0
+	return unix.Statfs(path, &st) == nil && int64(st.Type) == unix.TMPFS_MAGIC && st.Flags&(unix.ST_NOEXEC|unix.ST_RDONLY) == 0
 }
 
 // CopySelf copies this program to a name below Dir and returns its path, so that a container that can

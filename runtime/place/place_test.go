@@ -73,6 +73,31 @@ func TestPlace(t *testing.T) {
 	}
 }
 
+// TestOnTmpfs: a directory of ours is made only where it can be, and where what lies in it runs.
+func TestOnTmpfs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: mounts")
+	}
+	dir := t.TempDir()
+	err := kernel.OnThread(func() error {
+		if err := errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")); err != nil {
+			return err
+		}
+		for flags, want := range map[uintptr]bool{0: true, unix.MS_NOSUID | unix.MS_NODEV: true, unix.MS_NOEXEC: false, unix.MS_RDONLY: false} {
+			if err := unix.Mount("tmpfs", dir, "tmpfs", flags, ""); err != nil {
+				return err
+			}
+			if got := onTmpfs(dir); got != want {
+				t.Errorf("with flags %#x: %t", flags, got)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestHardLimits: those of a shell do not bind containers, and are the process's own again in the end.
 func TestHardLimits(t *testing.T) {
 	if held, err := kernel.HeldCapabilities(); err != nil || !slices.Contains(held, "CAP_SYS_RESOURCE") {
