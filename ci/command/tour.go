@@ -119,10 +119,6 @@ func (r *result) exit() error {
 // tour tries every runtime at its rungs on the rows that are chosen and wanted there, with progress on
 // stderr.
 func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *result, err error) {
-	if _, err := os.Getwd(); err != nil {
-		// Ginkgo would end this process for it, with the exit code of a breach and all that it has made.
-		return nil, misuse("the working directory is gone: cd to one that is there (%w)", err)
-	}
 	if err := needRoot(c.Name() + " makes containers and cgroups"); err != nil {
 		return nil, err
 	}
@@ -174,6 +170,10 @@ func (f *tourFlags) tour(c *cobra.Command, rungs rungsOf, wanted wantedAt) (_ *r
 		lost = errors.Join(lost, records.Verdict(v))
 		r.report.Verdicts = append(r.report.Verdicts, v)
 	}}
+	if _, err := os.Getwd(); err != nil {
+		// Ginkgo would end this process for it, with the exit code of a breach and all that it has made.
+		return nil, misuse("the working directory cannot be told: cd to another (%w)", err)
+	}
 	start := time.Now()
 	progress.Start(r.report.Run.Asked)
 	_, interrupted := tour.Run(c.Context(), io.Discard) // the verdicts say more than whether all stood

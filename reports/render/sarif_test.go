@@ -125,6 +125,11 @@ func parsed(t *testing.T, raw []byte) any {
 // TestSARIFIsSound looks for what the standard and GitHub ask of a log.
 func TestSARIFIsSound(t *testing.T) {
 	standard := sarifSchema(t)
+	for _, bad := range []string{`{"version":"2.1.0"}`, `{"version":"2.1.0","runs":[],"colour":"red"}`, `{"version":"2.1.0","runs":[{"tool":{"driver":{}}}]}`} {
+		if standard.Validate(parsed(t, []byte(bad))) == nil {
+			t.Errorf("the schema takes %s", bad)
+		}
+	}
 	for _, r := range []render.Report{verified(), compared(), climbed()} {
 		raw := sarif(t, r)
 		if err := standard.Validate(parsed(t, raw)); err != nil {

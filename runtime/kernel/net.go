@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Loopback is a way to 127.0.0.1, which a new network namespace has not.
+// Loopback is a loopback device that is up: that of a new network namespace is not.
 var Loopback = &Feature{
 	Name: "loopback device", Since: Version{2, 0},
 	Remedy: "ip link set lo up",
@@ -62,10 +62,32 @@ func loopback() (err error) {
 		return refused(err, "")
 	}
 	defer func() { err = errors.Join(err, unix.Close(fd)) }()
-	// It sends nothing: it looks for the way.
-	err = unix.Connect(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: 9})
-	if errors.Is(err, unix.ENETUNREACH) {
-		return absent(NotSetUp, "%v: lo is down", err)
+	// A route alone says nothing: the default one leads elsewhere, and those of a device that was taken down stay.
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); errors.Is(err, unix.EADDRNOTAVAIL) {
+		return absent(NotSetUp, "%v", err)
+	} else if err != nil {
+		return refused(err, "")
 	}
-	return refused(err, "")
+	own, err := unix.Getsockname(fd)
+	if err != nil {
+		return err
+	}
+	if err := unix.Sendto(fd, []byte{0}, 0, own); errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EINVAL) { // from a loopback address to another device
+		return absent(NotSetUp, "%v", err)
+	} else if err != nil {
+		return refused(err, "")
+	}
+	// It is there at once, or never.
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 1}); err != nil {
+		return refused(err, "")
+	}
+	for {
+		switch _, _, err := unix.Recvfrom(fd, make([]byte, 1), 0); {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return absent(NotSetUp, "what is sent to 127.0.0.1 does not come back")
+		default:
+			return err
+		}
+	}
 }

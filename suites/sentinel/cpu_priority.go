@@ -11,30 +11,31 @@ import (
 	"cellwall/suites/attack"
 )
 
-// PriorityKept reads the attacker's place in the queues for CPU and disks, which is to be no better than
-// our own: of that it has what is inherited, and we may have been started with a raised one.
+// PriorityKept reads the attacker's place in the queues for CPU and disks, which is to be no better than before
+// the attack. That one may be raised: it is inherited of whoever starts the runtime.
 func PriorityKept(*Stage) (*Watch, error) {
-	own, err := placeOf(0)
-	if err != nil {
-		return nil, err
-	}
 	w := &Watch{}
+	var had queuePlace
 	var raised []string
 	niced, disk, real := false, false, false
+	w.Ready = func(_ context.Context, a *Subject) (err error) {
+		had, err = placeOf(a.PID)
+		return err
+	}
 	w.Hold = func(_ context.Context, _ string, a *Subject) error {
 		p, err := placeOf(a.PID)
 		if err != nil {
 			return err
 		}
 		switch {
-		case p.realTime() && !own.realTime():
+		case p.realTime() && !had.realTime():
 			real = true
 			raised = append(raised, fmt.Sprintf("policy %d", p.policy))
-		case !p.realTime() && p.nice < min(own.nice, 0): // 0 is everybody's
+		case !p.realTime() && !had.realTime() && p.nice < min(had.nice, 0): // 0 is what everybody may have
 			niced = true
 			raised = append(raised, fmt.Sprintf("nice %d", p.nice))
 		}
-		if p.realTimeDisk() && !own.realTimeDisk() {
+		if p.realTimeDisk() && !had.realTimeDisk() {
 			disk = true
 			raised = append(raised, "real-time I/O")
 		}
@@ -45,9 +46,16 @@ func PriorityKept(*Stage) (*Watch, error) {
 		if len(raised) > 0 {
 			f.Evidence = "the attacker has " + strings.Join(slices.Compact(raised), ", ")
 		}
-		// A cgroup of v1 may have no time for real-time policies, whatever the capability.
-		return f.of(part{"nice value", niced}, part{"I/O priority", disk}),
-			MustTry(r, "setpriority", "ioprio_set", "sched_setscheduler", "sched_setattr")
+		// A cgroup of v1 may have no time for real-time policies, whatever the capability. What is as high as it
+		// goes cannot be raised.
+		var parts []part
+		if !had.realTime() && had.nice > -20 {
+			parts = append(parts, part{"nice value", niced})
+		}
+		if !had.realTimeDisk() {
+			parts = append(parts, part{"I/O priority", disk})
+		}
+		return f.of(parts...), MustTry(r, "setpriority", "ioprio_set", "sched_setscheduler", "sched_setattr")
 	}
 	return w, nil
 }
@@ -59,7 +67,7 @@ type queuePlace struct {
 	ioprio uintptr
 }
 
-// placeOf reads that of a task; 0 is the calling thread.
+// placeOf reads that of a task.
 func placeOf(pid int) (p queuePlace, err error) {
 	attr, err := unix.SchedGetAttr(pid, 0)
 	if err != nil {

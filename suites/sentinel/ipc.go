@@ -149,10 +149,12 @@ func closeRights(control []byte) error {
 func SharedMemoryFile(s *Stage) (*Watch, error) {
 	file := filepath.Join("/dev/shm", s.Name)
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if errors.Is(err, os.ErrNotExist) {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return nil, kernel.Unsupported("this host has no /dev/shm")
-	}
-	if err != nil {
+	case errors.Is(err, unix.EROFS):
+		return nil, kernel.Unsupported("this host's /dev/shm is read-only")
+	case err != nil:
 		return nil, fmt.Errorf("make shared memory file: %w", err)
 	}
 	s.Undo.Push("remove the shared memory file", func() error { return os.Remove(file) })
