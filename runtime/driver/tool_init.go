@@ -15,13 +15,19 @@ import (
 
 // endsWith has the parent of a container's program, an init of the runtime's own, end with it: by itself such an init
 // waits for all that the program leaves behind. The returned function waits until the program has ended and the init
-// was told, by SIGTERM. A program that is no other's child in its container, or gone already, is left alone.
+// was told, by SIGTERM. A program that is no other's child in its container is left alone.
 func endsWith(pid int, procs []int) (wait func() error, err error) {
-	nothing := func() error { return nil }
 	parent, err := parentOf(pid)
 	if err != nil || !slices.Contains(procs, parent) {
 		return nothing, err
 	}
+	return endTogether(pid, parent)
+}
+
+func nothing() error { return nil }
+
+// endTogether is endsWith of a program and its parent. Either may be gone already: then nobody waits for anybody.
+func endTogether(pid, parent int) (wait func() error, err error) {
 	program, err := await(pid)
 	if errors.Is(err, unix.ESRCH) {
 		return nothing, nil
@@ -30,7 +36,10 @@ func endsWith(pid int, procs []int) (wait func() error, err error) {
 		return nothing, err
 	}
 	init, err := await(parent)
-	if err != nil {
+	if errors.Is(err, unix.ESRCH) {
+		err = nil
+	}
+	if init == nil {
 		return nothing, errors.Join(err, program.close())
 	}
 	told := make(chan error, 1)
